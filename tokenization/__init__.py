@@ -1,0 +1,49 @@
+"""Text to WordPieces to ids. No TensorFlow here.
+
+`FullTokenizer` is the specification: google-research/bert's tokenizer, a character at a time. `BulkTokenizer` gives the
+same for many texts at a time, with offsets where asked.
+"""
+
+from .basic import BasicTokenizer
+from .bulk import BulkTokenizer, Encoding
+from .casing import check_vocabulary_casing, validate_case_matches_checkpoint
+from .full import FullTokenizer
+from .normalization import CONTEXT_MARK, CodePointTable, is_context_dependent
+from .text import convert_to_unicode, printable_text, whitespace_tokenize
+from .text import is_control as _is_control
+from .text import is_punctuation as _is_punctuation
+from .text import is_whitespace as _is_whitespace
+from .vocabulary import (
+    PRETRAINING_TOKENS,
+    REQUIRED_TOKENS,
+    convert_by_vocab,
+    convert_ids_to_tokens,
+    convert_tokens_to_ids,
+    load_vocab,
+)
+from .wordpiece import WordpieceTokenizer
+
+__all__ = [
+    "CONTEXT_MARK",
+    "PRETRAINING_TOKENS",
+    "REQUIRED_TOKENS",
+    "BasicTokenizer",
+    "BulkTokenizer",
+    "CodePointTable",
+    "Encoding",
+    "FullTokenizer",
+    "WordpieceTokenizer",
+    "_is_control",
+    "_is_punctuation",
+    "_is_whitespace",
+    "check_vocabulary_casing",
+    "convert_by_vocab",
+    "convert_ids_to_tokens",
+    "convert_to_unicode",
+    "convert_tokens_to_ids",
+    "is_context_dependent",
+    "load_vocab",
+    "printable_text",
+    "validate_case_matches_checkpoint",
+    "whitespace_tokenize",
+]
