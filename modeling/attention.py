@@ -1,0 +1,230 @@
+"""Self-attention and the stack of encoder layers.
+
+Source: arXiv:1706.03762 and arXiv:1810.04805, post-layer-norm, as google-research/bert computes it.
+"""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from modeling.layers import Activation, dense, dropout, gelu, layer_norm
+from modeling.layout import Layout, PaddedLayout
+from modeling.shapes import assert_rank, get_shape_list
+
+# Added to the score of a masked position: its weight is zero in float32, and the sum stays finite.
+MASKED_SCORE = -10000.0
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerSettings:
+    """What every layer of an encoder has in common; the names are those of `transformer_model`."""
+
+    num_attention_heads: int
+    intermediate_size: int
+    intermediate_act_fn: Activation | None
+    hidden_dropout_prob: float
+    attention_probs_dropout_prob: float
+    initializer_range: float
+
+
+def create_attention_mask_from_input_mask(from_tensor: tf.Tensor, to_mask: tf.Tensor) -> tf.Tensor:
+    """Mask that lets every position attend to the real tokens.
+
+    Args:
+      from_tensor: `[B, F, ...]`; only its shape matters.
+      to_mask: int32 `[B, T]`, 1 for a real token.
+
+    Returns:
+      float32 `[B, F, T]`, 1 where attention is allowed.
+    """
+    batch_size, from_length = get_shape_list(from_tensor, expected_rank=(2, 3))[:2]
+    to_length = get_shape_list(to_mask, expected_rank=2)[1]
+    mask = tf.cast(tf.reshape(to_mask, [batch_size, 1, to_length]), tf.float32)
+    return mask * tf.ones([batch_size, from_length, 1], tf.float32)
+
+
+def attention_bias(attention_mask: tf.Tensor) -> tf.Tensor:
+    """What to add to the scores `[B, A, F, T]`, from a mask `[B, F, T]` or one that broadcasts to it."""
+    return (1.0 - tf.cast(attention_mask[:, tf.newaxis], tf.float32)) * MASKED_SCORE  # [B, 1, F, T]
+
+
+def attention_layer(  # noqa: PLR0913 - upstream's signature
+    from_tensor: tf.Tensor,
+    to_tensor: tf.Tensor,
+    attention_mask: tf.Tensor | None = None,
+    num_attention_heads: int = 1,
+    size_per_head: int = 512,
+    query_act: Activation | None = None,
+    key_act: Activation | None = None,
+    value_act: Activation | None = None,
+    attention_probs_dropout_prob: float = 0.0,
+    initializer_range: float = 0.02,
+    do_return_2d_tensor: bool = False,
+    batch_size: int | None = None,
+    from_seq_length: int | None = None,
+    to_seq_length: int | None = None,
+) -> tf.Tensor:
+    """Multi-head attention with the variables `query`, `key` and `value`.
+
+    Args:
+      from_tensor: float `[B, F, width]`, or `[B * F, width]` with the lengths given.
+      to_tensor: float `[B, T, width]`, or `[B * T, width]`.
+      attention_mask: `[B, F, T]`, 1 where attention is allowed, 0 where not; None allows all.
+      num_attention_heads: A.
+      size_per_head: D.
+      query_act, key_act, value_act: activations of the three projections.
+      attention_probs_dropout_prob: probability of dropping an attention weight.
+      initializer_range: standard deviation of the kernels' initializer.
+      do_return_2d_tensor: return a matrix of tokens.
+      batch_size, from_seq_length, to_seq_length: B, F and T, needed with matrices only.
+
+    Returns:
+      float `[B, F, A * D]`, or `[B * F, A * D]` with `do_return_2d_tensor`.
+
+    Raises:
+      ValueError: the inputs differ in rank, or are matrices and a length is missing.
+    """
+    assert_rank(from_tensor, (2, 3))
+    assert_rank(to_tensor, from_tensor.shape.rank)
+    if from_tensor.shape.rank == 3:
+        batch_size, from_seq_length = get_shape_list(from_tensor)[:2]
+        to_seq_length = get_shape_list(to_tensor)[1]
+    elif batch_size is None or from_seq_length is None or to_seq_length is None:
+        raise ValueError("attention_layer: matrices need batch_size, from_seq_length and to_seq_length")
+    from_layout, to_layout = PaddedLayout(batch_size, from_seq_length), PaddedLayout(batch_size, to_seq_length)
+    from_rows, to_rows = from_layout.pack(from_tensor), to_layout.pack(to_tensor)
+    units = num_attention_heads * size_per_head
+    query = dense(from_rows, units, "query", query_act, initializer_range)
+    key = dense(to_rows, units, "key", key_act, initializer_range)
+    value = dense(to_rows, units, "value", value_act, initializer_range)
+    bias = None if attention_mask is None else attention_bias(attention_mask)
+    context = _attend(
+        from_layout.unpack(query), to_layout.unpack(key), to_layout.unpack(value), bias,
+        num_attention_heads, attention_probs_dropout_prob,
+    )  # fmt: skip
+    return from_layout.pack(context) if do_return_2d_tensor else context
+
+
+def _attend(
+    query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, bias: tf.Tensor | None, num_heads: int, dropout_prob: float
+) -> tf.Tensor:
+    """Values weighted by the softmax of scaled scores: `[B, F, A*D]`, two of `[B, T, A*D]` -> `[B, F, A*D]`."""
+    scale = 1.0 / math.sqrt(query.shape[-1] // num_heads)
+    # Scaling the queries is scaling the scores with less work.
+    query, key, value = (_split_heads(tensor, num_heads) for tensor in (query * scale, key, value))
+    scores = tf.matmul(query, key, transpose_b=True)  # [B, A, F, T]
+    weights = dropout(tf.nn.softmax(scores if bias is None else scores + bias), dropout_prob)
+    context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [B, F, A, D]
+    batch_size, length = get_shape_list(context)[:2]
+    return tf.reshape(context, [batch_size, length, num_heads * context.shape[-1]])
+
+
+def _split_heads(tensor: tf.Tensor, num_heads: int) -> tf.Tensor:
+    batch_size, length, width = get_shape_list(tensor)
+    return tf.transpose(tf.reshape(tensor, [batch_size, length, num_heads, width // num_heads]), [0, 2, 1, 3])
+
+
+def encoder_layer(
+    rows: tf.Tensor, layout: Layout, bias: tf.Tensor | None, settings: LayerSettings, first_only: bool = False
+) -> tf.Tensor:
+    """One layer of the encoder on a matrix of tokens.
+
+    Args:
+      rows: float `[N, H]`.
+      layout: where the rows lie in the batch.
+      bias: `[B, 1, F or 1, T]`, added to the attention scores; None for none.
+      settings: sizes and dropout.
+      first_only: compute the output of each example's first token only.
+
+    Returns:
+      float `[N, H]`, or `[B, H]` with `first_only`.
+    """
+    width = rows.shape[-1]
+    spread = settings.initializer_range
+    with tf.compat.v1.variable_scope("attention"):
+        inputs = layout.first(rows) if first_only else rows
+        with tf.compat.v1.variable_scope("self"):
+            query = dense(inputs, width, "query", initializer_range=spread)
+            key = layout.unpack(dense(rows, width, "key", initializer_range=spread))
+            value = layout.unpack(dense(rows, width, "value", initializer_range=spread))
+            query = query[:, tf.newaxis] if first_only else layout.unpack(query)
+            heads, dropped = settings.num_attention_heads, settings.attention_probs_dropout_prob
+            context = _attend(query, key, value, bias, heads, dropped)
+            context = context[:, 0] if first_only else layout.pack(context)
+        with tf.compat.v1.variable_scope("output"):
+            attended = dropout(dense(context, width, "dense", None, spread), settings.hidden_dropout_prob)
+            attended = layer_norm(attended + inputs)
+    with tf.compat.v1.variable_scope("intermediate"):
+        inner = dense(attended, settings.intermediate_size, "dense", settings.intermediate_act_fn, spread)
+    with tf.compat.v1.variable_scope("output"):
+        outputs = dropout(dense(inner, width, "dense", None, spread), settings.hidden_dropout_prob)
+        return layer_norm(outputs + attended)
+
+
+def encode(
+    rows: tf.Tensor,
+    layout: Layout,
+    bias: tf.Tensor | None,
+    settings: LayerSettings,
+    num_hidden_layers: int,
+    last_on_first_only: bool = False,
+) -> list[tf.Tensor]:
+    """Rows after each layer; the last is `[B, H]` with `last_on_first_only`."""
+    outputs = []
+    for index in range(num_hidden_layers):
+        with tf.compat.v1.variable_scope(f"layer_{index}"):
+            first_only = last_on_first_only and index == num_hidden_layers - 1
+            rows = encoder_layer(rows, layout, bias, settings, first_only)
+            outputs.append(rows)
+    return outputs
+
+
+def transformer_model(  # noqa: PLR0913 - upstream's signature
+    input_tensor: tf.Tensor,
+    attention_mask: tf.Tensor | None = None,
+    hidden_size: int = 768,
+    num_hidden_layers: int = 12,
+    num_attention_heads: int = 12,
+    intermediate_size: int = 3072,
+    intermediate_act_fn: Activation | None = gelu,
+    hidden_dropout_prob: float = 0.1,
+    attention_probs_dropout_prob: float = 0.1,
+    initializer_range: float = 0.02,
+    do_return_all_layers: bool = False,
+) -> tf.Tensor | list[tf.Tensor]:
+    """A stack of encoder layers.
+
+    Args:
+      input_tensor: float `[B, S, H]`.
+      attention_mask: `[B, S, S]`, 1 where attention is allowed; None allows all.
+      hidden_size: H, the width of the input and a multiple of the number of heads.
+      num_hidden_layers: number of layers.
+      num_attention_heads: A.
+      intermediate_size: width of the feed-forward layers.
+      intermediate_act_fn: their activation.
+      hidden_dropout_prob: probability of dropping a hidden value.
+      attention_probs_dropout_prob: probability of dropping an attention weight.
+      initializer_range: standard deviation of the kernels' initializer.
+      do_return_all_layers: return the output of every layer.
+
+    Returns:
+      float `[B, S, H]` of the last layer, or a list of all.
+
+    Raises:
+      ValueError: `hidden_size` is not a multiple of the heads, or not the width of the input.
+    """
+    if hidden_size % num_attention_heads:
+        raise ValueError(f"hidden_size {hidden_size} is not a multiple of num_attention_heads {num_attention_heads}")
+    batch_size, seq_length, width = get_shape_list(input_tensor, expected_rank=3)
+    if width != hidden_size:
+        raise ValueError(f"the input is {width} wide, but hidden_size is {hidden_size}; the residuals need the same")
+    settings = LayerSettings(
+        num_attention_heads, intermediate_size, intermediate_act_fn, hidden_dropout_prob,
+        attention_probs_dropout_prob, initializer_range,
+    )  # fmt: skip
+    layout = PaddedLayout(batch_size, seq_length)
+    bias = None if attention_mask is None else attention_bias(attention_mask)
+    layers = encode(layout.pack(input_tensor), layout, bias, settings, num_hidden_layers)
+    outputs = [layout.unpack(rows) for rows in layers]
+    return outputs if do_return_all_layers else outputs[-1]

@@ -1,0 +1,202 @@
+"""What sits on the encoder: logits, loss, predictions and metrics of a kind of task."""
+
+import abc
+from collections.abc import Sequence
+from typing import final
+
+import tensorflow as tf
+
+from modeling.bert import BertModel
+from modeling.layers import create_initializer, dropout
+
+Features = dict[str, tf.Tensor]
+Metrics = dict[str, tuple[tf.Tensor, tf.Tensor]]
+
+CLASSIFIER_DROPOUT = 0.1
+
+
+class Head(abc.ABC):
+    """One kind of task on top of the encoder.
+
+    `features` holds `input_ids`, `input_mask`, `segment_ids` int32 `[B, S]`, `label_ids` as the head says, and
+    `is_real_example` int32 `[B]`: rows with 0 fill up a batch and count nowhere. Without it all rows are real.
+    """
+
+    # Whether `logits` reads the sequence output; where it does not, the encoder can be built with `pooled_only`.
+    uses_sequence_output: bool = True
+
+    @abc.abstractmethod
+    def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
+        """Raw scores of a batch; creates the head's variables."""
+
+    @abc.abstractmethod
+    def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scalar mean loss of the real rows, and the loss of each row `[B]`."""
+
+    @abc.abstractmethod
+    def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
+        """What prediction returns, by name, a row for each example."""
+
+    @abc.abstractmethod
+    def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
+        """Streaming evaluation metrics by name: value and update op, under upstream's names."""
+
+
+@final
+class ClassificationHead(Head):
+    """One label of several: softmax cross-entropy; `label_ids` int32 `[B]`.
+
+    Args:
+      num_labels: number of labels C.
+      class_weights: weight of each label in the mean of the losses; all the same by default.
+
+    Raises:
+      ValueError: not one weight for each label.
+
+    Source: `run_classifier.create_model` of google-research/bert.
+    """
+
+    uses_sequence_output = False
+
+    def __init__(self, num_labels: int, class_weights: Sequence[float] | None = None) -> None:
+        self.num_labels = num_labels
+        self.class_weights = _checked_weights(class_weights, num_labels)
+
+    def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
+        """Scores `[B, C]` before the softmax."""
+        return pooled_logits(encoder.get_pooled_output(), self.num_labels, is_training)
+
+    def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
+        """Weighted mean cross-entropy, and that of each row `[B]`."""
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=features["label_ids"], logits=logits)
+        return weighted_mean(losses, self._weights(features, losses)), losses
+
+    def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
+        """`probabilities` and `logits`, each `[B, C]`."""
+        return {"probabilities": tf.nn.softmax(logits), "logits": logits}
+
+    def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
+        """`eval_accuracy`, and `eval_loss` under the class weights."""
+        predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        accuracy = tf.compat.v1.metrics.accuracy(
+            features["label_ids"], predicted, weights=real_rows(features, per_example_loss)
+        )
+        weights = self._weights(features, per_example_loss)
+        return {"eval_accuracy": accuracy, "eval_loss": tf.compat.v1.metrics.mean(per_example_loss, weights)}
+
+    def _weights(self, features: Features, losses: tf.Tensor) -> tf.Tensor:
+        weights = real_rows(features, losses)
+        if self.class_weights is not None:
+            weights *= tf.gather(tf.constant(self.class_weights, tf.float32), features["label_ids"])
+        return weights
+
+
+@final
+class RegressionHead(Head):
+    """One number: squared error; `label_ids` float32 `[B]`."""
+
+    uses_sequence_output = False
+
+    def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
+        """Predicted numbers `[B, 1]`."""
+        return pooled_logits(encoder.get_pooled_output(), 1, is_training)
+
+    def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean squared error, and the squared error of each row `[B]`."""
+        losses = tf.square(logits[:, 0] - tf.cast(features["label_ids"], tf.float32))
+        return weighted_mean(losses, real_rows(features, losses)), losses
+
+    def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
+        """`score` `[B]`."""
+        return {"score": logits[:, 0]}
+
+    def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
+        """`eval_loss`, the mean squared error."""
+        weights = real_rows(features, per_example_loss)
+        return {"eval_loss": tf.compat.v1.metrics.mean(per_example_loss, weights)}
+
+
+@final
+class MultiLabelHead(Head):
+    """Any of several labels: sigmoid cross-entropy, averaged over labels; `label_ids` float32 multi-hot `[B, C]`.
+
+    Args:
+      num_labels: number of labels C.
+      class_weights: weight of each label in that average; all the same by default.
+
+    Raises:
+      ValueError: not one weight for each label.
+    """
+
+    uses_sequence_output = False
+    threshold = 0.5
+
+    def __init__(self, num_labels: int, class_weights: Sequence[float] | None = None) -> None:
+        self.num_labels = num_labels
+        self.class_weights = _checked_weights(class_weights, num_labels)
+
+    def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
+        """Scores `[B, C]` before the sigmoid."""
+        return pooled_logits(encoder.get_pooled_output(), self.num_labels, is_training)
+
+    def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean over rows of the weighted mean over labels, and the latter `[B]`."""
+        labels = tf.cast(features["label_ids"], tf.float32)
+        by_label = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)  # [B, C]
+        weights = tf.constant(self.class_weights or (1.0,) * self.num_labels, tf.float32)
+        losses = tf.reduce_sum(by_label * weights, axis=-1) / tf.reduce_sum(weights)
+        return weighted_mean(losses, real_rows(features, losses)), losses
+
+    def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
+        """`probabilities`, each label's own, and `logits`, both `[B, C]`."""
+        return {"probabilities": tf.sigmoid(logits), "logits": logits}
+
+    def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
+        """`eval_accuracy`, the share of rows with every label right at probability 0.5, and `eval_loss`."""
+        predicted = tf.sigmoid(logits) > self.threshold
+        right = tf.reduce_all(tf.equal(predicted, tf.cast(features["label_ids"], tf.float32) > 0.5), axis=-1)
+        weights = real_rows(features, per_example_loss)
+        return {
+            "eval_accuracy": tf.compat.v1.metrics.mean(tf.cast(right, tf.float32), weights),
+            "eval_loss": tf.compat.v1.metrics.mean(per_example_loss, weights),
+        }
+
+
+def pooled_logits(pooled_output: tf.Tensor, num_outputs: int, is_training: bool) -> tf.Tensor:
+    """A linear layer on the pooled output, with the variables `output_weights` and `output_bias`.
+
+    Args:
+      pooled_output: float32 `[B, H]`.
+      num_outputs: number of scores.
+      is_training: drop a tenth of the pooled values.
+
+    Returns:
+      float32 `[B, num_outputs]`.
+    """
+    weights = tf.compat.v1.get_variable(
+        "output_weights", [num_outputs, pooled_output.shape[-1]], initializer=create_initializer(0.02)
+    )
+    bias = tf.compat.v1.get_variable("output_bias", [num_outputs], initializer=tf.compat.v1.zeros_initializer())
+    inputs = dropout(pooled_output, CLASSIFIER_DROPOUT if is_training else 0.0)
+    return tf.nn.bias_add(tf.matmul(inputs, weights, transpose_b=True), bias)
+
+
+def real_rows(features: Features, losses: tf.Tensor) -> tf.Tensor:
+    """Weight 1.0 for a real row and 0.0 for one that fills up the batch: float32 `[B]`."""
+    if "is_real_example" not in features:
+        return tf.ones_like(losses)
+    return tf.cast(features["is_real_example"], tf.float32)
+
+
+def weighted_mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Sum of weighted values over the sum of weights; zero where all weights are."""
+    return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
+
+
+def _checked_weights(class_weights: Sequence[float] | None, num_labels: int) -> tuple[float, ...] | None:
+    if class_weights is None:
+        return None
+    weights = tuple(float(weight) for weight in class_weights)
+    if len(weights) != num_labels or not all(weight >= 0 for weight in weights) or not any(weights):
+        raise ValueError(f"class_weights {list(weights)}: expected {num_labels} weights of at least 0, and not all 0")
+    return weights
