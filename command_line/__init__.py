@@ -1,0 +1,1 @@
+"""From a command line to one call: flag definitions, their checks, and errors as one line. Imports no TensorFlow."""

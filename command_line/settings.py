@@ -1,0 +1,71 @@
+"""Flags -> frozen settings, for every script alike."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from errors import FlagError
+from estimator.config import DeviceSettings, ExperimentSettings, ModelSettings, TrainingSettings
+from modeling.config import BertConfig
+
+
+def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> ExperimentSettings:
+    """The settings of a run, from flags that are checked by their definitions."""
+    return ExperimentSettings(
+        output_dir=Path(flags.output_dir),
+        model=ModelSettings(config, flags.init_checkpoint or None, flags.use_one_hot_embeddings),
+        training=TrainingSettings(
+            train_batch_size=flags.train_batch_size,
+            eval_batch_size=flags.eval_batch_size,
+            predict_batch_size=flags.predict_batch_size,
+            learning_rate=flags.learning_rate,
+            num_train_epochs=flags.num_train_epochs,
+            warmup_proportion=flags.warmup_proportion,
+            seed=flags.seed,
+            save_checkpoints_steps=flags.save_checkpoints_steps,
+            keep_checkpoint_max=flags.keep_checkpoint_max,
+            log_every_n_steps=flags.log_every_n_steps,
+        ),
+        devices=DeviceSettings(
+            use_tpu=flags.use_tpu,
+            tpu_name=flags.tpu_name,
+            tpu_zone=flags.tpu_zone,
+            gcp_project=flags.gcp_project,
+            master=flags.master,
+            num_tpu_cores=flags.num_tpu_cores,
+            iterations_per_loop=flags.iterations_per_loop,
+            static_shapes=flags.pad_to_max_length,
+        ),
+        num_workers=flags.num_workers,
+    )
+
+
+def require(flags: SimpleNamespace, *names: str) -> None:
+    """Asks for flags that have no default.
+
+    Raises:
+      FlagError: one of them is missing.
+    """
+    for name in names:
+        if not getattr(flags, name):
+            raise FlagError(f"--{name} is missing; give it (run with --help for what it means)")
+
+
+def require_an_action(flags: SimpleNamespace, *names: str) -> None:
+    """Asks for at least one of the `do_...` flags.
+
+    Raises:
+      FlagError: there is nothing to do.
+    """
+    if not any(getattr(flags, name) for name in names):
+        raise FlagError(f"nothing to do: give at least one of {', '.join('--' + name for name in names)}")
+
+
+def settle(flags: SimpleNamespace, earlier: Mapping[str, Any], names: Sequence[str]) -> SimpleNamespace:
+    """Flags as given, else as an earlier run in the same output directory was given them, else their defaults.
+
+    So `--do_predict --output_dir=runs/mine` is enough to use what an earlier command trained.
+    """
+    held = {name: earlier[name] for name in names if name in earlier and name not in flags.given}
+    return SimpleNamespace(**{**vars(flags), **held, "given": flags.given | held.keys()})

@@ -1,0 +1,1 @@
+"""How the graph is run: the only room that touches `tf.estimator`."""

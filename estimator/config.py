@@ -1,0 +1,87 @@
+"""Frozen settings of a run, filled from flags by the scripts; no module below reads a flag."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """The encoder and where its first weights come from.
+
+    Args:
+      bert_config: a `modeling.BertConfig`.
+      init_checkpoint: TensorFlow or Hugging Face weights to start from; None trains from scratch.
+      use_one_hot_embeddings: look words up by matrix product, which TPUs do faster.
+    """
+
+    bert_config: Any
+    init_checkpoint: str | None = None
+    use_one_hot_embeddings: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """Upstream's training flags, with upstream's defaults.
+
+    Args:
+      train_batch_size: rows of one optimizer update, over all devices.
+      warmup_proportion: share of the steps in which the learning rate rises from 0.
+      seed: of the shuffle, new weights and dropout.
+      save_checkpoints_steps: steps between checkpoints.
+      keep_checkpoint_max: checkpoints kept; 0 keeps all.
+      log_every_n_steps: steps between two lines of progress.
+    """
+
+    train_batch_size: int = 32
+    eval_batch_size: int = 8
+    predict_batch_size: int = 8
+    learning_rate: float = 5e-5
+    num_train_epochs: float = 3.0
+    warmup_proportion: float = 0.1
+    seed: int = 12345
+    save_checkpoints_steps: int = 1000
+    keep_checkpoint_max: int = 5
+    log_every_n_steps: int = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceSettings:
+    """Where the graph runs.
+
+    Args:
+      use_tpu: run on a TPU through TPUEstimator, which also means static shapes.
+      tpu_estimator_on_cpu: run TPUEstimator without a TPU, to check its graph.
+      static_shapes: pad every row to `max_seq_length`, as XLA and TPU need; no compute is saved on padding.
+    """
+
+    use_tpu: bool = False
+    tpu_name: str | None = None
+    tpu_zone: str | None = None
+    gcp_project: str | None = None
+    master: str | None = None
+    num_tpu_cores: int = 8
+    iterations_per_loop: int = 1000
+    static_shapes: bool = False
+    tpu_estimator_on_cpu: bool = False
+
+    @property
+    def uses_tpu_estimator(self) -> bool:
+        """Whether TPUEstimator drives the run."""
+        return self.use_tpu or self.tpu_estimator_on_cpu
+
+    @property
+    def needs_static_shapes(self) -> bool:
+        """Whether every batch must have one shape."""
+        return self.static_shapes or self.uses_tpu_estimator
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentSettings:
+    """Everything an `Experiment` needs besides its task."""
+
+    output_dir: Path
+    model: ModelSettings
+    training: TrainingSettings = TrainingSettings()
+    devices: DeviceSettings = DeviceSettings()
+    num_workers: int | None = None

@@ -1,0 +1,96 @@
+"""Devices: one builder of run configurations and estimators for CPU, GPUs, several machines and TPU."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from estimator.config import DeviceSettings, TrainingSettings
+
+log = logging.getLogger(__name__)
+
+
+class _DeprecationFilter(logging.Filter):
+    """Drops TensorFlow's advice to leave `tf.estimator`: it is the reason for pinning TensorFlow 2.15."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "deprecated and will be removed" not in record.getMessage()
+
+
+def quiet_tensorflow() -> None:
+    """Lowers TensorFlow's log to warnings, without its deprecation notices of the API this project is built on."""
+    logger = tf.get_logger()
+    logger.setLevel(logging.WARNING)
+    if not any(isinstance(one, _DeprecationFilter) for one in logger.filters):
+        logger.addFilter(_DeprecationFilter())
+
+
+def banner() -> str:
+    """One line that answers "is my GPU used?": devices, threads, versions."""
+    gpus = tf.config.list_physical_devices("GPU")
+    where = f"{len(gpus)} GPU(s)" if gpus else "CPU only (TensorFlow sees no GPU)"
+    return f"TensorFlow {tf.__version__} on {where}, {os.cpu_count()} CPU threads, float32"
+
+
+def build_estimator(
+    model_fn: Callable[..., Any], output_dir: Path, training: TrainingSettings, devices: DeviceSettings
+) -> Any:
+    """A `tf.estimator.Estimator`, or a TPUEstimator, over `model_fn` with its checkpoints in `output_dir`."""
+    if devices.uses_tpu_estimator:
+        return _build_tpu_estimator(model_fn, output_dir, training, devices)
+    config = tf.estimator.RunConfig(
+        model_dir=str(output_dir), train_distribute=_strategy(), eval_distribute=None, **_common(training)
+    )
+    return tf.estimator.Estimator(model_fn, config=config, params={})
+
+
+def _common(training: TrainingSettings) -> dict[str, Any]:
+    return {
+        "tf_random_seed": training.seed,
+        "save_checkpoints_steps": training.save_checkpoints_steps,
+        "keep_checkpoint_max": training.keep_checkpoint_max or None,
+        "save_summary_steps": training.log_every_n_steps,
+        # Our own progress reports take the place of the estimator's lines.
+        "log_step_count_steps": training.log_every_n_steps,
+    }
+
+
+def _strategy() -> tf.distribute.Strategy | None:
+    """Several machines by TF_CONFIG, several GPUs of this one, or none."""
+    if '"worker"' in os.environ.get("TF_CONFIG", ""):
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    return tf.distribute.MirroredStrategy() if len(tf.config.list_physical_devices("GPU")) > 1 else None
+
+
+def _build_tpu_estimator(
+    model_fn: Callable[..., Any], output_dir: Path, training: TrainingSettings, devices: DeviceSettings
+) -> Any:
+    tpu = tf.compat.v1.estimator.tpu
+    cluster = None
+    if devices.use_tpu and devices.tpu_name:
+        cluster = tf.distribute.cluster_resolver.TPUClusterResolver(
+            devices.tpu_name, zone=devices.tpu_zone, project=devices.gcp_project
+        )
+    config = tpu.RunConfig(
+        cluster=cluster,
+        master=devices.master,
+        model_dir=str(output_dir),
+        tpu_config=tpu.TPUConfig(
+            iterations_per_loop=devices.iterations_per_loop,
+            num_shards=devices.num_tpu_cores,
+            per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2,
+        ),
+        **_common(training),
+    )
+    return tpu.TPUEstimator(
+        model_fn=model_fn,
+        config=config,
+        use_tpu=devices.use_tpu,
+        train_batch_size=training.train_batch_size,
+        eval_batch_size=training.eval_batch_size,
+        predict_batch_size=training.predict_batch_size,
+        export_to_tpu=False,
+    )

@@ -1,0 +1,219 @@
+"""The one lifecycle: records, training, evaluation, prediction and export of any task."""
+
+import contextlib
+import itertools
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from errors import BertError, DataError, FlagError
+from estimator import devices
+from estimator.config import ExperimentSettings, ModelSettings
+from estimator.hooks import Collector, MetricsLog, ProgressHook, clock
+from estimator.model_fn import GraphSettings, Schedule, build_model_fn
+from processors import records
+from processors.features import Features
+from processors.featurizer import chunked
+from processors.files import write_atomically
+from processors.input_fn import InputSettings, build_input_fn
+from tasks.base import DEV, TEST, TRAIN, Task
+
+log = logging.getLogger(__name__)
+
+RECORD_NAMES = {TRAIN: "train", DEV: "eval", TEST: "predict"}
+"""Upstream's names of the record files."""
+
+
+class Experiment:
+    """Runs a task on the devices at hand, with everything it writes under one output directory.
+
+    Args:
+      task: what is learned.
+      settings: model, training, devices, output directory.
+    """
+
+    def __init__(self, task: Task, settings: ExperimentSettings) -> None:
+        self.task = task
+        self.settings = settings
+        self.output_dir = settings.output_dir
+        self._metrics = MetricsLog(settings.output_dir)
+
+    def train(self) -> int:
+        """Trains up to the number of steps that the epochs ask for, from the latest checkpoint if there is one.
+
+        Returns:
+          The global step reached. A finished run is said to be finished and left as it is.
+
+        Raises:
+          DataError: the training set is smaller than one batch, or a record is damaged.
+          BertError: the loss became NaN.
+        """
+        training = self.settings.training
+        record_set = self.record_set(TRAIN)
+        num_steps = int(record_set.num_records / training.train_batch_size * training.num_train_epochs)
+        if num_steps < 1:
+            raise DataError(
+                f"{record_set.num_records} training rows, --train_batch_size={training.train_batch_size} and "
+                f"--num_train_epochs={training.num_train_epochs:g} make no step; lower the batch size or add rows"
+            )
+        start = self.global_step()
+        if start >= num_steps:
+            log.info(
+                "%s is trained: %d of %d steps are done. Nothing to train; raise --num_train_epochs to go on, "
+                "or choose another --output_dir to start anew.", self.output_dir, start, num_steps,
+            )  # fmt: skip
+            return start
+        log.info("training %d to %d of %d steps on %d rows", start, num_steps, num_steps, record_set.num_records)
+        schedule = Schedule(training.learning_rate, num_steps, int(num_steps * training.warmup_proportion))
+        estimator = self._estimator(schedule=schedule)
+        progress = ProgressHook(
+            num_steps, training.train_batch_size, record_set.num_records, training.log_every_n_steps, self._metrics
+        )
+        with _one_line_errors(record_set.path):
+            estimator.train(self._input_fn(record_set, training.train_batch_size, start), [progress], None, num_steps)
+        return num_steps
+
+    def evaluate(self) -> dict[str, float]:
+        """Evaluates the latest checkpoint (or the first weights) on the dev split.
+
+        Writes `eval_results.txt` with upstream's keys and the task's own, `eval_results.json`, and the task's reports.
+        """
+        record_set = self.record_set(DEV)
+        collector = Collector()
+        batch_size = self.settings.training.eval_batch_size
+        estimator = self._estimator(collector=collector)
+        steps = math.ceil(record_set.num_records / batch_size) if self.settings.devices.needs_static_shapes else None
+        with _one_line_errors(record_set.path):
+            results = estimator.evaluate(self._input_fn(record_set, batch_size), steps=steps)
+        scores = {key: _plain(value) for key, value in results.items()}
+        if not self.settings.devices.use_tpu:
+            collected = collector.arrays()
+            scores |= self.task.score(collected)
+            self.task.write_evaluation(collected, self.output_dir)
+        self._write_scores(scores)
+        return scores
+
+    def predict(self, split: str = TEST) -> int:
+        """Answers a split (the test split by default) with the latest checkpoint; writes the task's prediction files.
+
+        Returns:
+          The number of examples answered.
+        """
+        record_set = self.record_set(split)
+        if self.global_step() == 0:
+            log.warning("%s has no trained checkpoint: the head's weights are untrained", self.output_dir)
+        estimator = self._estimator()
+        batch_size = self.settings.training.predict_batch_size
+        input_fn = self._input_fn(record_set, batch_size)
+        count = 0
+        with _one_line_errors(record_set.path), self.task.answers(self.output_dir) as sink:
+            outputs = _rows(estimator.predict(input_fn, yield_single_examples=False))
+            for example, windows in self._windows(split):
+                sink(example, windows, list(itertools.islice(outputs, len(windows))))
+                count += 1
+        log.info("answered %d rows of %s", count, record_set.path.name)
+        return count
+
+    def export(self, frozen_graph: bool = False) -> Path:
+        """Writes a SavedModel of the latest checkpoint under `export/`; see `estimator.export`."""
+        from estimator.export import export_saved_model
+
+        checkpoint = tf.train.latest_checkpoint(str(self.output_dir))
+        if checkpoint is None:
+            raise FlagError(f"--do_export: {self.output_dir} has no trained checkpoint; run with --do_train first")
+        return export_saved_model(self.task, self.settings.model, checkpoint, self.output_dir / "export", frozen_graph)
+
+    def record_set(self, split: str) -> records.RecordSet:
+        """The record set of a split, converted now if it is not there or was made from something else."""
+        files = self.task.data_files(split)
+        inputs = {"split": split, **self.task.source(), **self.task.featurizer.settings()}
+        return records.build(
+            self.output_dir / f"{RECORD_NAMES[split]}.tf_record",
+            lambda: self.task.examples(split),
+            self.task.featurizer,
+            records.fingerprint(inputs, files),
+            self.settings.num_workers or records.automatic_workers(files),
+        )
+
+    def global_step(self) -> int:
+        """Optimizer updates behind the latest checkpoint; 0 without one."""
+        checkpoint = tf.train.latest_checkpoint(str(self.output_dir))
+        return int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
+
+    def _windows(self, split: str) -> Iterator[tuple[Any, list[Features]]]:
+        """Examples with their windows, made anew in the order of the records: what only the host knows of them."""
+        for chunk in chunked(self.task.examples(split), records.CHUNK_EXAMPLES):
+            yield from zip(chunk, self.task.featurizer.featurize(chunk), strict=True)
+
+    def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
+        device = self.settings.devices
+        model = self.settings.model
+        if tf.train.latest_checkpoint(str(self.output_dir)):
+            # What was trained here outweighs the weights it began from.
+            model = ModelSettings(model.bert_config, None, model.use_one_hot_embeddings)
+        graph = GraphSettings(not device.needs_static_shapes, device.uses_tpu_estimator, device.use_tpu)
+        model_fn = build_model_fn(model, self.task.head(schedule is not None), schedule, graph, collector)
+        return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device)
+
+    def _input_fn(self, record_set: records.RecordSet, batch_size: int, start_step: int | None = None) -> Any:
+        settings = InputSettings(
+            batch_size=batch_size,
+            num_records=record_set.num_records,
+            is_training=start_step is not None,
+            seed=self.settings.training.seed,
+            skip_records=(start_step or 0) * batch_size,
+            static_shapes=self.settings.devices.needs_static_shapes,
+        )
+        return build_input_fn([record_set.path], self.task.featurizer.spec, settings)
+
+    def _write_scores(self, scores: Mapping[str, float]) -> None:
+        lines = [f"{key} = {scores[key]}" for key in sorted(scores)]
+        log.info("evaluation: %s", ", ".join(line for line in lines if "[" not in line))
+        write_atomically(self.output_dir / "eval_results.txt", "".join(f"{line}\n" for line in lines))
+        # NaN (a correlation with a constant) is no JSON; null is.
+        finite = {key: value if math.isfinite(value) else None for key, value in sorted(scores.items())}
+        write_atomically(self.output_dir / "eval_results.json", json.dumps(finite, indent=2, ensure_ascii=False) + "\n")
+        self._metrics.write("eval", finite)
+
+
+def _plain(value: Any) -> float:
+    """A Python number; a float32 by its shortest digits, 0.775 rather than 0.7749999761581421."""
+    return float(str(value)) if isinstance(value, np.float32) else np.asarray(value).item()
+
+
+def _rows(batches: Iterator[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    """Splits batches of outputs into rows."""
+    for batch in batches:
+        for index in range(len(next(iter(batch.values())))):
+            yield {name: values[index] for name, values in batch.items()}
+
+
+@contextlib.contextmanager
+def _one_line_errors(path: Path) -> Iterator[None]:
+    """Turns what TensorFlow raises for a user's mishap into one line."""
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        path.unlink(missing_ok=True)
+        raise DataError(
+            f"{path}: corrupt record ({str(error.message).splitlines()[0]}); it was removed; run again to rebuild it"
+        ) from error
+    except tf.compat.v1.train.NanLossDuringTrainingError as error:
+        raise BertError(
+            "training: the loss became NaN; expected a finite number; lower --learning_rate or look for broken rows "
+            "with --validate_only"
+        ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        raise BertError(
+            f"out of memory or disk ({str(error.message).splitlines()[0]}); halve --train_batch_size or "
+            "--max_seq_length, or free disk space"
+        ) from error
+
+
+__all__ = ["Experiment", "clock"]

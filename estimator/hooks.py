@@ -1,0 +1,150 @@
+"""Session hooks: progress of training, and the outputs of an evaluation."""
+
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+log = logging.getLogger(__name__)
+
+SessionRunHook = tf.compat.v1.train.SessionRunHook
+SessionRunArgs = tf.compat.v1.train.SessionRunArgs
+
+
+class MetricsLog:
+    """`metrics.jsonl`: a JSON object a line for each report of training and each evaluation."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "metrics.jsonl"
+
+    def write(self, event: str, values: dict[str, Any]) -> None:
+        """Appends `{"event": event, "time": seconds since the epoch, **values}`."""
+        line = json.dumps({"event": event, "time": round(time.time(), 3), **values})
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+
+class ProgressHook(SessionRunHook):
+    """Loss, learning rate, examples/s, epoch and time left: a bar on a terminal, plain lines elsewhere.
+
+    Args:
+      num_steps: the step at which training ends.
+      batch_size: rows a step.
+      num_examples: rows an epoch.
+      every: steps between two reports; tensors are fetched only then.
+      metrics: receives every report.
+    """
+
+    def __init__(self, num_steps: int, batch_size: int, num_examples: int, every: int, metrics: MetricsLog) -> None:
+        self._num_steps = num_steps
+        self._batch_size = batch_size
+        self._num_examples = num_examples
+        self._every = max(every, 1)
+        self._metrics = metrics
+        self._bar: Any = None
+        self._step = self._reported_step = 0
+        self._reported_at = 0.0
+
+    def begin(self) -> None:
+        """Finds the tensors of the graph that is about to run."""
+        graph = tf.compat.v1.get_default_graph()
+        self._fetches = {
+            "step": tf.compat.v1.train.get_global_step(),
+            "loss": graph.get_tensor_by_name("progress/loss:0"),
+            "learning_rate": graph.get_tensor_by_name("progress/learning_rate:0"),
+        }
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Starts the clock at the step that training resumes from."""
+        del coord
+        self._step = self._reported_step = int(session.run(self._fetches["step"]))
+        self._reported_at = time.monotonic()
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=self._num_steps, initial=self._step, unit="step", dynamic_ncols=True)
+
+    def before_run(self, run_context: Any) -> Any:
+        """Asks for the loss only on steps that are reported: the others run without a fetch."""
+        del run_context
+        return SessionRunArgs(self._fetches) if self._is_due(self._step + 1) else None
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Counts the step, and reports it if it is due."""
+        del run_context
+        self._step += 1
+        if self._bar is not None:
+            self._bar.update(1)
+        if run_values.results is not None:
+            self._report(run_values.results)
+
+    def end(self, session: Any) -> None:
+        """Closes the bar."""
+        del session
+        if self._bar is not None:
+            self._bar.close()
+
+    def _is_due(self, step: int) -> bool:
+        return step % self._every == 0 or step == self._num_steps or step == 1
+
+    def _report(self, results: dict[str, Any]) -> None:
+        now = time.monotonic()
+        rate = (self._step - self._reported_step) / max(now - self._reported_at, 1e-9)
+        self._reported_step, self._reported_at = self._step, now
+        report = {
+            "step": self._step,
+            "epoch": round(self._step * self._batch_size / self._num_examples, 3),
+            "loss": float(results["loss"]),
+            "learning_rate": float(results["learning_rate"]),
+            "examples_per_second": round(rate * self._batch_size, 2),
+        }
+        self._metrics.write("train", report)
+        left = (self._num_steps - self._step) / max(rate, 1e-9)
+        line = "epoch {epoch:.2f} loss {loss:.4f} lr {learning_rate:.2e} {examples_per_second:.1f} examples/s".format(
+            **report
+        )
+        if self._bar is not None:
+            self._bar.set_postfix_str(line)
+        else:
+            log.info("step %d/%d %s ETA %s", self._step, self._num_steps, line, clock(left))
+
+
+class Collector(SessionRunHook):
+    """Keeps the tensors of every evaluated batch on the host, for metrics that no running average can give."""
+
+    def __init__(self) -> None:
+        self._tensors: dict[str, tf.Tensor] = {}
+        self._batches: list[dict[str, np.ndarray]] = []
+
+    def watch(self, tensors: dict[str, tf.Tensor]) -> None:
+        """Sets the tensors [B, ...] to keep; called while the graph is built."""
+        self._tensors = tensors
+        self._batches = []
+
+    def before_run(self, run_context: Any) -> Any:
+        """Fetches the tensors along with the metric updates."""
+        del run_context
+        return SessionRunArgs(self._tensors)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Keeps one batch."""
+        del run_context
+        self._batches.append(run_values.results)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every real row of the evaluation, concatenated; rows that only fill a batch are left out."""
+        joined = {name: np.concatenate([batch[name] for batch in self._batches]) for name in self._tensors}
+        real = joined.pop("is_real_example").astype(bool)
+        return {name: values[real] for name, values in joined.items()}
+
+
+def clock(seconds: float) -> str:
+    """`75` -> `"1:15"`, `3700` -> `"1:01:40"`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,158 @@
+"""The one `model_fn`: encoder, head, loss, optimizer, metrics, for every task, mode and device."""
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from estimator.config import ModelSettings
+from estimator.hooks import Collector
+from modeling.bert import BertModel
+from modeling.checkpoint import initialize_from_checkpoint
+from modeling.heads import Head
+from modeling.optimization import create_optimizer, learning_rate_schedule
+
+log = logging.getLogger(__name__)
+
+ENCODER_INPUTS = ("input_ids", "input_mask", "segment_ids")
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """The length and height of the learning-rate curve, in optimizer updates."""
+
+    learning_rate: float
+    num_train_steps: int
+    num_warmup_steps: int
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphSettings:
+    """How the graph is built.
+
+    Args:
+      packed: leave padding out of every computation but attention; needs dynamic shapes.
+      tpu_estimator: return a TPUEstimatorSpec.
+      use_tpu: the graph runs on a TPU.
+    """
+
+    packed: bool = True
+    tpu_estimator: bool = False
+    use_tpu: bool = False
+
+
+def build_encoder(
+    model: ModelSettings, head: Head, features: dict[str, tf.Tensor], is_training: bool, packed: bool
+) -> BertModel:
+    """The BERT encoder over a batch; used by `model_fn` and by the export.
+
+    Packed, the last layer is computed only as far as the head reads it.
+    """
+    return BertModel(
+        config=model.bert_config,
+        is_training=is_training,
+        input_ids=features["input_ids"],
+        input_mask=features["input_mask"],
+        token_type_ids=features["segment_ids"],
+        use_one_hot_embeddings=model.use_one_hot_embeddings,
+        scope="bert",  # named, so that several inputs can share the variables
+        packed=packed,
+        pooled_only=packed and not head.uses_sequence_output,
+    )
+
+
+def build_model_fn(
+    model: ModelSettings,
+    head: Head,
+    schedule: Schedule | None = None,
+    graph: GraphSettings = GraphSettings(),
+    collector: Collector | None = None,
+) -> Callable[..., Any]:
+    """Makes the `model_fn` of an Estimator or TPUEstimator.
+
+    Args:
+      model: encoder; its `init_checkpoint` is read only where given (no checkpoint to resume from).
+      head: losses, predictions and metrics.
+      schedule: of the learning rate; needed to train.
+      collector: receives the outputs and gold fields of every evaluated row, off a TPU.
+    """
+
+    def model_fn(features: dict[str, tf.Tensor], labels: Any, mode: str, params: Any) -> Any:
+        del labels, params  # the record holds both, and TPUEstimator's batch size is the input's affair
+        is_training = mode == tf.estimator.ModeKeys.TRAIN
+        encoder = build_encoder(model, head, features, is_training, graph.packed)
+        logits = head.logits(encoder, features, is_training)
+        _warm_start(model.init_checkpoint)
+        if mode == tf.estimator.ModeKeys.PREDICT:
+            return _spec(graph, mode=mode, predictions=head.predictions(logits, features))
+        loss, per_example_loss = head.loss(logits, features)
+        if is_training:
+            if schedule is None:
+                raise ValueError("training needs a schedule")
+            return _spec(graph, mode=mode, loss=loss, train_op=_train_op(loss, schedule, graph.use_tpu))
+        return _evaluation_spec(graph, head, features, logits, (loss, per_example_loss), collector)
+
+    return model_fn
+
+
+def _warm_start(init_checkpoint: str | None) -> None:
+    if init_checkpoint is not None:
+        report = initialize_from_checkpoint(tf.compat.v1.trainable_variables(), init_checkpoint)
+        log.info("%s: %s", init_checkpoint, report.summary())
+
+
+def _train_op(loss: tf.Tensor, schedule: Schedule, use_tpu: bool) -> tf.Operation:
+    rate = learning_rate_schedule(schedule.learning_rate, schedule.num_train_steps, schedule.num_warmup_steps)
+    # Named so that the progress hook finds them, and so that TensorBoard shows the rate beside the loss.
+    tf.identity(rate, "progress/learning_rate")
+    tf.identity(loss, "progress/loss")
+    tf.compat.v1.summary.scalar("learning_rate", rate)
+    # The rate is read before the step counts up: what is reported is what the update used.
+    with tf.control_dependencies([rate]):
+        return create_optimizer(
+            loss, schedule.learning_rate, schedule.num_train_steps, schedule.num_warmup_steps, use_tpu=use_tpu
+        )
+
+
+def _evaluation_spec(
+    graph: GraphSettings,
+    head: Head,
+    features: dict[str, tf.Tensor],
+    logits: Any,
+    losses: tuple[tf.Tensor, tf.Tensor],
+    collector: Collector | None,
+) -> Any:
+    loss, per_example_loss = losses
+    hooks = []
+    if collector is not None and not graph.use_tpu:
+        gold = {name: value for name, value in features.items() if name not in ENCODER_INPUTS}
+        collector.watch({**gold, **head.predictions(logits, features)})
+        hooks.append(collector)
+    tensors = {**features, "logits": logits, "per_example_loss": per_example_loss}
+
+    def metric_fn(**values: tf.Tensor) -> dict[str, Any]:
+        return head.metrics(values["logits"], values, values["per_example_loss"])
+
+    if graph.tpu_estimator:
+        return _spec(
+            graph,
+            mode=tf.estimator.ModeKeys.EVAL,
+            loss=loss,
+            eval_metrics=(metric_fn, tensors),
+            evaluation_hooks=hooks,
+        )
+    return _spec(
+        graph,
+        mode=tf.estimator.ModeKeys.EVAL,
+        loss=loss,
+        eval_metric_ops=metric_fn(**tensors),
+        evaluation_hooks=hooks,
+    )
+
+
+def _spec(graph: GraphSettings, **fields: Any) -> Any:
+    if graph.tpu_estimator:
+        return tf.compat.v1.estimator.tpu.TPUEstimatorSpec(**fields)
+    return tf.estimator.EstimatorSpec(**fields)

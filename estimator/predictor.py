@@ -1,0 +1,139 @@
+"""Answers from an export: loaded once, asked many times; no Estimator, no checkpoint, no flags."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
+
+from errors import DataError, ExportError, one_line
+
+v1 = tf.compat.v1
+
+READ_BYTES = 1 << 16
+
+
+class Predictor:
+    """Loads an export and answers raw text in this process.
+
+    Args:
+      export_dir: an export directory (the one that holds `saved_model.pb`).
+
+    Raises:
+      ExportError: there is no readable export with a text signature.
+
+    Example:
+      predictor = Predictor("output/export/1700000000")
+      predictor.answer([{"text_a": "a fine film"}])
+      -> [{"label": "positive", "probabilities": {"negative": 0.02, "positive": 0.98}}]
+    """
+
+    def __init__(self, export_dir: str | os.PathLike[str]) -> None:
+        self.export_dir = Path(export_dir)
+        if not (self.export_dir / "saved_model.pb").is_file():
+            raise ExportError(f"{export_dir}: no saved_model.pb; expected an export directory; run with --do_export")
+        self._session = v1.Session(graph=tf.Graph())
+        try:
+            with self._session.graph.as_default():
+                loaded = v1.saved_model.load(self._session, [v1.saved_model.tag_constants.SERVING], str(export_dir))
+            signature = loaded.signature_def["text"]
+        except (OSError, RuntimeError, KeyError, tf.errors.OpError) as error:
+            self._session.close()
+            raise ExportError(f"{export_dir}: cannot be loaded ({one_line(error)}); export again") from error
+        self.input_names = tuple(signature.inputs)
+        self._output_names = tuple(signature.outputs)
+        self._run = self._session.make_callable(
+            [signature.outputs[name].name for name in self._output_names],
+            feed_list=[signature.inputs[name].name for name in self.input_names],
+        )
+        settings = json.loads((self.export_dir / "assets" / "tokenizer.json").read_text(encoding="utf-8"))
+        self._problem_type = settings["problem_type"]
+
+    def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+        """The text signature as it is: lists of strings in, arrays out. An input that is left out is empty."""
+        rows = max(len(values) for values in inputs.values())
+        feeds = [np.array(inputs.get(name) or [""] * rows, dtype=object) for name in self.input_names]
+        return dict(zip(self._output_names, self._run(*feeds), strict=True))
+
+    def answer(self, rows: Sequence[Mapping[str, str | None]]) -> list[dict[str, Any]]:
+        """One answer a row, as in `predictions.jsonl`: label (name, names or score) and probabilities by name."""
+        if not rows:
+            return []
+        outputs = self.run({name: [row.get(name) or "" for row in rows] for name in self.input_names})
+        if self._problem_type == "regression":
+            return [{"label": float(score)} for score in outputs["score"]]
+        names = [name.decode() for name in outputs["labels"][0]]
+        return [self._answer(names, probabilities) for probabilities in outputs["probabilities"]]
+
+    def _answer(self, names: Sequence[str], probabilities: np.ndarray) -> dict[str, Any]:
+        by_name = {name: float(p) for name, p in zip(names, probabilities, strict=True)}
+        if self._problem_type == "multi_label":
+            return {"label": [name for name, p in by_name.items() if p > 0.5], "probabilities": by_name}
+        return {"label": names[int(probabilities.argmax())], "probabilities": by_name}
+
+    def close(self) -> None:
+        """Frees the session; the predictor cannot answer afterwards."""
+        self._session.close()
+
+    def __enter__(self) -> "Predictor":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def answer_lines(predictor: Predictor, source: IO[bytes], sink: IO[str], batch_size: int) -> int:
+    """Answers lines as they come: a JSON object a line out for each line in, in order, flushed at once.
+
+    A line is `text_a`, `text_a<TAB>text_b`, or a JSON object with those keys. Whatever has arrived is answered
+    together, at most `batch_size` lines a run, so a person waits for one line only and a pipe gets full batches.
+
+    Returns:
+      The number of lines answered.
+
+    Raises:
+      DataError: a line that is no text; its number is given. Lines before it are answered.
+    """
+    count = 0
+    for lines in _arriving_lines(source, batch_size):
+        rows = [_parse_line(line, count + offset + 1) for offset, line in enumerate(lines)]
+        for row, answer in zip(rows, predictor.answer(rows), strict=True):
+            sink.write(json.dumps(row | answer, ensure_ascii=False) + "\n")
+        sink.flush()
+        count += len(lines)
+    return count
+
+
+def _arriving_lines(source: IO[bytes], batch_size: int) -> Iterator[list[bytes]]:
+    """Batches of complete lines; blocks only while there is none."""
+    rest = b""
+    while chunk := os.read(source.fileno(), READ_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for start in range(0, len(lines), batch_size):
+            yield lines[start : start + batch_size]
+    if rest:
+        yield [rest]
+
+
+def _parse_line(line: bytes, number: int) -> dict[str, Any]:
+    try:
+        text = line.decode("utf-8").rstrip("\r")
+        if text.startswith("{"):
+            return _checked_object(json.loads(text))
+        text_a, _, text_b = text.partition("\t")
+        return {"text_a": text_a, "text_b": text_b or None}
+    except (UnicodeDecodeError, ValueError) as error:
+        raise DataError(
+            f"standard input:{number}: {one_line(error)}; expected text, text<TAB>text, or a JSON object with text_a"
+        ) from None
+
+
+def _checked_object(row: Any) -> dict[str, Any]:
+    texts = {"text_a": row.get("text_a"), "text_b": row.get("text_b")}
+    if not isinstance(texts["text_a"], str) or not isinstance(texts["text_b"], str | None):
+        raise ValueError("a JSON object without a text_a string")
+    return row | texts

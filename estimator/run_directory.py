@@ -1,0 +1,133 @@
+"""An output directory that describes itself, and refuses a run that contradicts it."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import platform
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from errors import RunDirectoryError
+from processors.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+RUN_FILE = "run.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """An output directory: `run.json`, `vocab.txt`, `bert_config.json`, `labels.txt`, checkpoints, results, exports."""
+
+    path: Path
+
+    @property
+    def vocab_file(self) -> Path:
+        """The vocabulary the run was made with."""
+        return self.path / "vocab.txt"
+
+    @property
+    def config_file(self) -> Path:
+        """The architecture, as upstream's `bert_config.json`."""
+        return self.path / "bert_config.json"
+
+    @property
+    def labels_file(self) -> Path:
+        """Label names, a line each, in the order of the class ids."""
+        return self.path / "labels.txt"
+
+    @property
+    def export_dir(self) -> Path:
+        """Where exports lie, each under its time stamp."""
+        return self.path / "export"
+
+    def description(self) -> dict[str, Any] | None:
+        """What `run.json` says; None where there is none.
+
+        Raises:
+          RunDirectoryError: it cannot be read.
+        """
+        path = self.path / RUN_FILE
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunDirectoryError(
+                f"{path}: not readable as JSON ({error}); restore it or choose another --output_dir"
+            ) from None
+
+    def check(self, identity: Mapping[str, Any]) -> None:
+        """Compares a run with what is here, before anything is written.
+
+        Raises:
+          RunDirectoryError: the path is a file, or the directory belongs to a run that differs.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise RunDirectoryError(f"--output_dir={self.path} is a file; expected a directory; choose another")
+        description = self.description()
+        if description is None:
+            return
+        there = description.get("identity", {})
+        differences = [
+            f"{key}: {_short(there.get(key))} there, {_short(value)} now"
+            for key, value in identity.items()
+            if key in there and there[key] != value
+        ]
+        if differences:
+            raise RunDirectoryError(
+                f"--output_dir={self.path} belongs to another run ({'; '.join(differences)}); "
+                "choose another --output_dir, or repeat its settings"
+            )
+
+    def write(self, identity: Mapping[str, Any], flags: Mapping[str, Any], vocab_file: Path, config_json: str) -> None:
+        """Makes the directory and what describes it; `check` comes first.
+
+        Raises:
+          RunDirectoryError: the directory cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if vocab_file.resolve() != self.vocab_file.resolve():
+                shutil.copyfile(vocab_file, self.vocab_file)
+        except OSError as error:
+            raise RunDirectoryError(
+                f"--output_dir={self.path} cannot be written ({error.strerror}); choose another"
+            ) from error
+        write_atomically(self.config_file, config_json)
+        if identity.get("labels"):
+            write_atomically(self.labels_file, "".join(f"{label}\n" for label in identity["labels"]))
+        description = self.description() or {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        flags = {**description.get("flags", {}), **flags}
+        description |= {"identity": dict(identity), "flags": flags, "versions": _versions()}
+        write_atomically(
+            self.path / RUN_FILE, json.dumps(description, indent=2, ensure_ascii=False, default=str) + "\n"
+        )
+
+    def latest_export(self) -> Path | None:
+        """The newest export here, None where there is none."""
+        if not self.export_dir.is_dir():
+            return None
+        stamps = [path for path in self.export_dir.iterdir() if path.name.isdigit()]
+        return max(stamps, key=lambda path: int(path.name), default=None)
+
+
+def vocabulary_digest(vocab: Mapping[str, int]) -> str:
+    """Digest of tokens and ids: equal for equal vocabularies, whatever file they came from."""
+    return hashlib.sha256(json.dumps(vocab, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _short(value: Any, limit: int = 80) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("tensorflow", "tensorflow-text", "tokenizers", "numpy", "pandas")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -1,0 +1,29 @@
+"""Files -> examples -> features -> records -> `input_fn`, and the registry of data sets.
+
+Importing this package costs nothing: names that need more than the standard library are looked up when first used.
+"""
+
+import importlib
+from typing import Any
+
+from processors.base import DataProcessor, InputExample, PaddingInputExample
+from processors.registry import register
+
+_LAZY = {
+    "Columns": "processors.table_spec",
+    "Split": "processors.table_spec",
+    "TableFormat": "processors.table_spec",
+    "TableSpec": "processors.table_spec",
+    "TableProcessor": "processors.table",
+    "data_report": "processors.report",
+    "format_report": "processors.report",
+    "GraphTokenizer": "processors.graph_tokenizer",
+}
+
+__all__ = ["DataProcessor", "InputExample", "PaddingInputExample", "register", *sorted(_LAZY)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)

@@ -1,0 +1,100 @@
+"""Examples and the class that reads them: what a data set has to say about itself."""
+
+import csv
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from processors.reading import MissingDataError, lift_field_size_limit, open_text
+
+SPLITS = ("train", "dev", "test")
+PROBLEM_TYPES = ("single_label", "regression", "multi_label")
+
+
+@dataclasses.dataclass(slots=True)
+class InputExample:
+    """One text, or pair of texts, with its label.
+
+    Args:
+      guid: unique within its split.
+      text_a: the first (or only) text, not tokenized.
+      text_b: the second text of a pair.
+      label: a label name (single_label), a number or its text (regression), several names (multi_label); None where the
+        row is unlabelled.
+
+    Source: `InputExample` of google-research/bert.
+    """
+
+    guid: str
+    text_a: str
+    text_b: str | None = None
+    label: str | float | Sequence[str] | None = None
+
+
+class PaddingInputExample:
+    """Fills the last batch where shapes must be static; a class of its own because None would hide mistakes."""
+
+
+class DataProcessor:
+    """Reads a data set; a subclass says where the examples of each split are and what the labels are.
+
+    Class attributes:
+      problem_type: `"single_label"` (default), `"regression"` or `"multi_label"`.
+      metrics: the official headline metrics of the task, e.g. `("accuracy", "f1")`; empty where there are none.
+
+    Source: `DataProcessor` of google-research/bert; its subclasses work unchanged.
+    """
+
+    problem_type: str = "single_label"
+    metrics: tuple[str, ...] = ()
+
+    def get_train_examples(self, data_dir: str) -> Iterable[InputExample]:
+        """Examples to train on: a list, or any iterable that a second call gives anew."""
+        raise self._lacks("get_train_examples")
+
+    def get_dev_examples(self, data_dir: str) -> Iterable[InputExample]:
+        """Examples to evaluate on."""
+        raise self._lacks("get_dev_examples")
+
+    def get_test_examples(self, data_dir: str) -> Iterable[InputExample]:
+        """Examples to predict; their label is None where it is not known."""
+        raise self._lacks("get_test_examples")
+
+    def get_labels(self) -> list[str]:
+        """Label names in the order of the classes; empty for regression."""
+        if self.problem_type == "regression":
+            return []
+        raise self._lacks("get_labels")
+
+    def get_examples(self, split: str, data_dir: str) -> Iterable[InputExample]:
+        """Examples of `split`: `"train"`, `"dev"` or `"test"`.
+
+        Raises:
+          DataError: this processor does not read that split.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"split {split!r} is none of {', '.join(SPLITS)}")
+        return getattr(self, f"get_{split}_examples")(data_dir)
+
+    def data_files(self, split: str, data_dir: str) -> list[Path]:
+        """Files whose content decides the examples of `split`; unless a subclass knows better, all in `data_dir`."""
+        folder = Path(data_dir)
+        return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the examples besides the files, as plain JSON, for fingerprints; nothing by default."""
+        return {}
+
+    @classmethod
+    def _read_tsv(cls, input_file: str, quotechar: str | None = None) -> list[list[str]]:
+        """All rows of a tab-separated file, header included; quotes are text unless `quotechar` says otherwise."""
+        lift_field_size_limit()
+        with open_text(Path(input_file)) as lines:
+            return list(csv.reader(lines, delimiter="\t", quotechar=quotechar))
+
+    def _lacks(self, method: str) -> MissingDataError:
+        name = type(self).__name__
+        return MissingDataError(
+            f"processor {name} has no {method}; define it in {name}, or leave out the step that needs it"
+        )

@@ -1,0 +1,37 @@
+"""Files that are whole or absent: written under a temporary name and renamed at the end."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from errors import DataError
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path) -> Iterator[IO[str]]:
+    """Opens a UTF-8 text file that appears at `path` only once the block has ended well.
+
+    Raises:
+      DataError: the disk is full or the folder cannot be written to.
+    """
+    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror}); free disk space or check permissions"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a whole text file at once; raises DataError as `atomic_writer` does."""
+    with atomic_writer(path) as stream:
+        stream.write(text)

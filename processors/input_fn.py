@@ -1,0 +1,96 @@
+"""Records -> batches: the one `input_fn`, for training, evaluation and prediction alike."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from processors.features import FeatureSpec
+
+SHUFFLE_ALL_UP_TO = 1_000_000
+"""Largest epoch that is shuffled as a whole; beyond it, within a buffer of this many records."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSettings:
+    """How records become batches.
+
+    Args:
+      batch_size: rows a batch, over all replicas.
+      is_training: shuffle every epoch as a whole and repeat without end; otherwise one pass in order.
+      seed: of the shuffle; the same seed gives the same batches.
+      skip_records: records of the (endless, shuffled) training stream that an earlier run has used.
+      static_shapes: pad to the full length and fill the last batch with `is_real_example=0` rows (TPU, XLA).
+      num_records: rows of the record set, which decide the shuffle buffer and the filling rows.
+    """
+
+    batch_size: int
+    num_records: int
+    is_training: bool = False
+    seed: int | None = None
+    skip_records: int = 0
+    static_shapes: bool = False
+
+
+def build_input_fn(
+    files: Sequence[Path | str], spec: FeatureSpec, settings: InputSettings
+) -> Callable[..., tf.data.Dataset]:
+    """An Estimator `input_fn` over TFRecord files, in the order given.
+
+    Returns:
+      A function of `params` (a TPUEstimator puts `batch_size` there) that makes a dataset of dictionaries: sequences
+      int32 [B, S], S being the longest real row of the batch, other fields [B] or [B, n]. Padded records written by
+      google-research/bert come out as the same batches.
+    """
+    names = [str(path) for path in files]
+
+    def input_fn(params: dict[str, Any] | None = None) -> tf.data.Dataset:
+        batch_size = (params or {}).get("batch_size", settings.batch_size)
+        dataset = tf.data.TFRecordDataset(names)
+        if settings.is_training:
+            buffer = min(max(settings.num_records, 1), SHUFFLE_ALL_UP_TO)
+            dataset = dataset.shuffle(buffer, seed=settings.seed, reshuffle_each_iteration=True).repeat()
+            dataset = dataset.skip(settings.skip_records) if settings.skip_records else dataset
+        elif settings.static_shapes:
+            missing = -settings.num_records % batch_size
+            dataset = dataset.concatenate(tf.data.Dataset.from_tensors(spec.padding()).repeat(missing))
+        drop_remainder = settings.is_training or settings.static_shapes
+        dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+        dataset = dataset.map(lambda rows: parse_batch(rows, spec, settings.static_shapes), num_parallel_calls=2)
+        return dataset.prefetch(2)
+
+    return input_fn
+
+
+def parse_batch(rows: tf.Tensor, spec: FeatureSpec, static_shapes: bool = False) -> dict[str, tf.Tensor]:
+    """Parses serialized `tf.Example`s [B] into a batch.
+
+    Integers become int32, as every TPU needs. Sequences are cut to the longest row that `input_mask` knows, or padded
+    to their static length.
+    """
+    parsed = tf.io.parse_example(rows, spec.parse_spec())
+    parsed = {name: tf.cast(v, tf.int32) if v.dtype == tf.int64 else v for name, v in parsed.items()}
+    sequences = [field for field in spec.fields if field.is_sequence]
+    if static_shapes:
+        for field in sequences:
+            parsed[field.name] = _pad_to(parsed[field.name], field.static or 0, field.default)
+        return parsed
+    if "input_mask" in parsed:
+        longest = tf.reduce_max(tf.reduce_sum(parsed["input_mask"], axis=1))
+        for field in sequences:
+            if field.static is not None and field.static == _mask_static(spec):
+                parsed[field.name] = parsed[field.name][:, :longest]
+    return parsed
+
+
+def _mask_static(spec: FeatureSpec) -> int | None:
+    return next(field.static for field in spec.fields if field.name == "input_mask")
+
+
+def _pad_to(values: tf.Tensor, length: int, default: Any) -> tf.Tensor:
+    values = values[:, :length]
+    padded = tf.pad(values, [[0, 0], [0, length - tf.shape(values)[1]]], constant_values=default)
+    padded.set_shape([values.shape[0], length])
+    return padded

@@ -1,0 +1,216 @@
+"""Files to rows: compression, encodings, delimited text and JSON lines, with the line that each row starts at.
+
+The standard library's `csv` does the cutting: unlike a data-frame parser it tells a short row from one that ends in
+empty cells, and knows the line at which a row with quoted line breaks begins.
+"""
+
+import bz2
+import codecs
+import contextlib
+import csv
+import gzip
+import io
+import json
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from errors import DataError, one_line
+
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zip", ".zst")
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+
+_BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark starts with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BROKEN_ARCHIVE = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+_FIELD_SIZE_LIMIT = 1 << 27  # an unclosed quote must not read a whole corpus into one cell
+
+
+class MissingDataError(DataError):
+    """A split has no file, or a processor does not read that split."""
+
+
+class Row(NamedTuple):
+    """One record of a file: the line it starts at (the first is 1), its cells, or why it has none."""
+
+    line: int
+    cells: list[Any]
+    problem: str = ""
+
+
+def data_suffix(path: Path) -> str:
+    """The extension that names the format, compression put aside, in lower case.
+
+    Example:
+      >>> data_suffix(Path("train.TSV.gz"))
+      '.tsv'
+    """
+    inner = Path(path.stem) if path.suffix.lower() in COMPRESSIONS else path
+    return inner.suffix.lower()
+
+
+def open_text(path: Path, encoding: str | None = None) -> contextlib.AbstractContextManager[Iterator[str]]:
+    """Opens a text file, compressed or not; gives its lines with their line ends.
+
+    Args:
+      path: file; `.gz`, `.bz2`, `.xz`, `.zip` (one member) and `.zst` are decompressed on the way.
+      encoding: name of the encoding; default UTF-8, or what a byte order mark says.
+
+    Raises:
+      DataError: no such file, a broken archive, an unknown encoding, bytes that are not of that encoding.
+    """
+    return _open_text(path, _checked_encoding(encoding))
+
+
+@contextlib.contextmanager
+def _open_text(path: Path, encoding: str | None) -> Iterator[Iterator[str]]:
+    encoding = _actual_encoding(path, encoding)
+    try:
+        with open_binary(path) as binary, io.TextIOWrapper(binary, encoding=encoding, newline="") as text:
+            yield text
+    except UnicodeDecodeError as error:
+        raise _undecodable(path, encoding, error) from None
+    except _BROKEN_ARCHIVE as error:
+        raise DataError(f"{path}: cannot be decompressed ({one_line(error)}); copy or download it again") from None
+
+
+def open_binary(path: Path) -> IO[bytes]:
+    """Opens a file for reading bytes, decompressed.
+
+    Raises:
+      DataError: it is missing or not a file, or is an archive that cannot be opened.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, expected a file")
+    if not path.is_file():
+        raise MissingDataError(f"{path}: no such file; check the path and --data_dir")
+    openers = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zip": _open_zip, ".zst": _open_zstandard}
+    opener: Any = openers.get(path.suffix.lower(), Path.open)
+    return opener(path, "rb")
+
+
+def _open_zip(path: Path, mode: str) -> IO[bytes]:
+    archive = zipfile.ZipFile(path)
+    members = [member for member in archive.namelist() if not member.endswith("/")]
+    if len(members) != 1:
+        raise DataError(f"{path}: holds {len(members)} files, expected exactly one; unpack it and name the file")
+    return archive.open(members[0])
+
+
+def _open_zstandard(path: Path, mode: str) -> IO[bytes]:
+    with contextlib.suppress(ImportError):
+        import zstandard
+
+        return zstandard.open(path, mode)
+    try:
+        import pyarrow
+    except ImportError:
+        raise DataError(f"{path}: .zst needs the package zstandard; pip install zstandard, or unpack it") from None
+    return io.BufferedReader(pyarrow.input_stream(str(path), compression="zstd"))
+
+
+def _checked_encoding(encoding: str | None) -> str | None:
+    if encoding is None:
+        return None
+    try:
+        "".encode(encoding)
+        return codecs.lookup(encoding).name
+    except LookupError:
+        raise DataError(
+            f"--encoding={encoding} is not the name of a text encoding; try utf-8, utf-16, gb18030, latin-1 or cp1252"
+        ) from None
+
+
+def _actual_encoding(path: Path, encoding: str | None) -> str:
+    """`encoding`, or the one that the byte order mark tells; a mark in front of declared UTF-8 is dropped too."""
+    if encoding not in (None, "utf-8", "utf-16", "utf-32"):
+        return str(encoding)
+    try:
+        with open_binary(path) as binary:
+            start = binary.read(4)
+    except _BROKEN_ARCHIVE as error:
+        raise DataError(f"{path}: cannot be decompressed ({one_line(error)}); copy or download it again") from None
+    marked = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
+    if encoding is None or marked == "utf-8-sig":
+        return marked or encoding or "utf-8"
+    return encoding
+
+
+def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataError:
+    """Finds the row of the first bad byte: the error itself counts from the start of a buffer."""
+    where, bad = str(path), error.object[error.start]
+    if not encoding.startswith(("utf-16", "utf-32")):
+        with open_binary(path) as binary:
+            for number, line in enumerate(binary, 1):
+                try:
+                    line.decode(encoding)
+                except UnicodeDecodeError as located:
+                    where, bad = f"{path}:{number}: byte {located.start + 1} of the row", line[located.start]
+                    break
+    return DataError(
+        f"{where}: found 0x{bad:02x}, which is not {encoding}; name the file's encoding, e.g. --encoding=gb18030 or "
+        "--encoding=cp1252"
+    )
+
+
+def lift_field_size_limit() -> None:
+    """Lets a cell be longer than `csv` allows by default (128 KiB): documents are."""
+    csv.field_size_limit(max(csv.field_size_limit(), _FIELD_SIZE_LIMIT))
+
+
+def read_delimited(path: Path, delimiter: str, quoting: str, encoding: str | None = None) -> Iterator[Row]:
+    """Rows of a delimited file.
+
+    Args:
+      path: file.
+      delimiter: one character.
+      quoting: `"none"`: quotes are text; `"minimal"`: a cell may be quoted, and a quote is doubled inside.
+      encoding: as for `open_text`.
+
+    Yields:
+      A row for each record; a blank line has no cells; a malformed one has none and says why.
+
+    Raises:
+      DataError: as for `open_text`.
+    """
+    lift_field_size_limit()
+    # The type stubs know the quoting constants as ints of their own.
+    style: Any = {"quoting": csv.QUOTE_NONE} if quoting == "none" else {"quoting": csv.QUOTE_MINIMAL, "strict": True}
+    with open_text(path, encoding) as lines:
+        reader = csv.reader(lines, delimiter=delimiter, **style)
+        while True:
+            line = reader.line_num + 1
+            try:
+                yield Row(line, next(reader))
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Row(line, [], f"malformed quoting ({one_line(error)}), expected a quoted cell to be closed and "
+                          "quotes inside it doubled; --quoting=none if quotes are plain text")  # fmt: skip
+
+
+def read_json_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
+    """Objects of a JSON-lines file as `(line, object, problem)`; the object is None where there is a problem."""
+    with open_text(path, encoding) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                yield number, None, ""
+                continue
+            try:
+                value = json.loads(line)
+            except json.JSONDecodeError as error:
+                yield number, None, f"not JSON ({one_line(error)}), expected one object a line"
+                continue
+            if isinstance(value, dict):
+                yield number, value, ""
+            else:
+                yield number, None, f"found a JSON {type(value).__name__}, expected one object a line"

@@ -1,0 +1,204 @@
+"""Record sets: TFRecord files that are whole or absent, with a manifest that says what they were made from.
+
+    train.tf_record                 records, in the order of the examples
+    train.tf_record.manifest.json   format version, spec, counts, digest, fingerprint of every input
+
+A set is written under a temporary name and renamed; its manifest follows. So a file without a manifest, or one whose
+bytes do not match it, was left by a run that was interrupted: it is rebuilt and never read.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from errors import DataError
+from processors.featurizer import Featurizer, chunked
+from processors.files import write_atomically
+
+FORMAT_VERSION = 1
+CHUNK_EXAMPLES = 512
+"""Examples that travel to a converting process at once."""
+PARALLEL_FROM_BYTES = 8 << 20
+"""Data files smaller than this are converted in this process: starting others would take longer."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordSet:
+    """A finished record file and what its manifest says of it.
+
+    Args:
+      path: the TFRecord file.
+      num_examples: examples converted.
+      num_records: records written (windows; equals `num_examples` where an example is one window).
+      reused: whether it was found finished rather than written now.
+    """
+
+    path: Path
+    num_examples: int
+    num_records: int
+    reused: bool
+
+
+def fingerprint(inputs: dict[str, Any], files: Iterable[Path]) -> str:
+    """Digest of plain settings and of the content of files: equal digests give equal records."""
+    digest = hashlib.sha256(json.dumps({"format": FORMAT_VERSION, **inputs}, sort_keys=True, default=str).encode())
+    for path in files:
+        digest.update(f"{path.name}:{file_digest(path)}".encode())
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def build(
+    path: Path,
+    examples: Callable[[], Iterable[Any]],
+    featurizer: Featurizer,
+    digest: str,
+    num_workers: int | None = None,
+) -> RecordSet:
+    """Returns the record set at `path`, converting `examples()` only where no equal set is there.
+
+    Args:
+      path: where the TFRecord file is or will be.
+      examples: gives a fresh iterator; not called when the set is reused.
+      featurizer: makes the records.
+      digest: `fingerprint` of everything the records depend on.
+      num_workers: converting processes; None decides by itself, 1 converts in this process. The result is the same.
+
+    Raises:
+      DataError: a row that cannot be used, no examples at all, or a disk that is full.
+    """
+    existing = load(path, digest)
+    if existing is not None:
+        log.info("reusing %d records of %s", existing.num_records, path)
+        return existing
+    started = time.monotonic()
+    _manifest_path(path).unlink(missing_ok=True)
+    counts = _write(path, _converted(examples(), featurizer, num_workers or 1))
+    if counts["num_examples"] == 0:
+        path.unlink()
+        raise DataError(f"no examples to write to {path.name}: the data set has no usable rows; check the data file")
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "fingerprint": digest,
+        "sha256": file_digest(path),
+        "spec": featurizer.spec.to_json(),
+        **counts,
+    }
+    write_atomically(_manifest_path(path), json.dumps(manifest, indent=2) + "\n")
+    seconds = max(time.monotonic() - started, 1e-9)
+    rate = counts["num_examples"] / seconds
+    log.info("wrote %d records to %s (%.0f examples/s)", counts["num_records"], path, rate)
+    return RecordSet(path, counts["num_examples"], counts["num_records"], reused=False)
+
+
+def load(path: Path, digest: str | None = None) -> RecordSet | None:
+    """The finished record set at `path`; None if absent, half-written, damaged, or made from something else."""
+    manifest_path = _manifest_path(path)
+    if not (path.is_file() and manifest_path.is_file()):
+        return None
+    try:
+        manifest = json.loads(manifest_path.read_text())
+        if digest is not None and manifest["fingerprint"] != digest:
+            log.info("rebuilding %s: its data, vocabulary or settings have changed", path)
+            return None
+        if manifest["sha256"] != file_digest(path):
+            log.warning("rebuilding %s: its content does not match its manifest", path)
+            return None
+        return RecordSet(path, manifest["num_examples"], manifest["num_records"], reused=True)
+    except (json.JSONDecodeError, KeyError):
+        log.warning("rebuilding %s: its manifest cannot be read", path)
+        return None
+
+
+def automatic_workers(files: Iterable[Path]) -> int:
+    """How many converting processes pay off for data files of this size on this machine."""
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if size >= PARALLEL_FROM_BYTES else 1
+
+
+def _manifest_path(path: Path) -> Path:
+    return path.with_name(path.name + ".manifest.json")
+
+
+def _write(path: Path, chunks: Iterable[tuple[int, list[bytes]]]) -> dict[str, int]:
+    """Writes serialized records under a temporary name, then renames; removes the temporary file on any failure."""
+    import tensorflow as tf
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    num_examples = num_records = 0
+    try:
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for examples, records in chunks:
+                num_examples += examples
+                num_records += len(records)
+                for record in records:
+                    writer.write(record)
+        temporary.replace(path)
+    except (OSError, tf.errors.OpError) as error:
+        raise DataError(
+            f"{path}: writing records failed after {num_records} ({getattr(error, 'message', error)}); "
+            "free disk space or choose another --output_dir, then run again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return {"num_examples": num_examples, "num_records": num_records}
+
+
+def _converted(examples: Iterable[Any], featurizer: Featurizer, num_workers: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Pairs of (examples, their serialized records) in the order of the examples, whatever the number of workers."""
+    chunks = chunked(examples, CHUNK_EXAMPLES)
+    if num_workers <= 1:
+        for chunk in chunks:
+            yield len(chunk), featurizer.serialize(chunk)
+        return
+    # "spawn", because a forked child of a process that runs TensorFlow's threads can deadlock.
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(num_workers, initializer=_start_worker, initargs=(featurizer,)) as pool:
+        sizes: list[int] = []
+        for records in _bounded_imap(pool, chunks, sizes, ahead=4 * num_workers):
+            yield sizes.pop(0), records
+
+
+def _bounded_imap(pool: Any, chunks: Iterator[list[Any]], sizes: list[int], ahead: int) -> Iterator[list[bytes]]:
+    """`pool.imap` that reads at most `ahead` chunks in advance: memory stays flat however large the data set."""
+    pending: list[Any] = []
+    for chunk in chunks:
+        sizes.append(len(chunk))
+        pending.append(pool.apply_async(_convert_chunk, (chunk,)))
+        if len(pending) >= ahead:
+            yield pending.pop(0).get()
+    for result in pending:
+        yield result.get()
+
+
+_worker: Featurizer | None = None
+
+
+def _start_worker(featurizer: Featurizer) -> None:
+    global _worker
+    _worker = featurizer
+    with contextlib.suppress(ValueError):
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def _convert_chunk(chunk: list[Any]) -> list[bytes]:
+    if _worker is None:
+        raise RuntimeError("a converting process was started without its featurizer")
+    return _worker.serialize(chunk)

@@ -1,0 +1,237 @@
+"""Names of data sets -> processors: built-in ones, and those of code outside this checkout.
+
+A processor comes from outside in three ways: a module named by `--processor_module` that registers it, a class named
+`package.module:Class` in place of a task name, or an entry point of an installed package in the group
+`bert.processors`. Nothing is imported before it is asked for.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from errors import BertError, RegistryError, closest, one_line
+from processors.base import DataProcessor
+
+ENTRY_POINT_GROUP = "bert.processors"
+XNLI_LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
+
+Factory = Callable[..., DataProcessor]
+"""A `DataProcessor` subclass, or a partial of one: called without arguments it gives a processor."""
+
+ProcessorClass = TypeVar("ProcessorClass", bound=type[DataProcessor])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """Where a name leads: a class, or `"module:object"` that is imported on use."""
+
+    target: type[DataProcessor] | str
+    owner: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _built_in(target: str, **options: Any) -> _Entry:
+    return _Entry(f"processors.{target}", f"processors.{target.partition(':')[0]} (built in)", options)
+
+
+_ENTRIES: dict[str, _Entry] = {
+    "cola": _built_in("glue:ColaProcessor"),
+    "mnli": _built_in("glue:MnliProcessor"),
+    "mnli-mm": _built_in("glue:MnliMismatchedProcessor"),
+    "mrpc": _built_in("glue:MrpcProcessor"),
+    "qnli": _built_in("glue:QnliProcessor"),
+    "qqp": _built_in("glue:QqpProcessor"),
+    "rte": _built_in("glue:RteProcessor"),
+    "sst-2": _built_in("glue:Sst2Processor"),
+    "sts-b": _built_in("glue:StsbProcessor"),
+    "table": _built_in("table:TableProcessor"),
+    "wnli": _built_in("glue:WnliProcessor"),
+    "xnli": _built_in("glue:XnliProcessor"),
+    **{f"xnli-{language}": _built_in("glue:XnliProcessor", language=language) for language in XNLI_LANGUAGES},
+}
+
+
+def register(name: str) -> Callable[[ProcessorClass], ProcessorClass]:
+    """Class decorator that makes a processor known as `--task_name=<name>`.
+
+    Args:
+      name: its name; upper and lower case are the same.
+
+    Raises:
+      RegistryError: the name is taken, or the class is no `DataProcessor`.
+
+    Example:
+      >>> @register("selfsim")
+      ... class SelfSimProcessor(DataProcessor): ...
+    """
+    frame = sys._getframe(1)
+    owner = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+    def decorate(processor: ProcessorClass) -> ProcessorClass:
+        _check_processor(processor, f"{owner}: @register({name!r})")
+        _add(name, _Entry(processor, owner))
+        return processor
+
+    return decorate
+
+
+def get(name: str, processor_module: str | None = None) -> Factory:
+    """Finds the processor that `name` stands for.
+
+    Args:
+      name: a registered name, or `package.module:Class`.
+      processor_module: a Python file or dotted module to import first; what it registers is known from then on.
+
+    Returns:
+      A `DataProcessor` subclass, or a partial of one.
+
+    Raises:
+      RegistryError: an unknown name, a module that cannot be imported, an object that is no `DataProcessor`.
+    """
+    if processor_module:
+        import_module(processor_module)
+    if ":" in name:
+        return _load(name, f"--task_name={name}")
+    _add_entry_points()
+    entry = _ENTRIES.get(name.lower())
+    if entry is None:
+        raise RegistryError(
+            f"no task {name!r}; {_suggestion(name.lower())}; for code of your own give "
+            "--processor_module=path/to/file.py, --task_name=package.module:Class, or install a package with an entry "
+            f"point in the group {ENTRY_POINT_GROUP}"
+        )
+    processor = _load(entry.target, entry.owner) if isinstance(entry.target, str) else entry.target
+    return functools.partial(processor, **entry.options) if entry.options else processor
+
+
+def names() -> list[str]:
+    """All registered names, sorted."""
+    _add_entry_points()
+    return sorted(_ENTRIES)
+
+
+@contextlib.contextmanager
+def temporary(name: str, processor: type[DataProcessor]) -> Iterator[type[DataProcessor]]:
+    """Registers `processor` for the length of a `with` block, in place of what had its name."""
+    _check_processor(processor, f"temporary({name!r})")
+    before = dict(_ENTRIES)
+    _ENTRIES[name.lower()] = _Entry(processor, f"temporary({name!r})")
+    try:
+        yield processor
+    finally:
+        _ENTRIES.clear()
+        _ENTRIES.update(before)
+
+
+def import_module(module: str) -> ModuleType:
+    """Imports a Python file or a dotted module for what it registers; a second time is free.
+
+    Raises:
+      RegistryError: there is no such module, or it fails while it is imported; then nothing it registered stays.
+    """
+    before = dict(_ENTRIES)
+    is_file = module.endswith(".py") or "/" in module or "\\" in module
+    try:
+        return _import_file(Path(module)) if is_file else importlib.import_module(module)
+    except BaseException as error:
+        _ENTRIES.clear()
+        _ENTRIES.update(before)
+        if isinstance(error, BertError) or not isinstance(error, Exception | SystemExit):
+            raise
+        dotted = "" if is_file else module
+        raise RegistryError(_import_failure(f"--processor_module={module}", dotted, error)) from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    path = path.resolve()
+    if not path.is_file():
+        raise RegistryError(
+            f"--processor_module={path}: no such file; expected a Python file, or a dotted module on the import path"
+        )
+    name = f"processor_module_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RegistryError(f"--processor_module={path}: is not Python; expected a file that ends in .py")
+    if str(path.parent) not in sys.path:  # last: its neighbours can be imported and shadow nothing
+        sys.path.append(str(path.parent))
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(sys.modules[name])
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return sys.modules[name]
+
+
+def _import_failure(flag: str, module: str, error: BaseException) -> str:
+    """One line with the innermost line of user code that failed."""
+    kind = type(error).__name__
+    if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+        return f"{flag}: no module {error.name!r} on the import path; expected a .py file or a dotted module"
+    if isinstance(error, SyntaxError):
+        return f"{flag}: {error.filename}:{error.lineno}: {kind}: {one_line(error.msg)}; mend the module"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen") and frame.filename != __file__ and "importlib" not in frame.filename
+    ]
+    where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
+    return f"{flag}: {where}{kind}: {one_line(error)}; mend the module"
+
+
+def _load(target: str, owner: str) -> type[DataProcessor]:
+    """The class that `"module:object"` names."""
+    module_name, _, attribute = target.partition(":")
+    if not module_name or not attribute:
+        raise RegistryError(f"{owner}: expected package.module:Class")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:
+        raise RegistryError(_import_failure(owner, module_name, error)) from error
+    if not hasattr(found, attribute):
+        classes = [key for key, value in vars(found).items() if isinstance(value, type)]
+        raise RegistryError(f"{owner}: module {module_name} has no {attribute!r}; {closest(attribute, classes)}")
+    processor = getattr(found, attribute)
+    _check_processor(processor, owner)
+    return processor
+
+
+def _check_processor(processor: object, owner: str) -> None:
+    if not (isinstance(processor, type) and issubclass(processor, DataProcessor)):
+        kind = f"class {processor.__name__}" if isinstance(processor, type) else type(processor).__name__
+        raise RegistryError(f"{owner}: found {kind}, expected a subclass of processors.DataProcessor; derive from it")
+
+
+def _add(name: str, entry: _Entry) -> None:
+    """Adds an entry; the same place may register again, as when a file is imported under two module names."""
+    known = _ENTRIES.get(name.lower())
+    if known is not None and known.owner != entry.owner:
+        raise RegistryError(
+            f"task {name.lower()!r} is registered twice: by {known.owner} and by {entry.owner}; rename one of them"
+        )
+    _ENTRIES[name.lower()] = entry
+
+
+def _add_entry_points() -> None:
+    for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        package = point.dist.name if point.dist is not None else point.value
+        _add(point.name, _Entry(point.value, f"entry point {point.name} = {point.value} of {package}"))
+
+
+def _suggestion(name: str) -> str:
+    known = names()
+    near = closest(name, known)
+    everything = "known: " + ", ".join(known)
+    return everything if near == everything else f"{near}; {everything}"

@@ -1,0 +1,93 @@
+"""The contract that keeps every kind of work on one path."""
+
+import abc
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from processors.features import Features
+from processors.featurizer import Featurizer
+
+TRAIN, DEV, TEST = "train", "dev", "test"
+
+Collected = dict[str, np.ndarray]
+"""Model outputs and gold fields of a whole evaluation, one row an example."""
+
+AnswerSink = Callable[[Any, Sequence[Features], Sequence[Mapping[str, Any]]], None]
+"""Takes an example, its windows as the featurizer made them, and the model's outputs for each; writes its answer."""
+
+
+class Task(abc.ABC):
+    """What to read, how an example becomes features, which head to train, and how outputs become answers.
+
+    One `model_fn`, one `input_fn` and one lifecycle run every Task; a new kind of work is a Task and a Head.
+
+    Attributes:
+      name: as registered, for messages and the run directory.
+      featurizer: the only way from this task's examples to records.
+    """
+
+    name: str
+    featurizer: Featurizer
+
+    @abc.abstractmethod
+    def head(self, is_training: bool) -> Any:
+        """A `modeling.heads.Head` with the task's losses, predictions and metrics; weighted only while training."""
+
+    @abc.abstractmethod
+    def examples(self, split: str) -> Iterable[Any]:
+        """A fresh pass over the examples of `"train"`, `"dev"` or `"test"`."""
+
+    @abc.abstractmethod
+    def data_files(self, split: str) -> list[Path]:
+        """The files that decide the examples of a split, for its fingerprint."""
+
+    @abc.abstractmethod
+    def source(self) -> dict[str, Any]:
+        """What decides the examples besides the data files, as plain JSON, for a fingerprint."""
+
+    @abc.abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What two runs in one output directory must share (task, problem type, labels ...), as plain JSON."""
+
+    @abc.abstractmethod
+    def score(self, collected: Collected) -> dict[str, float]:
+        """The task's metrics over a whole evaluation, named `eval_...`."""
+
+    def write_evaluation(self, collected: Collected, folder: Path) -> None:  # noqa: B027 - most tasks leave nothing
+        """Writes what an evaluation leaves beside its metrics; nothing by default."""
+
+    @abc.abstractmethod
+    def answers(self, folder: Path) -> contextlib.AbstractContextManager[AnswerSink]:
+        """Opens the prediction files of the task in `folder`; they appear once the block ends well."""
+
+    @abc.abstractmethod
+    def text_signature(self) -> "TextSignature":
+        """How raw text is answered inside an export."""
+
+
+class TextSignature(abc.ABC):
+    """The part of an export between raw text and named answers, in the graph."""
+
+    @abc.abstractmethod
+    def inputs(self) -> dict[str, Any]:
+        """String placeholders by name."""
+
+    @abc.abstractmethod
+    def features(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Tokenizes raw text into the encoder's inputs, exactly as the featurizer does."""
+
+    @abc.abstractmethod
+    def outputs(self, predictions: Mapping[str, Any]) -> dict[str, Any]:
+        """Names the predictions for people: labels as text beside probabilities."""
+
+    @abc.abstractmethod
+    def parity_examples(self) -> tuple[dict[str, list[str]], list[Any]]:
+        """Raw inputs, and the same as examples for the featurizer: texts on which tokenizers are known to differ."""
+
+    @abc.abstractmethod
+    def assets(self) -> dict[str, str]:
+        """Text files by name that travel with the export (vocabulary, labels, tokenizer settings)."""

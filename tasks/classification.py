@@ -1,0 +1,193 @@
+"""Classification and regression of single texts and pairs: single-label, multi-label, scores."""
+
+import contextlib
+import csv
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from errors import DataError, FlagError
+from processors.base import DataProcessor, InputExample
+from processors.features import Features
+from processors.featurizer import PairFeaturizer
+from processors.files import atomic_writer
+from tasks import metrics
+from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
+
+MULTI_LABEL_THRESHOLD = 0.5
+
+
+class ClassificationTask(Task):
+    """A processor's examples through `PairFeaturizer` to the head of the processor's problem type.
+
+    Args:
+      name: the task name, for messages and the run directory.
+      processor: gives examples and labels.
+      tokenizer: a `tokenization.BulkTokenizer`.
+      max_seq_length: most pieces a row.
+      data_dir: handed to the processor.
+      class_weights: loss weight of each label in order, `"balanced"` for the inverse of its frequency in training,
+        or None.
+      limits: most examples to take from the start of a split, by split.
+
+    Raises:
+      FlagError: class weights for a regression, or of another length than the labels.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        processor: DataProcessor,
+        tokenizer: Any,
+        max_seq_length: int,
+        data_dir: str | None,
+        class_weights: Sequence[float] | str | None = None,
+        limits: Mapping[str, int | None] | None = None,
+    ) -> None:
+        self.name = name
+        self.processor = processor
+        self.problem_type = processor.problem_type
+        self.labels = [] if self.problem_type == "regression" else list(processor.get_labels())
+        self.tokenizer = tokenizer
+        self.max_seq_length = max_seq_length
+        self.featurizer = PairFeaturizer(tokenizer, max_seq_length, self.labels, self.problem_type)
+        self._data_dir = data_dir
+        self._limits = dict(limits or {})
+        self._class_weights = self._checked_weights(class_weights)
+
+    def head(self, is_training: bool) -> Any:
+        """The head of the problem type; class weights count in training alone, so that evaluations compare."""
+        from modeling import heads
+
+        if self.problem_type == "regression":
+            return heads.RegressionHead()
+        weights = None
+        if is_training:
+            weights = self._balanced_weights() if self._class_weights == "balanced" else self._class_weights
+        kind = heads.MultiLabelHead if self.problem_type == "multi_label" else heads.ClassificationHead
+        return kind(len(self.labels), class_weights=weights)
+
+    def examples(self, split: str) -> Iterator[InputExample]:
+        """Yields the processor's examples of a split.
+
+        Raises:
+          DataError: a training or dev row without a label, or no data for the split.
+        """
+        examples: Iterable[InputExample] = self.processor.get_examples(split, self._data_dir)
+        for example in itertools.islice(examples, self._limits.get(split)):
+            if split != TEST and example.label is None:
+                raise DataError(
+                    f"example {example.guid} of the {split} split has no label; "
+                    "expected one to train or evaluate with; add it or remove the row"
+                )
+            yield example
+
+    def data_files(self, split: str) -> list[Path]:
+        """The processor's own list, or every file of `data_dir`."""
+        return self.processor.data_files(split, self._data_dir)
+
+    def source(self) -> dict[str, Any]:
+        """Processor, its settings, and limits."""
+        return {
+            "processor": f"{type(self.processor).__module__}.{type(self.processor).__qualname__}",
+            "settings": self.processor.settings(),
+            "limits": self._limits,
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """Task name, problem type, labels."""
+        return {"task": self.name, "problem_type": self.problem_type, "labels": self.labels}
+
+    def score(self, collected: Collected) -> dict[str, float]:
+        """The metrics of the problem type beyond upstream's accuracy and loss."""
+        gold = collected["label_ids"]
+        if self.problem_type == "regression":
+            return metrics.regression_scores(gold, collected["score"])
+        if self.problem_type == "multi_label":
+            return metrics.multi_label_scores(gold, collected["probabilities"], self.labels)
+        baseline = {"eval_majority_baseline": metrics.majority_baseline(gold)}
+        return baseline | metrics.single_label_scores(gold, collected["probabilities"], self.labels)
+
+    def write_evaluation(self, collected: Collected, folder: Path) -> None:
+        """Writes the confusion matrix as CSV and PNG (single-label)."""
+        if self.problem_type == "single_label":
+            from tasks.confusion import write_confusion
+
+            predicted = collected["probabilities"].argmax(axis=-1)
+            write_confusion(collected["label_ids"], predicted, self.labels, folder)
+
+    @contextlib.contextmanager
+    def answers(self, folder: Path) -> Iterator[AnswerSink]:
+        """Opens `test_results.tsv` (upstream's), `predictions.jsonl` and `predictions.csv`."""
+        with (
+            atomic_writer(folder / "test_results.tsv") as tsv,
+            atomic_writer(folder / "predictions.jsonl") as jsonl,
+            atomic_writer(folder / "predictions.csv") as table,
+        ):
+            columns = ["id", "text_a", "text_b", "label", *self.labels]
+            columns = columns[:4] if self.problem_type == "regression" else columns
+            rows = csv.writer(table, lineterminator="\n")
+            rows.writerow(columns)
+
+            def write(example: InputExample, _: Sequence[Features], outputs: Sequence[Mapping[str, Any]]) -> None:
+                answer = self.answer(outputs[0])
+                texts = {"id": example.guid, "text_a": example.text_a, "text_b": example.text_b}
+                jsonl.write(json.dumps(texts | answer, ensure_ascii=False) + "\n")
+                values = self._scores(outputs[0]).tolist()
+                tsv.write("\t".join(str(value) for value in values) + "\n")
+                label = answer["label"]
+                shown = ",".join(label) if isinstance(label, list) else label
+                probabilities = [] if self.problem_type == "regression" else values
+                rows.writerow([example.guid, example.text_a, example.text_b, shown, *probabilities])
+
+            yield write
+
+    def answer(self, output: Mapping[str, Any]) -> dict[str, Any]:
+        """One answer for people: the label (name, names or score) and probabilities by name."""
+        scores = self._scores(output)
+        if self.problem_type == "regression":
+            return {"label": float(scores[0])}
+        probabilities = {name: float(p) for name, p in zip(self.labels, scores, strict=True)}
+        if self.problem_type == "multi_label":
+            chosen = [name for name, p in probabilities.items() if p > MULTI_LABEL_THRESHOLD]
+            return {"label": chosen, "probabilities": probabilities}
+        return {"label": self.labels[int(scores.argmax())], "probabilities": probabilities}
+
+    def text_signature(self) -> TextSignature:
+        """Raw `text_a` and optional `text_b` -> label names, probabilities, scores."""
+        from tasks.serving import PairTextSignature
+
+        return PairTextSignature(self.tokenizer, self.max_seq_length, self.labels, self.problem_type)
+
+    def _scores(self, output: Mapping[str, Any]) -> np.ndarray:
+        return np.atleast_1d(output["score" if self.problem_type == "regression" else "probabilities"])
+
+    def _checked_weights(self, weights: Sequence[float] | str | None) -> Sequence[float] | str | None:
+        if weights is None:
+            return None
+        if self.problem_type == "regression":
+            raise FlagError("--class_weights has no meaning for --problem_type=regression; remove it")
+        if weights == "balanced":
+            if self.problem_type == "multi_label":
+                raise FlagError("--class_weights=balanced needs one label a row; give a weight for each label instead")
+        elif len(weights) != len(self.labels):
+            raise FlagError(
+                f"--class_weights has {len(weights)} weights for {len(self.labels)} labels "
+                f"({', '.join(self.labels)}); give one for each, in this order"
+            )
+        return weights
+
+    def _balanced_weights(self) -> list[float]:
+        """Inverse frequency, so that every class present weighs the same in sum (as scikit-learn's "balanced")."""
+        counts = np.zeros(len(self.labels))
+        for example in self.examples(TRAIN):
+            counts[self.featurizer.label_value(example)] += 1
+        present = counts > 0
+        return [float(w) for w in np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 1.0)]
+
+
+__all__ = ["DEV", "TEST", "TRAIN", "ClassificationTask"]
