@@ -72,11 +72,12 @@ def fail(error: BertError) -> None:
 
 def set_up_log() -> None:
     """Plain lines with the time on standard error, in place of absl's prefix."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     root = logging.getLogger()
     for existing in list(root.handlers):
-        root.removeHandler(existing)
+        if isinstance(existing, _StandardError):
+            root.removeHandler(existing)
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     # TensorFlow's C++ side reports duplicate CUDA factories as errors at every import; its real errors arrive as
@@ -85,6 +86,16 @@ def set_up_log() -> None:
     # Both speak to the maintainers of TensorFlow's satellites; the pins of this project are what they complain about.
     warnings.filterwarnings("ignore", "You are using a Python version", FutureWarning)
     warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+
+
+class _StandardError(logging.Handler):
+    """Writes to what `sys.stderr` is at the time, and leaves a progress bar on the terminal whole."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "tqdm" in sys.modules and sys.stderr.isatty():
+            sys.modules["tqdm"].tqdm.write(self.format(record), file=sys.stderr)
+        else:
+            print(self.format(record), file=sys.stderr, flush=True)
 
 
 def check_tensorflow() -> None:

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from command_line.execution import STANDARD_INPUT
 from errors import FlagError
 from processors.table import TableProcessor
 from processors.table_spec import Columns, Split, TableFormat, TableSpec, parse_labels
-
-STANDARD_INPUT = "-"
 
 
 def table_processor(flags: SimpleNamespace, identity: Mapping[str, Any]) -> TableProcessor:
@@ -47,7 +46,11 @@ def table_processor(flags: SimpleNamespace, identity: Mapping[str, Any]) -> Tabl
 
 def table_changes(flags: SimpleNamespace) -> dict[str, Any]:
     """What flags change in a declared table: the file to predict, the problem type."""
-    changes = {"test_file": _test_file(flags), "problem_type": flags.problem_type}
+    changes = {
+        "test_file": _test_file(flags),
+        "problem_type": flags.problem_type,
+        "on_bad_row": flags.on_bad_row,
+    }
     return {name: value for name, value in changes.items() if value is not None}
 
 

@@ -123,10 +123,11 @@ def check_parity(session: Any, task: Task, text: TextSignature) -> None:
     values, examples = text.parity_examples()
     feed = {inputs[name]: value for name, value in values.items()}
     found = session.run(features, feed)
-    for row, (example, windows) in enumerate(zip(examples, task.featurizer.featurize(examples), strict=True)):
-        length = len(windows[0]["input_ids"])
+    made = zip(examples, task.featurizer.featurize(examples), strict=True)
+    for row, (example, window) in enumerate((example, window) for example, windows in made for window in windows):
+        length = len(window["input_ids"])
         for name in ENCODER_INPUTS:
-            expected = np.asarray(windows[0][name])
+            expected = np.asarray(window[name])
             if not np.array_equal(found[name][row][:length], expected) or found[name][row][length:].any():
                 raise ExportError(
                     f"the in-graph tokenizer differs from the featurizer in {name} of {one_line(ascii(example))}; "

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 log = logging.getLogger(__name__)
 
-SessionRunHook = tf.compat.v1.train.SessionRunHook
+SessionRunHook: Any = tf.compat.v1.train.SessionRunHook
 SessionRunArgs = tf.compat.v1.train.SessionRunArgs
 
 
@@ -138,9 +138,17 @@ class Collector(SessionRunHook):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Every real row of the evaluation, concatenated; rows that only fill a batch are left out."""
-        joined = {name: np.concatenate([batch[name] for batch in self._batches]) for name in self._tensors}
+        joined = {name: _concatenated([batch[name] for batch in self._batches]) for name in self._tensors}
         real = joined.pop("is_real_example").astype(bool)
         return {name: values[real] for name, values in joined.items()}
+
+
+def _concatenated(batches: list[np.ndarray]) -> np.ndarray:
+    """Rows of all batches; where batches differ in the length of their rows, filled with zeros to the longest."""
+    if batches[0].ndim == 2:
+        width = max(batch.shape[1] for batch in batches)
+        batches = [np.pad(batch, [(0, 0), (0, width - batch.shape[1])]) for batch in batches]
+    return np.concatenate(batches)
 
 
 def clock(seconds: float) -> str:

@@ -109,11 +109,14 @@ def _train_op(loss: tf.Tensor, schedule: Schedule, use_tpu: bool) -> tf.Operatio
     tf.identity(rate, "progress/learning_rate")
     tf.identity(loss, "progress/loss")
     tf.compat.v1.summary.scalar("learning_rate", rate)
-    # The rate is read before the step counts up: what is reported is what the update used.
-    with tf.control_dependencies([rate]):
-        return create_optimizer(
-            loss, schedule.learning_rate, schedule.num_train_steps, schedule.num_warmup_steps, use_tpu=use_tpu
-        )
+    return create_optimizer(
+        loss,
+        schedule.learning_rate,
+        schedule.num_train_steps,
+        schedule.num_warmup_steps,
+        use_tpu=use_tpu,
+        learning_rate=rate,
+    )
 
 
 def _evaluation_spec(

@@ -52,6 +52,7 @@ class Predictor:
         )
         settings = json.loads((self.export_dir / "assets" / "tokenizer.json").read_text(encoding="utf-8"))
         self._problem_type = settings["problem_type"]
+        self.text_names = tuple(settings.get("inputs", ("text_a", "text_b")))
 
     def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
         """The text signature as it is: lists of strings in, arrays out. An input that is left out is empty."""
@@ -64,6 +65,8 @@ class Predictor:
         if not rows:
             return []
         outputs = self.run({name: [row.get(name) or "" for row in rows] for name in self.input_names})
+        if self._problem_type == "span":
+            return [{name: _plain(values[row]) for name, values in outputs.items()} for row in range(len(rows))]
         if self._problem_type == "regression":
             return [{"label": float(score)} for score in outputs["score"]]
         names = [name.decode() for name in outputs["labels"][0]]
@@ -86,6 +89,10 @@ class Predictor:
         self.close()
 
 
+def _plain(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value.item()
+
+
 def answer_lines(predictor: Predictor, source: IO[bytes], sink: IO[str], batch_size: int) -> int:
     """Answers lines as they come: a JSON object a line out for each line in, in order, flushed at once.
 
@@ -100,7 +107,7 @@ def answer_lines(predictor: Predictor, source: IO[bytes], sink: IO[str], batch_s
     """
     count = 0
     for lines in _arriving_lines(source, batch_size):
-        rows = [_parse_line(line, count + offset + 1) for offset, line in enumerate(lines)]
+        rows = [_parse_line(line, count + offset + 1, predictor.text_names) for offset, line in enumerate(lines)]
         for row, answer in zip(rows, predictor.answer(rows), strict=True):
             sink.write(json.dumps(row | answer, ensure_ascii=False) + "\n")
         sink.flush()
@@ -119,21 +126,22 @@ def _arriving_lines(source: IO[bytes], batch_size: int) -> Iterator[list[bytes]]
         yield [rest]
 
 
-def _parse_line(line: bytes, number: int) -> dict[str, Any]:
+def _parse_line(line: bytes, number: int, names: Sequence[str]) -> dict[str, Any]:
     try:
         text = line.decode("utf-8").rstrip("\r")
         if text.startswith("{"):
-            return _checked_object(json.loads(text))
-        text_a, _, text_b = text.partition("\t")
-        return {"text_a": text_a, "text_b": text_b or None}
+            return _checked_object(json.loads(text), names)
+        first, _, second = text.partition("\t")
+        return {names[0]: first, names[1]: second or None}
     except (UnicodeDecodeError, ValueError) as error:
         raise DataError(
-            f"standard input:{number}: {one_line(error)}; expected text, text<TAB>text, or a JSON object with text_a"
+            f"standard input:{number}: {one_line(error)}; expected {names[0]}, {names[0]}<TAB>{names[1]}, or a JSON "
+            f"object with {names[0]}"
         ) from None
 
 
-def _checked_object(row: Any) -> dict[str, Any]:
-    texts = {"text_a": row.get("text_a"), "text_b": row.get("text_b")}
-    if not isinstance(texts["text_a"], str) or not isinstance(texts["text_b"], str | None):
-        raise ValueError("a JSON object without a text_a string")
+def _checked_object(row: Any, names: Sequence[str]) -> dict[str, Any]:
+    texts = {name: row.get(name) for name in names}
+    if not isinstance(texts[names[0]], str) or not isinstance(texts[names[1]], str | None):
+        raise ValueError(f"a JSON object without a {names[0]} string")
     return row | texts

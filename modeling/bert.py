@@ -19,7 +19,7 @@ from modeling.embeddings import (
     position_embeddings,
     token_type_embeddings,
 )
-from modeling.layers import dense, get_activation, layer_norm_and_dropout
+from modeling.layers import dense, get_activation, layer_norm_and_dropout, training_form
 from modeling.layout import Layout, PackedLayout, PaddedLayout
 from modeling.shapes import get_shape_list
 
@@ -82,7 +82,12 @@ class BertModel:
             with tf.compat.v1.variable_scope("encoder"):
                 bias = None if input_mask is None else attention_bias(input_mask[:, tf.newaxis])  # [B, 1, 1, S]
                 layers = encode(
-                    rows, self._layout, bias, _layer_settings(config), config.num_hidden_layers, pooled_only
+                    rows,
+                    self._layout,
+                    bias,
+                    _layer_settings(config, is_training),
+                    config.num_hidden_layers,
+                    pooled_only,
                 )
             self._set_outputs(layers)
             with tf.compat.v1.variable_scope("pooler"):
@@ -144,11 +149,12 @@ class BertModel:
             raise ValueError("this BertModel was built with pooled_only=True, so its sequence output is incomplete")
 
 
-def _layer_settings(config: BertConfig) -> LayerSettings:
+def _layer_settings(config: BertConfig, is_training: bool) -> LayerSettings:
+    activation = get_activation(config.hidden_act)
     return LayerSettings(
         num_attention_heads=config.num_attention_heads,
         intermediate_size=config.intermediate_size,
-        intermediate_act_fn=get_activation(config.hidden_act),
+        intermediate_act_fn=training_form(activation) if is_training else activation,
         hidden_dropout_prob=config.hidden_dropout_prob,
         attention_probs_dropout_prob=config.attention_probs_dropout_prob,
         initializer_range=config.initializer_range,

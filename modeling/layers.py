@@ -1,5 +1,6 @@
 """The parts that work on one token at a time: dense layers, activations, layer normalization, dropout."""
 
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -7,6 +8,8 @@ import tensorflow as tf
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
 LAYER_NORM_EPSILON = 1e-12
+
+_DRAWS = 2**16  # values that sixteen random bits can take
 
 
 def gelu(x: tf.Tensor) -> tf.Tensor:
@@ -20,6 +23,40 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
 def gelu_erf(x: tf.Tensor) -> tf.Tensor:
     """Gaussian error linear unit, exact form; what Hugging Face's configurations call `gelu`."""
     return tf.nn.gelu(x, approximate=False)
+
+
+@tf.custom_gradient
+def _gelu_for_training(x: tf.Tensor):
+    """`gelu` with its derivative written out: a third less work over both passes than what TensorFlow derives."""
+    twice = 2.0 * math.sqrt(2.0 / math.pi)
+    square = tf.square(x)
+    gate = tf.sigmoid(x * (twice + twice * 0.044715 * square))  # (1 + tanh(u)) / 2 = sigmoid(2u)
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        slope = x * (twice + 3.0 * twice * 0.044715 * square)
+        return upstream * (gate + tf.raw_ops.SigmoidGrad(y=gate, dy=slope))
+
+    return x * gate, gradient
+
+
+@tf.custom_gradient
+def _gelu_erf_for_training(x: tf.Tensor):
+    """`gelu_erf` with its derivative written out."""
+    gate = 0.5 * tf.math.erf(x * math.sqrt(0.5)) + 0.5
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        density = tf.exp(-0.5 * tf.square(x)) * (1.0 / math.sqrt(2.0 * math.pi))
+        return upstream * (gate + x * density)
+
+    return x * gate, gradient
+
+
+def training_form(activation: Activation | None) -> Activation | None:
+    """The same function, with a faster gradient where there is one.
+
+    Without a gradient the plain form is the faster: TensorFlow can fuse it into the matrix product before it.
+    """
+    return {gelu: _gelu_for_training, gelu_erf: _gelu_erf_for_training}.get(activation, activation)
 
 
 def get_activation(activation_string: str | Activation | None) -> Activation | None:
@@ -53,9 +90,18 @@ def dropout(input_tensor: tf.Tensor, dropout_prob: float | None) -> tf.Tensor:
 
     Args:
       input_tensor: any float tensor.
-      dropout_prob: probability of zeroing a value (not of keeping it); None or 0 leaves the tensor as it is.
+      dropout_prob: probability of zeroing a value (not of keeping it), taken to the nearest 1/65536; None or 0 leaves
+        the tensor as it is.
     """
-    return tf.nn.dropout(input_tensor, rate=dropout_prob) if dropout_prob else input_tensor
+    if not dropout_prob:
+        return input_tensor
+    kept = round((1.0 - dropout_prob) * _DRAWS)
+    # Random numbers are the dearest part of dropout, and sixteen bits of each do: four values from one draw.
+    size = tf.size(input_tensor)
+    draws = tf.random.uniform([(size + 3) // 4], tf.int64.min, tf.int64.max, tf.int64)
+    shorts = tf.reshape(tf.bitcast(draws, tf.uint16), [-1])[:size]
+    mask = tf.cast(shorts < tf.constant(kept, tf.uint16), input_tensor.dtype) * (_DRAWS / kept)
+    return input_tensor * tf.reshape(mask, tf.shape(input_tensor))
 
 
 def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
@@ -71,8 +117,25 @@ def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
     with tf.compat.v1.variable_scope(name, "LayerNorm"):
         beta = tf.compat.v1.get_variable("beta", [width], initializer=tf.compat.v1.zeros_initializer())
         gamma = tf.compat.v1.get_variable("gamma", [width], initializer=tf.compat.v1.ones_initializer())
-        mean, variance = tf.nn.moments(input_tensor, axes=[-1], keepdims=True)
-        return tf.nn.batch_normalization(input_tensor, mean, variance, beta, gamma, LAYER_NORM_EPSILON)
+        return _normalize(input_tensor, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
+
+
+@tf.custom_gradient
+def _normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor):
+    """Layer normalization with its gradient written out: half the work of what TensorFlow derives."""
+    centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+    scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + LAYER_NORM_EPSILON)
+    normalized = centred * scale
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        inner = upstream * gamma
+        shift = tf.reduce_mean(inner, axis=-1, keepdims=True)
+        along = tf.reduce_mean(inner * normalized, axis=-1, keepdims=True)
+        leading = list(range(x.shape.rank - 1))
+        to_gamma = tf.reduce_sum(upstream * normalized, axis=leading)
+        return scale * (inner - shift - normalized * along), to_gamma, tf.reduce_sum(upstream, axis=leading)
+
+    return normalized * gamma + beta, gradient
 
 
 def layer_norm_and_dropout(input_tensor: tf.Tensor, dropout_prob: float | None, name: str | None = None) -> tf.Tensor:

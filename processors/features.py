@@ -7,6 +7,7 @@ protocol-buffer object is built per integer. The bytes are those of `tf.train.Ex
 
 import dataclasses
 import functools
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -118,7 +119,7 @@ def _feature(field: Field, value: Any) -> bytes:
     """`tf.train.Feature` bytes of one value."""
     values = np.asarray(value).reshape(-1).tolist() if not isinstance(value, list | tuple | bytes) else value
     values = [values] if isinstance(values, bytes) else values
-    expected = None if field.is_sequence else int(np.prod(field.shape or (1,)))
+    expected = None if field.is_sequence else math.prod(size or 0 for size in field.shape)
     if expected is not None and len(values) != expected:
         raise ValueError(f"field {field.name} holds {len(values)} values, expected {expected}")
     content = _LIST_CONTENT[field.dtype](values)

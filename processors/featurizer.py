@@ -26,6 +26,15 @@ class Featurizer(abc.ABC):
         """The records of `examples` as serialized `tf.Example`s, in order."""
         return [self.spec.serialize(window) for windows in self.featurize(examples) for window in windows]
 
+    def serialize_counted(self, examples: Sequence[Any]) -> tuple[int, list[bytes]]:
+        """The number of examples, and their records: what a converting process sends back."""
+        return len(examples), self.serialize(examples)
+
+    def numbered(self, record: bytes, index: int) -> bytes:
+        """The record with its number in the whole set (from 0), where the spec has a field for that; here as it is."""
+        del index
+        return record
+
 
 def sequence_fields(max_seq_length: int) -> tuple[Field, ...]:
     """The three inputs of every BERT encoder under upstream's names, unpadded."""
@@ -114,7 +123,7 @@ class PairFeaturizer(Featurizer):
         if self._problem_type == "regression":
             return self._score(example)
         if self._problem_type == "multi_label":
-            present = {self._class_id(example, label) for label in example.label}
+            present = {self._class_id(example, label) for label in self._several(example)}
             return [float(index in present) for index in range(len(self._labels))]
         return self._class_id(example, example.label)
 
@@ -148,6 +157,14 @@ class PairFeaturizer(Featurizer):
                 f"example {example.guid}: label {one_line(repr(label))} is not one of the labels; "
                 f"{closest(str(label), self._labels)}; correct the row or give --labels"
             ) from None
+
+    def _several(self, example: InputExample) -> Sequence[str]:
+        if isinstance(example.label, list | tuple | set | frozenset):
+            return list(example.label)
+        raise DataError(
+            f"example {example.guid}: label {one_line(repr(example.label))} is not a list of labels; "
+            "expected one for --problem_type=multi_label"
+        )
 
     def _score(self, example: InputExample) -> float:
         try:

@@ -75,12 +75,35 @@ def open_text(path: Path, encoding: str | None = None) -> contextlib.AbstractCon
 def _open_text(path: Path, encoding: str | None) -> Iterator[Iterator[str]]:
     encoding = _actual_encoding(path, encoding)
     try:
-        with open_binary(path) as binary, io.TextIOWrapper(binary, encoding=encoding, newline="") as text:
+        with (
+            _readable(path),
+            open_binary(path) as binary,
+            io.TextIOWrapper(binary, encoding=encoding, newline="") as text,
+        ):
             yield text
     except UnicodeDecodeError as error:
         raise _undecodable(path, encoding, error) from None
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turns what broken archives and disks raise into one line."""
+    try:
+        yield
     except _BROKEN_ARCHIVE as error:
-        raise DataError(f"{path}: cannot be decompressed ({one_line(error)}); copy or download it again") from None
+        raise _broken_archive(path, error) from None
+    except OSError as error:
+        if error.errno is None:  # bz2 has no exception of its own
+            raise _broken_archive(path, error) from None
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions and the disk") from None
+    except Exception as error:
+        if type(error).__name__ != "ZstdError":  # its package is optional
+            raise
+        raise _broken_archive(path, error) from None
+
+
+def _broken_archive(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: cannot be decompressed ({one_line(error)}); copy or download it again")
 
 
 def open_binary(path: Path) -> IO[bytes]:
@@ -107,15 +130,11 @@ def _open_zip(path: Path, mode: str) -> IO[bytes]:
 
 
 def _open_zstandard(path: Path, mode: str) -> IO[bytes]:
-    with contextlib.suppress(ImportError):
-        import zstandard
-
-        return zstandard.open(path, mode)
     try:
-        import pyarrow
+        import zstandard
     except ImportError:
-        raise DataError(f"{path}: .zst needs the package zstandard; pip install zstandard, or unpack it") from None
-    return io.BufferedReader(pyarrow.input_stream(str(path), compression="zstd"))
+        raise DataError(f"{path}: .zst needs another package; pip install zstandard, or unpack the file") from None
+    return io.BufferedReader(zstandard.open(path, mode))
 
 
 def _checked_encoding(encoding: str | None) -> str | None:
@@ -134,11 +153,8 @@ def _actual_encoding(path: Path, encoding: str | None) -> str:
     """`encoding`, or the one that the byte order mark tells; a mark in front of declared UTF-8 is dropped too."""
     if encoding not in (None, "utf-8", "utf-16", "utf-32"):
         return str(encoding)
-    try:
-        with open_binary(path) as binary:
-            start = binary.read(4)
-    except _BROKEN_ARCHIVE as error:
-        raise DataError(f"{path}: cannot be decompressed ({one_line(error)}); copy or download it again") from None
+    with _readable(path), open_binary(path) as binary:
+        start = binary.read(4)
     marked = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
     if encoding is None or marked == "utf-8-sig":
         return marked or encoding or "utf-8"

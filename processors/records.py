@@ -7,12 +7,10 @@ A set is written under a temporary name and renamed; its manifest follows. So a 
 bytes do not match it, was left by a run that was interrupted: it is rebuilt and never read.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +20,7 @@ from typing import Any
 from errors import DataError
 from processors.featurizer import Featurizer, chunked
 from processors.files import write_atomically
+from processors.workers import ordered_map
 
 FORMAT_VERSION = 1
 CHUNK_EXAMPLES = 512
@@ -88,7 +87,7 @@ def build(
         return existing
     started = time.monotonic()
     _manifest_path(path).unlink(missing_ok=True)
-    counts = _write(path, _converted(examples(), featurizer, num_workers or 1))
+    counts = _write(path, _converted(examples(), featurizer, num_workers or 1), featurizer.numbered)
     if counts["num_examples"] == 0:
         path.unlink()
         raise DataError(f"no examples to write to {path.name}: the data set has no usable rows; check the data file")
@@ -136,7 +135,9 @@ def _manifest_path(path: Path) -> Path:
     return path.with_name(path.name + ".manifest.json")
 
 
-def _write(path: Path, chunks: Iterable[tuple[int, list[bytes]]]) -> dict[str, int]:
+def _write(
+    path: Path, chunks: Iterable[tuple[int, list[bytes]]], numbered: Callable[[bytes, int], bytes]
+) -> dict[str, int]:
     """Writes serialized records under a temporary name, then renames; removes the temporary file on any failure."""
     import tensorflow as tf
 
@@ -147,9 +148,9 @@ def _write(path: Path, chunks: Iterable[tuple[int, list[bytes]]]) -> dict[str, i
         with tf.io.TFRecordWriter(str(temporary)) as writer:
             for examples, records in chunks:
                 num_examples += examples
+                for index, record in enumerate(records, num_records):
+                    writer.write(numbered(record, index))
                 num_records += len(records)
-                for record in records:
-                    writer.write(record)
         temporary.replace(path)
     except (OSError, tf.errors.OpError) as error:
         raise DataError(
@@ -163,42 +164,5 @@ def _write(path: Path, chunks: Iterable[tuple[int, list[bytes]]]) -> dict[str, i
 
 def _converted(examples: Iterable[Any], featurizer: Featurizer, num_workers: int) -> Iterator[tuple[int, list[bytes]]]:
     """Pairs of (examples, their serialized records) in the order of the examples, whatever the number of workers."""
-    chunks = chunked(examples, CHUNK_EXAMPLES)
-    if num_workers <= 1:
-        for chunk in chunks:
-            yield len(chunk), featurizer.serialize(chunk)
-        return
-    # "spawn", because a forked child of a process that runs TensorFlow's threads can deadlock.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(num_workers, initializer=_start_worker, initargs=(featurizer,)) as pool:
-        sizes: list[int] = []
-        for records in _bounded_imap(pool, chunks, sizes, ahead=4 * num_workers):
-            yield sizes.pop(0), records
-
-
-def _bounded_imap(pool: Any, chunks: Iterator[list[Any]], sizes: list[int], ahead: int) -> Iterator[list[bytes]]:
-    """`pool.imap` that reads at most `ahead` chunks in advance: memory stays flat however large the data set."""
-    pending: list[Any] = []
-    for chunk in chunks:
-        sizes.append(len(chunk))
-        pending.append(pool.apply_async(_convert_chunk, (chunk,)))
-        if len(pending) >= ahead:
-            yield pending.pop(0).get()
-    for result in pending:
-        yield result.get()
-
-
-_worker: Featurizer | None = None
-
-
-def _start_worker(featurizer: Featurizer) -> None:
-    global _worker
-    _worker = featurizer
-    with contextlib.suppress(ValueError):
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-
-def _convert_chunk(chunk: list[Any]) -> list[bytes]:
-    if _worker is None:
-        raise RuntimeError("a converting process was started without its featurizer")
-    return _worker.serialize(chunk)
+    with ordered_map(featurizer.serialize_counted, num_workers) as serialize:
+        yield from serialize(chunked(examples, CHUNK_EXAMPLES))

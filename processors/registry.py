@@ -60,6 +60,9 @@ _ENTRIES: dict[str, _Entry] = {
     **{f"xnli-{language}": _built_in("glue:XnliProcessor", language=language) for language in XNLI_LANGUAGES},
 }
 
+_MODULES: dict[Path, ModuleType] = {}
+"""Files that were imported for what they register."""
+
 
 def register(name: str) -> Callable[[ProcessorClass], ProcessorClass]:
     """Class decorator that makes a processor known as `--task_name=<name>`.
@@ -121,16 +124,29 @@ def names() -> list[str]:
 
 
 @contextlib.contextmanager
+def isolated() -> Iterator[None]:
+    """Forgets at the end of a `with` block what was registered in it; for tests."""
+    before, modules = dict(_ENTRIES), dict(_MODULES)
+    try:
+        yield
+    finally:
+        _restore(before)
+        _MODULES.clear()
+        _MODULES.update(modules)
+
+
+@contextlib.contextmanager
 def temporary(name: str, processor: type[DataProcessor]) -> Iterator[type[DataProcessor]]:
     """Registers `processor` for the length of a `with` block, in place of what had its name."""
     _check_processor(processor, f"temporary({name!r})")
-    before = dict(_ENTRIES)
-    _ENTRIES[name.lower()] = _Entry(processor, f"temporary({name!r})")
-    try:
+    with isolated():
+        _ENTRIES[name.lower()] = _Entry(processor, f"temporary({name!r})")
         yield processor
-    finally:
-        _ENTRIES.clear()
-        _ENTRIES.update(before)
+
+
+def _restore(entries: Mapping[str, _Entry]) -> None:
+    _ENTRIES.clear()
+    _ENTRIES.update(entries)
 
 
 def import_module(module: str) -> ModuleType:
@@ -144,8 +160,7 @@ def import_module(module: str) -> ModuleType:
     try:
         return _import_file(Path(module)) if is_file else importlib.import_module(module)
     except BaseException as error:
-        _ENTRIES.clear()
-        _ENTRIES.update(before)
+        _restore(before)
         if isinstance(error, BertError) or not isinstance(error, Exception | SystemExit):
             raise
         dotted = "" if is_file else module
@@ -159,20 +174,21 @@ def _import_file(path: Path) -> ModuleType:
             f"--processor_module={path}: no such file; expected a Python file, or a dotted module on the import path"
         )
     name = f"processor_module_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
+    if path in _MODULES:
+        return _MODULES[path]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise RegistryError(f"--processor_module={path}: is not Python; expected a file that ends in .py")
     if str(path.parent) not in sys.path:  # last: its neighbours can be imported and shadow nothing
         sys.path.append(str(path.parent))
-    sys.modules[name] = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(sys.modules[name])
+        spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
-    return sys.modules[name]
+    _MODULES[path] = module
+    return module
 
 
 def _import_failure(flag: str, module: str, error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from errors import DataError, closest, one_line
 from processors.base import PROBLEM_TYPES, SPLITS
-from processors.reading import DELIMITERS, JSON_LINES, data_suffix
+from processors.reading import DELIMITERS, JSON_LINES, data_suffix, open_text
 
 Column = str | int
 """A header name, or an index from 0 (from the end where negative)."""
@@ -161,11 +161,13 @@ def parse_labels(text: str) -> list[str]:
       DataError: no such file, or nothing in it.
     """
     path = Path(text)
-    if not path.is_file() and not text.endswith(".txt"):
+    if not text.endswith(".txt") and ("," in text or not path.is_file()):
         return [label.strip() for label in text.split(",")]
     if not path.is_file():
         raise DataError(f"--labels={text}: no such file; give a file with one label a line, or the labels as a,b,c")
-    labels = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
+    with open_text(path) as lines:
+        labels = "".join(lines).strip().splitlines()
+    labels = [label.strip() for label in labels]
     if not labels:
         raise DataError(f"--labels={text}: the file is empty, expected one label a line")
     return labels

@@ -44,7 +44,7 @@ class ClassificationTask(Task):
         processor: DataProcessor,
         tokenizer: Any,
         max_seq_length: int,
-        data_dir: str | None,
+        data_dir: str,
         class_weights: Sequence[float] | str | None = None,
         limits: Mapping[str, int | None] | None = None,
     ) -> None:
@@ -54,7 +54,7 @@ class ClassificationTask(Task):
         self.labels = [] if self.problem_type == "regression" else list(processor.get_labels())
         self.tokenizer = tokenizer
         self.max_seq_length = max_seq_length
-        self.featurizer = PairFeaturizer(tokenizer, max_seq_length, self.labels, self.problem_type)
+        self.featurizer: PairFeaturizer = PairFeaturizer(tokenizer, max_seq_length, self.labels, self.problem_type)
         self._data_dir = data_dir
         self._limits = dict(limits or {})
         self._class_weights = self._checked_weights(class_weights)
@@ -65,9 +65,7 @@ class ClassificationTask(Task):
 
         if self.problem_type == "regression":
             return heads.RegressionHead()
-        weights = None
-        if is_training:
-            weights = self._balanced_weights() if self._class_weights == "balanced" else self._class_weights
+        weights = self._training_weights() if is_training else None
         kind = heads.MultiLabelHead if self.problem_type == "multi_label" else heads.ClassificationHead
         return kind(len(self.labels), class_weights=weights)
 
@@ -180,6 +178,11 @@ class ClassificationTask(Task):
                 f"({', '.join(self.labels)}); give one for each, in this order"
             )
         return weights
+
+    def _training_weights(self) -> Sequence[float] | None:
+        if isinstance(self._class_weights, str):
+            return self._balanced_weights()
+        return self._class_weights
 
     def _balanced_weights(self) -> list[float]:
         """Inverse frequency, so that every class present weighs the same in sum (as scikit-learn's "balanced")."""

@@ -10,11 +10,11 @@ CONFIG = {
     "num_attention_heads": 2,
     "intermediate_size": 32,
     "hidden_act": "gelu",
-    "hidden_dropout_prob": 0.1,
-    "attention_probs_dropout_prob": 0.1,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
     "max_position_embeddings": 32,
     "type_vocab_size": 2,
-    "initializer_range": 0.2,
+    "initializer_range": 0.1,
 }
 GOOD = ["good", "fine", "great", "lovely", "superb"]
 BAD = ["bad", "poor", "awful", "nasty", "dull"]

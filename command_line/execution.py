@@ -1,0 +1,95 @@
+"""What every script does once its task is assembled: check the output directory, then train, evaluate, predict, export."""
+
+import logging
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from command_line.model_files import ModelFiles
+from command_line.settings import experiment_settings, require, require_an_action
+from errors import FlagError
+from estimator.run_directory import RunDirectory, vocabulary_digest
+from tasks.base import TRAIN, Task
+
+log = logging.getLogger(__name__)
+
+STANDARD_INPUT = "-"
+ACTIONS = ("do_train", "do_eval", "do_predict", "do_export")
+
+
+def check_actions(flags: SimpleNamespace) -> None:
+    """Checks what every script asks for, before anything is read.
+
+    Raises:
+      FlagError: nothing to do, nowhere to do it, or a flag without the one it belongs to.
+      RunDirectoryError: the output directory is a file.
+    """
+    if not flags.validate_only:
+        require_an_action(flags, *ACTIONS, "validate_only")
+        require(flags, "output_dir")
+        if Path(flags.output_dir).is_file():
+            RunDirectory(Path(flags.output_dir)).check({})
+    if flags.export_frozen_graph and not flags.do_export:
+        raise FlagError("--export_frozen_graph needs --do_export; add it")
+
+
+def asks_only_standard_input(flags: SimpleNamespace) -> bool:
+    """Whether nothing is left to do but to answer what comes in."""
+    return flags.predict_file == STANDARD_INPUT and not (flags.do_train or flags.do_eval or flags.do_export)
+
+
+def execute(flags: SimpleNamespace, task: Task, directory: RunDirectory, files: ModelFiles) -> None:
+    """Trains, evaluates, predicts, exports: whichever were asked for, in this order.
+
+    Raises:
+      BertError: whatever the user can mend; `RunDirectoryError` before anything is written, if the directory belongs
+        to a run that differs.
+    """
+    identity = {
+        **task.identity(),
+        "vocabulary": vocabulary_digest(files.tokenizer.vocab),
+        "do_lower_case": files.tokenizer.do_lower_case,
+        "architecture": files.config.to_dict(),
+    }
+    directory.check(identity)
+    from estimator import devices
+    from estimator.experiment import Experiment
+
+    devices.quiet_tensorflow()
+    log.info(devices.banner())
+    if flags.do_train:
+        # A row is read before anything is written: a broken table leaves no directory behind.
+        next(iter(task.examples(TRAIN)), None)
+    given = {name: getattr(flags, name) for name in sorted(flags.given)}
+    directory.write(identity, given, files.vocab_file, files.config.to_json_string())
+    experiment = Experiment(task, experiment_settings(flags, files.config))
+    if flags.do_train:
+        experiment.train()
+    if flags.do_eval:
+        experiment.evaluate()
+    if flags.do_predict and flags.predict_file != STANDARD_INPUT:
+        experiment.predict()
+    if flags.do_export:
+        experiment.export(flags.export_frozen_graph)
+    if flags.do_predict and flags.predict_file == STANDARD_INPUT:
+        if directory.latest_export() is None:
+            experiment.export()
+        answer_standard_input(directory, flags.predict_batch_size)
+
+
+def answer_standard_input(directory: RunDirectory, batch_size: int) -> None:
+    """Answers lines of standard input from the newest export, as JSON lines on standard output.
+
+    Raises:
+      FlagError: there is no export.
+    """
+    export = directory.latest_export()
+    if export is None:
+        raise FlagError(f"--predict_file=-: {directory.path} holds no export; add --do_export")
+    from estimator import devices
+    from estimator.predictor import Predictor, answer_lines
+
+    devices.quiet_tensorflow()
+    with Predictor(export) as predictor:
+        log.info("answering standard input from %s, a line at a time: text columns parted by tabs, or JSON", export)
+        answer_lines(predictor, sys.stdin.buffer, sys.stdout, batch_size)

@@ -1,0 +1,26 @@
+"""Make masked-language-model and next-sentence records from a corpus.
+
+    python create_pretraining_data.py --input_file='corpus/*.txt' --output_file=records/train.tf_record \
+        --vocab_file=uncased_L-12_H-768_A-12/vocab.txt
+
+    python create_pretraining_data.py --input_file='corpus/*.txt.gz' --output_file=records/train.tf_record \
+        --vocab_file=uncased_L-12_H-768_A-12/vocab.txt --streaming --num_shards=100 --num_workers=16
+"""
+
+from collections.abc import Sequence
+
+from command_line import app, pretraining_data
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Defines the flags, reads them once, and hands them on."""
+    app.start(
+        pretraining_data.run,
+        __doc__,
+        [pretraining_data.define_instance_flags, pretraining_data.define_streaming_flags],
+        argv,
+    )
+
+
+if __name__ == "__main__":
+    main()

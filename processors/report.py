@@ -1,0 +1,226 @@
+"""What is in a data set, before anything is trained on it: for `--validate_only`."""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from errors import DataError
+from processors.base import SPLITS, DataProcessor, InputExample
+from processors.reading import MissingDataError
+
+PERCENTILES = (50, 90, 95, 99)
+UNKNOWN_LIMIT = 0.05
+"""Share of unknown pieces above which the vocabulary does not suit the text."""
+
+_CHUNK = 2048
+
+
+def data_report(
+    processor: DataProcessor,
+    data_dir: str | None,
+    tokenizer: Any,
+    max_seq_length: int,
+    splits: Sequence[str] = SPLITS,
+) -> dict[str, Any]:
+    """Reads every row once and describes it; of texts only hashes are kept.
+
+    Args:
+      processor: gives the examples.
+      data_dir: handed to it.
+      tokenizer: a `tokenization.BulkTokenizer`.
+      max_seq_length: pieces a row beyond which it is truncated, special tokens included.
+      splits: which to read.
+
+    Returns:
+      Plain JSON: `splits` (for each its rows, labels, lengths, ...; or why it is absent), `leakage`, `warnings`.
+
+    Raises:
+      DataError: a row that cannot be used, or none of the splits is there.
+    """
+    report: dict[str, Any] = {"max_seq_length": max_seq_length, "splits": {}, "leakage": [], "warnings": []}
+    seen: dict[str, dict[int, int]] = {}
+    for split in splits:
+        summary = _SplitSummary(processor, tokenizer, max_seq_length)
+        try:
+            summary.read(processor.get_examples(split, data_dir or ""))
+        except (MissingDataError, FileNotFoundError) as error:
+            report["splits"][split] = {"absent": str(error)}
+            continue
+        report["splits"][split] = summary.describe(getattr(processor, "bad_rows", {}).get(split))
+        seen[split] = summary.hashes
+    if not seen:
+        raise DataError("; ".join(entry["absent"] for entry in report["splits"].values()))
+    for first, second in itertools.combinations(seen, 2):
+        shared = len(seen[first].keys() & seen[second].keys())
+        report["leakage"].append({"splits": [first, second], "texts": shared})
+    report["warnings"] = _warnings(report)
+    return report
+
+
+class _SplitSummary:
+    """Counts of one split."""
+
+    def __init__(self, processor: DataProcessor, tokenizer: Any, max_seq_length: int) -> None:
+        self._problem_type = processor.problem_type
+        self._labels = [] if self._problem_type == "regression" else list(processor.get_labels())
+        self._tokenizer = tokenizer
+        self._unknown_id = tokenizer.vocab["[UNK]"]
+        self._max_seq_length = max_seq_length
+        self._rows = self._unlabelled = self._pieces = self._unknown = self._repeated = self._contradicting = 0
+        self._label_counts: Counter[str] = Counter(dict.fromkeys(self._labels, 0))
+        self._score_counts: Counter[float] = Counter()
+        self._lengths: Counter[int] = Counter()
+        self.hashes: dict[int, int] = {}
+
+    def read(self, examples: Iterable[InputExample]) -> None:
+        """Counts all examples, a chunk at a time."""
+        stream = iter(examples)
+        while chunk := list(itertools.islice(stream, _CHUNK)):
+            self._rows += len(chunk)
+            self._count_pieces(chunk)
+            for example in chunk:
+                self._count_label(example)
+                self._count_duplicate(example)
+
+    def describe(self, bad_rows: Any = None) -> dict[str, Any]:
+        """The counts as plain JSON."""
+        skipped = {} if bad_rows is None else dict(bad_rows.counts)
+        return {
+            "rows": self._rows,
+            "unlabelled": self._unlabelled,
+            **self._describe_labels(),
+            "duplicates": self._repeated,
+            "contradicting_duplicates": self._contradicting,
+            "lengths": _percentiles(self._lengths),
+            "truncated": sum(count for length, count in self._lengths.items() if length > self._max_seq_length),
+            "unknown_rate": self._unknown / max(self._pieces, 1),
+            "skipped": skipped,
+            "skipped_summary": str(bad_rows) if skipped else "",
+        }
+
+    def _count_pieces(self, chunk: list[InputExample]) -> None:
+        pairs = [example for example in chunk if example.text_b is not None]
+        encoded = self._tokenizer.encode([e.text_a for e in chunk] + [str(e.text_b) for e in pairs])
+        second = iter(encoded[len(chunk) :])
+        for example, ids in zip(chunk, encoded, strict=False):
+            specials_and_second = 2 if example.text_b is None else 3 + len(next(second))
+            self._lengths[len(ids) + specials_and_second] += 1
+        self._pieces += sum(map(len, encoded))
+        self._unknown += sum(ids.count(self._unknown_id) for ids in encoded)
+
+    def _count_label(self, example: InputExample) -> None:
+        label = example.label
+        if label is None:
+            self._unlabelled += 1
+        elif self._problem_type == "regression":
+            self._score_counts[float(label)] += 1  # type: ignore[arg-type]
+        else:
+            self._label_counts.update([label] if isinstance(label, str) else label)  # type: ignore[arg-type]
+
+    def _count_duplicate(self, example: InputExample) -> None:
+        label = hash(example.label if not isinstance(example.label, list) else tuple(example.label))
+        texts = hash((example.text_a, example.text_b))
+        if texts in self.hashes:
+            self._repeated += 1
+            self._contradicting += self.hashes[texts] != label
+        else:
+            self.hashes[texts] = label
+
+    def _describe_labels(self) -> dict[str, Any]:
+        labelled = self._rows - self._unlabelled
+        if self._problem_type == "regression":
+            return {"scores": _moments(self._score_counts)} if labelled else {}
+        if not labelled:
+            return {"labels": {}}
+        counts = dict(self._label_counts)
+        majority = max(counts, key=lambda name: counts[name], default=None)
+        entry: dict[str, Any] = {"labels": counts}
+        if self._problem_type == "single_label":
+            entry["majority"] = {"label": majority, "accuracy": counts[majority] / labelled if majority else 0.0}
+        return entry
+
+
+def _percentiles(lengths: Counter[int]) -> dict[str, int]:
+    """Nearest-rank percentiles and the maximum.
+
+    Example:
+      >>> _percentiles(Counter({3: 9, 40: 1}))
+      {'50': 3, '90': 3, '95': 40, '99': 40, 'max': 40}
+    """
+    if not lengths:
+        return {}
+    total, result, below = lengths.total(), {}, 0
+    wanted = list(PERCENTILES)
+    for length in sorted(lengths):
+        below += lengths[length]
+        while wanted and 100 * below >= wanted[0] * total:
+            result[str(wanted.pop(0))] = length
+    return {**result, "max": max(lengths)}
+
+
+def _moments(scores: Counter[float]) -> dict[str, float]:
+    total = scores.total()
+    mean = sum(score * count for score, count in scores.items()) / total
+    variance = sum((score - mean) ** 2 * count for score, count in scores.items()) / total
+    return {"min": min(scores), "mean": mean, "max": max(scores), "standard_deviation": math.sqrt(variance)}
+
+
+def _warnings(report: dict[str, Any]) -> list[str]:
+    present = {split: entry for split, entry in report["splits"].items() if "absent" not in entry}
+    found = []
+    for split, entry in present.items():
+        if entry["unknown_rate"] > UNKNOWN_LIMIT:
+            found.append(
+                f"{split}: {entry['unknown_rate']:.1%} of the pieces are unknown, expected below {UNKNOWN_LIMIT:.0%}; "
+                "check that --vocab_file and --do_lower_case suit the text"
+            )
+        if entry["contradicting_duplicates"]:
+            found.append(f"{split}: {entry['contradicting_duplicates']} rows repeat a text with another label")
+        found += [
+            f"train: no row has label {label!r}; it cannot be learnt"
+            for label, count in entry.get("labels", {}).items()
+            if split == "train" and not count
+        ]
+    found += [
+        f"{leak['texts']} texts are in both {leak['splits'][0]} and {leak['splits'][1]}; scores on the latter flatter"
+        for leak in report["leakage"]
+        if leak["texts"]
+    ]
+    return found
+
+
+def format_report(report: dict[str, Any]) -> str:
+    """The report of `data_report` as lines to read."""
+    lines = []
+    for split, entry in report["splits"].items():
+        if "absent" in entry:
+            lines.append(f"{split}: absent ({entry['absent']})")
+        else:
+            lines += [f"{split}: {entry['rows']} rows", *_split_lines(entry, report["max_seq_length"])]
+    lines += [f"in both {a} and {b}: {leak['texts']} texts" for leak in report["leakage"] for a, b in [leak["splits"]]]
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in report["warnings"])])
+
+
+def _split_lines(entry: dict[str, Any], max_seq_length: int) -> list[str]:
+    rows = max(entry["rows"], 1)
+    labelled = max(entry["rows"] - entry["unlabelled"], 1)
+    lines = []
+    if entry.get("labels"):
+        shares = (f"{name} {count} ({count / labelled:.1%})" for name, count in entry["labels"].items())
+        lines.append("labels: " + ", ".join(shares))
+    if entry.get("majority"):
+        lines.append(f"always {entry['majority']['label']}: accuracy {entry['majority']['accuracy']:.1%}")
+    if entry.get("scores"):
+        lines.append("scores: " + ", ".join(f"{key.replace('_', ' ')} {x:.4g}" for key, x in entry["scores"].items()))
+    if entry["unlabelled"]:
+        lines.append(f"unlabelled: {entry['unlabelled']}")
+    lengths = ", ".join(f"{key} {n}" if key == "max" else f"{key}% {n}" for key, n in entry["lengths"].items())
+    truncated = f"{entry['truncated']} rows ({entry['truncated'] / rows:.1%}) are truncated at {max_seq_length}"
+    lines.append(f"pieces a row: {lengths}; {truncated}")
+    lines.append(f"unknown pieces: {entry['unknown_rate']:.2%}")
+    lines.append(f"duplicates: {entry['duplicates']}, of them {entry['contradicting_duplicates']} with another label")
+    if entry["skipped_summary"]:
+        lines.append(entry["skipped_summary"])
+    return [f"  {line}" for line in lines]
