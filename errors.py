@@ -11,8 +11,8 @@
     └── ExportError           a SavedModel that cannot be written or loaded
 
 A message is one line in four parts: what went wrong and where (file, row, flag), what was found, what was expected,
-what to do. Scripts catch `BertError` once, print the line and leave with `exit_code`; anything else is our bug and keeps
-its traceback.
+what to do. Scripts catch `BertError` once, print the line and leave with `exit_code`; anything else is our bug and
+keeps its traceback.
 """
 
 import difflib

@@ -11,22 +11,19 @@ from collections.abc import Sequence
 
 from command_line import app, classifier, flags
 
+FLAG_GROUPS = (
+    flags.define_model_flags,
+    flags.define_run_flags,
+    flags.define_training_flags,
+    flags.define_device_flags,
+    flags.define_classifier_flags,
+    flags.define_table_flags,
+)
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Defines the flags, reads them once, and hands them on."""
-    app.start(
-        classifier.run,
-        __doc__,
-        [
-            flags.define_model_flags,
-            flags.define_run_flags,
-            flags.define_training_flags,
-            flags.define_device_flags,
-            flags.define_classifier_flags,
-            flags.define_table_flags,
-        ],
-        argv,
-    )
+    app.start(classifier.run, __doc__, FLAG_GROUPS, argv)
 
 
 if __name__ == "__main__":

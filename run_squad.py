@@ -11,21 +11,18 @@ from collections.abc import Sequence
 
 from command_line import app, flags, squad, squad_flags
 
+FLAG_GROUPS = (
+    lambda values: flags.define_model_flags(values, max_seq_length=384),
+    flags.define_run_flags,
+    flags.define_training_flags,
+    flags.define_device_flags,
+    squad_flags.define_squad_flags,
+)
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Defines the flags, reads them once, and hands them on."""
-    app.start(
-        squad.run,
-        __doc__,
-        [
-            lambda values: flags.define_model_flags(values, max_seq_length=384),
-            flags.define_run_flags,
-            flags.define_training_flags,
-            flags.define_device_flags,
-            squad_flags.define_squad_flags,
-        ],
-        argv,
-    )
+    app.start(squad.run, __doc__, FLAG_GROUPS, argv)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every script does once its task is assembled: check the output directory, then train, evaluate, predict, export."""
+"""What every script does once its task is assembled: check the directory, then train, evaluate, predict, export."""
 
 import logging
 import sys

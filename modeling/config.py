@@ -5,7 +5,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from errors import ConfigError, closest, one_line
 
@@ -80,7 +80,7 @@ class BertConfig:
 
     def _check(self, source: str) -> None:
         for field in dataclasses.fields(self):
-            _CHECKS[field.type](source, field.name, getattr(self, field.name))
+            _CHECKS[cast(type, field.type)](source, field.name, getattr(self, field.name))
         if self.hidden_size % self.num_attention_heads:
             raise ConfigError(
                 f"{source}: hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
@@ -201,7 +201,7 @@ def _check_size(source: str, key: str, value: object) -> None:
 
 
 def _check_fraction(source: str, key: str, value: object) -> None:
-    if type(value) not in (int, float) or not 0 <= value < 1:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
         raise ConfigError(f"{source}: {key} is {one_line(repr(value))}, expected a number from 0 to below 1")
 
 

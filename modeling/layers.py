@@ -56,7 +56,10 @@ def training_form(activation: Activation | None) -> Activation | None:
 
     Without a gradient the plain form is the faster: TensorFlow can fuse it into the matrix product before it.
     """
-    return {gelu: _gelu_for_training, gelu_erf: _gelu_erf_for_training}.get(activation, activation)
+    if activation is None:
+        return None
+    faster: dict[Activation, Activation] = {gelu: _gelu_for_training, gelu_erf: _gelu_erf_for_training}
+    return faster.get(activation, activation)
 
 
 def get_activation(activation_string: str | Activation | None) -> Activation | None:

@@ -1,4 +1,4 @@
-"""Record sets: reused only when whole and made from the same inputs; never half-written; upstream's are read as they are."""
+"""Record sets: reused only when whole and made from the same inputs; never half-written; upstream's are read."""
 
 import json
 import subprocess
