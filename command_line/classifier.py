@@ -1,5 +1,6 @@
 """run_classifier.py from flags to calls: assemble the task, check the output directory, do what was asked."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,13 +70,13 @@ def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, An
     """A table from flags, or a registered processor; `--problem_type` has the last word."""
     if name == "table":
         return table_processor(flags, identity)
+    factory = registry.get(name, flags.processor_module)
     require(flags, "data_dir")
     if not Path(flags.data_dir).is_dir():
         raise FlagError(f"--data_dir={flags.data_dir}: no such directory; give the folder of the data files")
-    factory = registry.get(name, flags.processor_module)
     processor = factory()
     if isinstance(processor, TableProcessor):
-        return factory(data_dir=flags.data_dir, on_bad_row=flags.on_bad_row, **table_changes(flags))
+        return factory(data_dir=flags.data_dir, **table_changes(flags))
     if flags.predict_file not in (None, STANDARD_INPUT):
         raise FlagError(
             f"--predict_file={flags.predict_file}: task {name} reads no tables but its own; "
@@ -97,7 +98,7 @@ def class_weights(text: str | None, labels: list[str]) -> list[float] | str | No
     parts = [part.strip() for part in text.split(",")]
     try:
         if "=" not in text:
-            return [float(part) for part in parts]
+            return _usable_weights([float(part) for part in parts], text)
         named = {key.strip(): float(value) for key, value in (part.rsplit("=", 1) for part in parts)}
     except ValueError:
         raise FlagError(
@@ -106,7 +107,13 @@ def class_weights(text: str | None, labels: list[str]) -> list[float] | str | No
     unknown = sorted(named.keys() - set(labels))
     if unknown:
         raise FlagError(f"--class_weights: {unknown[0]!r} is not a label; labels are {', '.join(labels)}")
-    return [named.get(label, 1.0) for label in labels]
+    return _usable_weights([named.get(label, 1.0) for label in labels], text)
+
+
+def _usable_weights(weights: list[float], text: str) -> list[float]:
+    if all(math.isfinite(weight) and weight >= 0 for weight in weights) and any(weights):
+        return weights
+    raise FlagError(f"--class_weights={text}: expected finite weights of at least 0, and not all 0")
 
 
 def report(flags: SimpleNamespace, task: ClassificationTask) -> None:

@@ -9,7 +9,7 @@ from command_line.model_files import ModelFiles
 from command_line.settings import experiment_settings, require, require_an_action
 from errors import FlagError
 from estimator.run_directory import RunDirectory, vocabulary_digest
-from tasks.base import TRAIN, Task
+from tasks.base import DEV, TEST, TRAIN, Task
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,18 @@ def check_actions(flags: SimpleNamespace) -> None:
         require(flags, "output_dir")
         if Path(flags.output_dir).is_file():
             RunDirectory(Path(flags.output_dir)).check({})
+        if flags.do_predict and asks_only_standard_input(flags):
+            _check_answering(RunDirectory(Path(flags.output_dir)))
     if flags.export_frozen_graph and not flags.do_export:
         raise FlagError("--export_frozen_graph needs --do_export; add it")
+
+
+def _check_answering(directory: RunDirectory) -> None:
+    if directory.latest_export() is None and not (directory.path / "checkpoint").is_file():
+        raise FlagError(
+            f"--predict_file=-: --output_dir={directory.path} holds no export and no checkpoint to answer from; "
+            "run with --do_train --do_export first"
+        )
 
 
 def asks_only_standard_input(flags: SimpleNamespace) -> bool:
@@ -57,17 +67,22 @@ def execute(flags: SimpleNamespace, task: Task, directory: RunDirectory, files: 
 
     devices.quiet_tensorflow()
     log.info(devices.banner())
-    if flags.do_train:
-        # A row is read before anything is written: a broken table leaves no directory behind.
-        next(iter(task.examples(TRAIN)), None)
+    experiment = Experiment(task, experiment_settings(flags, files.config))
+    answers_test = flags.do_predict and flags.predict_file != STANDARD_INPUT
+    asked = {TRAIN: flags.do_train, DEV: flags.do_eval, TEST: answers_test}
+    # What the user can mend shows before the directory is this run's: weights first, then every row of every split.
+    experiment.check_weights(is_training=flags.do_train)
+    if not flags.do_train and (flags.do_export or flags.predict_file == STANDARD_INPUT):
+        experiment.trained_checkpoint()
+    with directory.made():
+        experiment.prepare([split for split, is_asked in asked.items() if is_asked])
     given = {name: getattr(flags, name) for name in sorted(flags.given)}
     directory.write(identity, given, files.vocab_file, files.config.to_json_string())
-    experiment = Experiment(task, experiment_settings(flags, files.config))
     if flags.do_train:
         experiment.train()
     if flags.do_eval:
         experiment.evaluate()
-    if flags.do_predict and flags.predict_file != STANDARD_INPUT:
+    if answers_test:
         experiment.predict()
     if flags.do_export:
         experiment.export(flags.export_frozen_graph)

@@ -8,7 +8,7 @@ from typing import Any
 
 from errors import ConfigError, FlagError, VocabularyError
 from modeling.config import BertConfig
-from modeling.locate import FilesBeside, find_beside
+from modeling.locate import FilesBeside, find_beside, locate_checkpoint
 from tokenization import BulkTokenizer, check_vocabulary_casing, validate_case_matches_checkpoint
 
 SPARE_ROWS = 1024
@@ -35,6 +35,8 @@ def load(flags: SimpleNamespace, output_dir: Path, identity: Mapping[str, Any]) 
     Raises:
       BertError: a file is missing or unreadable, or two of them disagree.
     """
+    if flags.init_checkpoint and not (output_dir / "checkpoint").is_file():
+        locate_checkpoint(flags.init_checkpoint)  # else a wrong path would be reported as a missing vocabulary
     beside = find_beside(flags.init_checkpoint) if flags.init_checkpoint else FilesBeside(None, None)
     vocab_file = _choose("vocab_file", flags.vocab_file, output_dir / "vocab.txt", beside.vocab_file)
     config_file = _choose(

@@ -5,18 +5,19 @@ import itertools
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from errors import BertError, DataError, FlagError
+from errors import BertError, CheckpointError, DataError, FlagError
 from estimator import devices
 from estimator.config import ExperimentSettings, ModelSettings
 from estimator.hooks import Collector, MetricsLog, ProgressHook, clock
-from estimator.model_fn import GraphSettings, Schedule, build_model_fn
+from estimator.model_fn import ENCODER_INPUTS, GraphSettings, Schedule, build_encoder, build_model_fn, load_weights
+from modeling.checkpoint import read_tensor, verify_checkpoint
 from processors import records
 from processors.features import Features
 from processors.featurizer import chunked
@@ -43,6 +44,62 @@ class Experiment:
         self.settings = settings
         self.output_dir = settings.output_dir
         self._metrics = MetricsLog(settings.output_dir)
+        self._record_sets: dict[str, records.RecordSet] = {}
+
+    def check_weights(self, is_training: bool = False) -> None:
+        """Reads the weights that the run will begin with against the model, before anything is written.
+
+        Args:
+          is_training: whether it begins with training, which can do without weights.
+
+        Raises:
+          CheckpointError: they cannot be read, or do not fit the model configuration.
+          FlagError: there are none.
+        """
+        model = self.settings.model
+        checkpoint = self._latest_checkpoint()
+        if checkpoint is not None:
+            self._verify(checkpoint)
+        elif model.init_checkpoint is not None:
+            with tf.Graph().as_default():
+                ids = {name: tf.compat.v1.placeholder(tf.int32, [None, None], name) for name in ENCODER_INPUTS}
+                build_encoder(model, self.task.head(False), ids, is_training=False, packed=False)
+                load_weights(model.init_checkpoint)
+        elif not is_training:
+            raise FlagError(
+                f"--init_checkpoint is missing: {self.output_dir} has no trained checkpoint; "
+                "run with --do_train first, or choose the --output_dir of a trained model"
+            )
+
+    def _verify(self, checkpoint: str) -> None:
+        try:
+            verify_checkpoint(checkpoint)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}; or name an earlier one of {self.output_dir} in the first line of its file checkpoint"
+            ) from error
+
+    def trained_checkpoint(self) -> str:
+        """Prefix of the latest checkpoint.
+
+        Raises:
+          FlagError: there is none to export.
+        """
+        checkpoint = self._latest_checkpoint()
+        if checkpoint is None:
+            raise FlagError(f"--do_export: {self.output_dir} has no trained checkpoint; run with --do_train first")
+        return checkpoint
+
+    def prepare(self, splits: Iterable[str]) -> None:
+        """Converts the splits that a run will read, so that a bad row of any stops it before the first step.
+
+        Raises:
+          DataError: a row that cannot be used, a split without data, or a training set smaller than one batch.
+        """
+        for split in splits:
+            record_set = self.record_set(split)
+            if split == TRAIN:
+                self._num_steps(record_set)
 
     def train(self) -> int:
         """Trains up to the number of steps that the epochs ask for, from the latest checkpoint if there is one.
@@ -56,12 +113,7 @@ class Experiment:
         """
         training = self.settings.training
         record_set = self.record_set(TRAIN)
-        num_steps = int(record_set.num_records / training.train_batch_size * training.num_train_epochs)
-        if num_steps < 1:
-            raise DataError(
-                f"{record_set.num_records} training rows, --train_batch_size={training.train_batch_size} and "
-                f"--num_train_epochs={training.num_train_epochs:g} make no step; lower the batch size or add rows"
-            )
+        num_steps = self._num_steps(record_set)
         start = self.global_step()
         if start >= num_steps:
             log.info(
@@ -77,6 +129,16 @@ class Experiment:
         )
         with _one_line_errors(record_set.path):
             estimator.train(self._input_fn(record_set, training.train_batch_size, start), [progress], None, num_steps)
+        return num_steps
+
+    def _num_steps(self, record_set: records.RecordSet) -> int:
+        training = self.settings.training
+        num_steps = int(record_set.num_records / training.train_batch_size * training.num_train_epochs)
+        if num_steps < 1:
+            raise DataError(
+                f"{record_set.num_records} training rows, --train_batch_size={training.train_batch_size} and "
+                f"--num_train_epochs={training.num_train_epochs:g} make no step; lower the batch size or add rows"
+            )
         return num_steps
 
     def evaluate(self) -> dict[str, float]:
@@ -124,13 +186,16 @@ class Experiment:
         """Writes a SavedModel of the latest checkpoint under `export/`; see `estimator.export`."""
         from estimator.export import export_saved_model
 
-        checkpoint = tf.train.latest_checkpoint(str(self.output_dir))
-        if checkpoint is None:
-            raise FlagError(f"--do_export: {self.output_dir} has no trained checkpoint; run with --do_train first")
+        checkpoint = self.trained_checkpoint()
         return export_saved_model(self.task, self.settings.model, checkpoint, self.output_dir / "export", frozen_graph)
 
     def record_set(self, split: str) -> records.RecordSet:
         """The record set of a split, converted now if it is not there or was made from something else."""
+        if split not in self._record_sets:
+            self._record_sets[split] = self._build_records(split)
+        return self._record_sets[split]
+
+    def _build_records(self, split: str) -> records.RecordSet:
         files = self.task.data_files(split)
         inputs = {"split": split, **self.task.source(), **self.task.featurizer.settings()}
         return records.build(
@@ -142,9 +207,16 @@ class Experiment:
         )
 
     def global_step(self) -> int:
-        """Optimizer updates behind the latest checkpoint; 0 without one."""
-        checkpoint = tf.train.latest_checkpoint(str(self.output_dir))
-        return int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
+        """Optimizer updates behind the latest checkpoint; 0 without one.
+
+        Raises:
+          CheckpointError: it is damaged.
+        """
+        checkpoint = self._latest_checkpoint()
+        return int(read_tensor(checkpoint, "global_step")) if checkpoint else 0
+
+    def _latest_checkpoint(self) -> str | None:
+        return tf.train.latest_checkpoint(str(self.output_dir))
 
     def _windows(self, split: str) -> Iterator[tuple[Any, list[Features]]]:
         """Examples with their windows, made anew in the order of the records: what only the host knows of them."""
@@ -154,7 +226,7 @@ class Experiment:
     def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
         device = self.settings.devices
         model = self.settings.model
-        if tf.train.latest_checkpoint(str(self.output_dir)):
+        if self._latest_checkpoint():
             # What was trained here outweighs the weights it began from.
             model = ModelSettings(model.bert_config, None, model.use_one_hot_embeddings)
         graph = GraphSettings(not device.needs_static_shapes, device.uses_tpu_estimator, device.use_tpu)
@@ -162,12 +234,37 @@ class Experiment:
         return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device)
 
     def _input_fn(self, record_set: records.RecordSet, batch_size: int, start_step: int | None = None) -> Any:
+        def input_fn(
+            params: dict[str, Any] | None = None, input_context: tf.distribute.InputContext | None = None
+        ) -> tf.data.Dataset:
+            context = input_context or tf.distribute.InputContext()
+            share = self._share_of_a_replica(batch_size, context.num_replicas_in_sync)
+            dataset = self._batches(record_set, share, batch_size, start_step)(params)
+            if context.num_input_pipelines == 1:
+                return dataset
+            # Every machine makes the same stream of batches and takes those that are its own.
+            return dataset.shard(context.num_input_pipelines, context.input_pipeline_id)
+
+        return input_fn
+
+    @staticmethod
+    def _share_of_a_replica(batch_size: int, replicas: int) -> int:
+        if batch_size % replicas:
+            raise FlagError(
+                f"--train_batch_size={batch_size} cannot be shared by {replicas} devices; "
+                f"give a multiple of {replicas}"
+            )
+        return batch_size // replicas
+
+    def _batches(
+        self, record_set: records.RecordSet, batch_size: int, global_batch_size: int, start_step: int | None
+    ) -> Any:
         settings = InputSettings(
             batch_size=batch_size,
             num_records=record_set.num_records,
             is_training=start_step is not None,
             seed=self.settings.training.seed,
-            skip_records=(start_step or 0) * batch_size,
+            skip_records=(start_step or 0) * global_batch_size,
             static_shapes=self.settings.devices.needs_static_shapes,
         )
         return build_input_fn([record_set.path], self.task.featurizer.spec, settings)

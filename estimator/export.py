@@ -1,6 +1,6 @@
-"""SavedModel export: the encoder and head once, under three signatures, with what a client needs as assets.
+"""SavedModel export: one set of weights under several signatures, with what a client needs as assets.
 
-<timestamp>/saved_model.pb        signatures `serving_default`, `examples`, `text`
+<timestamp>/saved_model.pb        signatures `serving_default`, `examples`, `text`, `single_text`
 <timestamp>/variables/            the model's weights, without the optimizer's
 <timestamp>/assets/               vocabulary, labels, tokenizer settings
 <timestamp>/frozen_graph.pb       on request: one file, weights as constants; `frozen_graph.json` names its ends
@@ -85,7 +85,7 @@ def _new_directory(export_dir: Path) -> Path:
 
 
 def _build(task: Task, model: ModelSettings) -> dict[str, tuple[Ends, Ends]]:
-    """Builds the three signatures over one set of variables: name -> (inputs, outputs)."""
+    """Builds the signatures over one set of variables: name -> (inputs, outputs)."""
     head = task.head(is_training=False)
 
     def outputs(features: Mapping[str, tf.Tensor]) -> Ends:
@@ -99,11 +99,16 @@ def _build(task: Task, model: ModelSettings) -> dict[str, tuple[Ends, Ends]]:
     with tf.name_scope("text"):
         text_inputs = text.inputs()
         text_outputs = text.outputs(outputs(text.features(text_inputs)))
-    return {
+    signatures = {
         "serving_default": (ids, outputs(ids)),
         "examples": ({"examples": serialized}, outputs(_parse(serialized, task.featurizer.spec))),
         "text": (text_inputs, text_outputs),
     }
+    required = {name: tensor for name, tensor in text_inputs.items() if tensor.op.type == "Placeholder"}
+    if len(required) < len(text_inputs):
+        # Servers and TensorFlow 2 ask for every input of a signature, whatever its default.
+        signatures["single_text"] = (required, text_outputs)
+    return signatures
 
 
 def _parse(serialized: tf.Tensor, spec: FeatureSpec) -> Ends:

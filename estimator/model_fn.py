@@ -7,16 +7,18 @@ from typing import Any
 
 import tensorflow as tf
 
+from errors import CheckpointError
 from estimator.config import ModelSettings
 from estimator.hooks import Collector
 from modeling.bert import BertModel
-from modeling.checkpoint import initialize_from_checkpoint
+from modeling.checkpoint import RestoreReport, initialize_from_checkpoint
 from modeling.heads import Head
 from modeling.optimization import create_optimizer, learning_rate_schedule
 
 log = logging.getLogger(__name__)
 
 ENCODER_INPUTS = ("input_ids", "input_mask", "segment_ids")
+CLASSIFIER_VARIABLES = ("output_weights", "output_bias")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +99,31 @@ def build_model_fn(
     return model_fn
 
 
+def load_weights(init_checkpoint: str) -> RestoreReport:
+    """Lets the graph's variables start from a checkpoint that has the whole encoder.
+
+    A classifier's own weights start anew where the checkpoint was trained with another number of labels.
+
+    Raises:
+      CheckpointError: it cannot be read, or does not fit the model configuration.
+    """
+    report = initialize_from_checkpoint(tf.compat.v1.trainable_variables(), init_checkpoint, CLASSIFIER_VARIABLES)
+    # The pooler is no part of every published encoder.
+    missing = [name for name in report.new if name.startswith("bert/") and not name.startswith("bert/pooler/")]
+    surplus = [name for name in report.unused if name.startswith("bert/encoder/layer_")]
+    for names, verb in ((missing, "lacks"), (surplus, "has")):
+        if names:
+            other = "has" if verb == "lacks" else "lacks"
+            raise CheckpointError(
+                f"{report.source}: {verb} {names[0]} and {len(names) - 1} more that the model configuration {other}; "
+                "num_hidden_layers must be that of the checkpoint; use the configuration that came with it"
+            )
+    return report
+
+
 def _warm_start(init_checkpoint: str | None) -> None:
     if init_checkpoint is not None:
-        report = initialize_from_checkpoint(tf.compat.v1.trainable_variables(), init_checkpoint)
-        log.info("%s: %s", init_checkpoint, report.summary())
+        log.info("%s: %s", init_checkpoint, load_weights(init_checkpoint).summary())
 
 
 def _train_op(loss: tf.Tensor, schedule: Schedule, use_tpu: bool) -> tf.Operation:

@@ -1,13 +1,16 @@
 """An output directory that describes itself, and refuses a run that contradicts it."""
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import logging
+import os
 import platform
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +87,30 @@ class RunDirectory:
                 "choose another --output_dir, or repeat its settings"
             )
 
+    @contextlib.contextmanager
+    def made(self) -> Iterator[None]:
+        """Makes the directory for a block that fills it, and takes it away if the block fails and leaves it empty.
+
+        Raises:
+          RunDirectoryError: the directory cannot be made or written to.
+        """
+        existed = self.path.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise self._unusable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        try:
+            yield
+        except BaseException:
+            if not existed and not any(self.path.iterdir()):
+                self.path.rmdir()
+            raise
+
+    def _unusable(self, error: OSError) -> RunDirectoryError:
+        return RunDirectoryError(f"--output_dir={self.path} cannot be written ({error.strerror}); choose another")
+
     def write(self, identity: Mapping[str, Any], flags: Mapping[str, Any], vocab_file: Path, config_json: str) -> None:
         """Makes the directory and what describes it; `check` comes first.
 
@@ -95,9 +122,7 @@ class RunDirectory:
             if vocab_file.resolve() != self.vocab_file.resolve():
                 shutil.copyfile(vocab_file, self.vocab_file)
         except OSError as error:
-            raise RunDirectoryError(
-                f"--output_dir={self.path} cannot be written ({error.strerror}); choose another"
-            ) from error
+            raise self._unusable(error) from error
         write_atomically(self.config_file, config_json)
         if identity.get("labels"):
             write_atomically(self.labels_file, "".join(f"{label}\n" for label in identity["labels"]))

@@ -7,7 +7,7 @@ import functools
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,17 +35,20 @@ class RestoreReport:
       restored: model variables that take their value from it.
       new: model variables that it does not hold; they keep their initial values.
       unused: variables of the checkpoint that the model does not have, other than optimizer slots and step counters.
+      reshaped: model variables that it holds in another shape and that may start anew; they keep their initial values.
     """
 
     source: str
     restored: tuple[str, ...]
     new: tuple[str, ...]
     unused: tuple[str, ...]
+    reshaped: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line: `restored 39/41; new: output_weights, output_bias; unused: cls/predictions/* (5)`."""
-        parts = [f"restored {len(self.restored)}/{len(self.restored) + len(self.new)}"]
-        for label, names in (("new", self.new), ("unused", self.unused)):
+        parts = [f"restored {len(self.restored)}/{len(self.restored) + len(self.new) + len(self.reshaped)}"]
+        groups = (("new", self.new), ("new, as the shape differs", self.reshaped), ("unused", self.unused))
+        for label, names in groups:
             if names:
                 parts.append(f"{label}: {_grouped(names)}")
         return "; ".join(parts)
@@ -80,6 +83,20 @@ def read_tensor(init_checkpoint: str, name: str) -> np.ndarray:
     return source.tensor(name)
 
 
+def verify_checkpoint(init_checkpoint: str) -> None:
+    """Reads every variable of a checkpoint once, checksums included.
+
+    Args:
+      init_checkpoint: prefix, file or directory.
+
+    Raises:
+      CheckpointError: the checkpoint is not found, truncated or damaged.
+    """
+    source = _open(init_checkpoint)
+    for name in source.shapes():
+        source.tensor(name)
+
+
 def get_assignment_map_from_checkpoint(
     tvars: Sequence[tf.Variable], init_checkpoint: str
 ) -> tuple[dict[str, str], dict[str, int]]:
@@ -104,7 +121,9 @@ def get_assignment_map_from_checkpoint(
     return assignment, {key: 1 for name in common for key in (name, name + ":0")}
 
 
-def initialize_from_checkpoint(variables: Iterable[tf.Variable], init_checkpoint: str) -> RestoreReport:
+def initialize_from_checkpoint(
+    variables: Iterable[tf.Variable], init_checkpoint: str, replaceable: Collection[str] = ()
+) -> RestoreReport:
     """Let variables start from a checkpoint's values, matched by name.
 
     Works wherever `init_from_checkpoint` does: in a `model_fn`, under a strategy, in a TPU scaffold function. Every
@@ -113,6 +132,8 @@ def initialize_from_checkpoint(variables: Iterable[tf.Variable], init_checkpoint
     Args:
       variables: variables of the model, made by `get_variable`.
       init_checkpoint: a TensorFlow checkpoint or Hugging Face's safetensors, by prefix, file or directory.
+      replaceable: names that start anew where the checkpoint has them in another shape: heads, whose shape follows
+        the labels; default none.
 
     Returns:
       What was restored, what is new, what was left over.
@@ -124,7 +145,8 @@ def initialize_from_checkpoint(variables: Iterable[tf.Variable], init_checkpoint
     source = _open(init_checkpoint)
     shapes = source.shapes()
     model = {_name_of(variable): tuple(variable.shape.as_list()) for variable in variables}
-    restored = tuple(name for name in model if name in shapes)
+    reshaped = tuple(name for name in model if name in replaceable and shapes.get(name, model[name]) != model[name])
+    restored = tuple(name for name in model if name in shapes and name not in reshaped)
     _require_encoder(model, shapes, source.path)
     _require_equal_shapes({name: model[name] for name in restored}, shapes, source.path)
     tf.compat.v1.train.init_from_checkpoint(source.verified_prefix(restored), {name: name for name in restored})
@@ -133,6 +155,7 @@ def initialize_from_checkpoint(variables: Iterable[tf.Variable], init_checkpoint
         restored=restored,
         new=tuple(name for name in model if name not in shapes),
         unused=tuple(sorted(name for name in shapes if name not in model and not _BOOKKEEPING.search(name))),
+        reshaped=reshaped,
     )
 
 

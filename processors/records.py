@@ -7,11 +7,14 @@ A set is written under a temporary name and renamed; its manifest follows. So a 
 bytes do not match it, was left by a run that was interrupted: it is rebuilt and never read.
 """
 
+import contextlib
 import dataclasses
+import glob
 import hashlib
 import json
 import logging
 import os
+import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -141,10 +144,11 @@ def _write(
     """Writes serialized records under a temporary name, then renames; removes the temporary file on any failure."""
     import tensorflow as tf
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    temporary = path.with_name(f"{path.name}.tmp-{platform.node()}-{os.getpid()}")
     num_examples = num_records = 0
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         with tf.io.TFRecordWriter(str(temporary)) as writer:
             for examples, records in chunks:
                 num_examples += examples
@@ -158,8 +162,29 @@ def _write(
             "free disk space or choose another --output_dir, then run again"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return {"num_examples": num_examples, "num_records": num_records}
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes what killed processes of this machine left of `path`; that of running ones stays."""
+    for temporary in path.parent.glob(glob.escape(f"{path.name}.tmp-{platform.node()}-") + "*"):
+        process = temporary.name.rpartition("-")[2]
+        if process.isdecimal() and not _is_running(int(process)):
+            temporary.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # where signal 0 is a signal
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _converted(examples: Iterable[Any], featurizer: Featurizer, num_workers: int) -> Iterator[tuple[int, list[bytes]]]:

@@ -123,7 +123,7 @@ def test_every_signature_gives_the_same_answer(trained):
 
     (export,) = (trained / "run" / "export").iterdir()
     signatures = tf.saved_model.load(str(export)).signatures
-    assert set(signatures) == {"serving_default", "examples", "text"}
+    assert set(signatures) == {"serving_default", "examples", "text", "single_text"}
     featurizer = PairFeaturizer(BulkTokenizer(trained / "run" / "vocab.txt"), 24, ["neg", "pos"], "single_label")
     example = InputExample("0", "the film was good", "and the food")
     ((features,),) = featurizer.featurize([example])
@@ -134,6 +134,10 @@ def test_every_signature_gives_the_same_answer(trained):
     assert "label_ids" not in signatures["serving_default"].structured_input_signature[1]
     np.testing.assert_allclose(by_ids["probabilities"], by_example["probabilities"], rtol=1e-5)
     np.testing.assert_allclose(by_ids["probabilities"], by_text["probabilities"], rtol=1e-5)
+    alone = signatures["single_text"](text_a=tf.constant([example.text_a]))
+    empty = signatures["text"](text_a=tf.constant([example.text_a]), text_b=tf.constant([""]))
+    np.testing.assert_array_equal(alone["probabilities"], empty["probabilities"])
+    assert not np.allclose(alone["probabilities"], by_text["probabilities"], rtol=1e-6, atol=0)
     best = int(np.argmax(by_text["probabilities"][0]))
     assert by_text["label"].numpy()[0].decode() == ["neg", "pos"][best]
 
@@ -309,6 +313,8 @@ def test_standard_input_reader_answers_what_has_arrived_and_names_a_bad_line(tmp
     from estimator.predictor import answer_lines
 
     class Echo:
+        text_names = ("text_a", "text_b")
+
         def answer(self, rows):
             return [{"label": f"{row['text_a']}|{row['text_b']}"} for row in rows]
 

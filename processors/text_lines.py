@@ -1,0 +1,69 @@
+"""Plain text, a line an example: read as it is needed, of any length."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from errors import DataError, one_line
+from processors.base import InputExample
+from processors.reading import open_text
+
+PAIR_SEPARATOR = " ||| "
+
+
+@dataclasses.dataclass(frozen=True)
+class TextLine:
+    """A line of a text without the white space at its ends.
+
+    Args:
+      where: file and number, for messages.
+      number: of the line, from 1.
+      text: what it says.
+    """
+
+    where: str
+    number: int
+    text: str
+
+
+def read_text_lines(path: Path) -> Iterator[TextLine]:
+    """Yields the lines of a text file, compressed or not, blank ones too.
+
+    Raises:
+      DataError: no such file, a broken archive, bytes that are not UTF-8.
+    """
+    with open_text(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            yield TextLine(f"{path}:{number}", number, line.strip())
+
+
+def decoded_lines(batches: Iterable[list[bytes]], source: str = "standard input") -> Iterator[list[TextLine]]:
+    """Batches of lines as text, as they come.
+
+    Args:
+      batches: lines as UTF-8, without their ends.
+      source: what to call them in messages.
+
+    Raises:
+      DataError: bytes that are not UTF-8; the lines of earlier batches are through by then.
+    """
+    number = 0
+    for batch in batches:
+        made = []
+        for line in batch:
+            number += 1
+            try:
+                made.append(TextLine(f"{source}:{number}", number, line.decode("utf-8").strip()))
+            except UnicodeDecodeError as error:
+                raise DataError(f"{source}:{number}: {one_line(error)}; expected UTF-8 text") from None
+        yield made
+
+
+def text_or_pair(line: TextLine) -> InputExample:
+    """The example of a line: a text, or two of them as in `A ||| B` (the last ` ||| ` counts).
+
+    Source: `read_examples` of google-research/bert's `extract_features.py`.
+    """
+    first, separator, second = line.text.rpartition(PAIR_SEPARATOR)
+    guid = str(line.number)
+    return InputExample(guid, first, second) if separator else InputExample(guid, line.text)
