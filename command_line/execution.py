@@ -2,13 +2,15 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from command_line.model_files import ModelFiles
-from command_line.settings import experiment_settings, require, require_an_action
+from command_line.settings import check_batches, experiment_settings, require, require_an_action
 from errors import FlagError
-from estimator.run_directory import RunDirectory, vocabulary_digest
+from estimator.run_directory import RunDirectory
 from tasks.base import DEV, TEST, TRAIN, Task
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ def check_actions(flags: SimpleNamespace) -> None:
             RunDirectory(Path(flags.output_dir)).check({})
         if flags.do_predict and asks_only_standard_input(flags):
             _check_answering(RunDirectory(Path(flags.output_dir)))
+    check_batches(flags)
     if flags.export_frozen_graph and not flags.do_export:
         raise FlagError("--export_frozen_graph needs --do_export; add it")
 
@@ -55,29 +58,10 @@ def execute(flags: SimpleNamespace, task: Task, directory: RunDirectory, files: 
       BertError: whatever the user can mend; `RunDirectoryError` before anything is written, if the directory belongs
         to a run that differs.
     """
-    identity = {
-        **task.identity(),
-        "vocabulary": vocabulary_digest(files.tokenizer.vocab),
-        "do_lower_case": files.tokenizer.do_lower_case,
-        "architecture": files.config.to_dict(),
-    }
-    directory.check(identity)
-    from estimator import devices
-    from estimator.experiment import Experiment
-
-    devices.quiet_tensorflow()
-    log.info(devices.banner())
-    experiment = Experiment(task, experiment_settings(flags, files.config))
     answers_test = flags.do_predict and flags.predict_file != STANDARD_INPUT
     asked = {TRAIN: flags.do_train, DEV: flags.do_eval, TEST: answers_test}
-    # What the user can mend shows before the directory is this run's: weights first, then every row of every split.
-    experiment.check_weights(is_training=flags.do_train)
-    if not flags.do_train and (flags.do_export or flags.predict_file == STANDARD_INPUT):
-        experiment.trained_checkpoint()
-    with directory.made():
-        experiment.prepare([split for split, is_asked in asked.items() if is_asked])
-    given = {name: getattr(flags, name) for name in sorted(flags.given)}
-    directory.write(identity, given, files.vocab_file, files.config.to_json_string())
+    needs_trained = flags.do_export or flags.predict_file == STANDARD_INPUT
+    experiment = begin(flags, task, directory, files, [split for split in asked if asked[split]], needs_trained)
     if flags.do_train:
         experiment.train()
     if flags.do_eval:
@@ -90,6 +74,45 @@ def execute(flags: SimpleNamespace, task: Task, directory: RunDirectory, files: 
         if directory.latest_export() is None:
             experiment.export()
         answer_standard_input(directory, flags.predict_batch_size)
+
+
+def begin(
+    flags: SimpleNamespace,
+    task: Task,
+    directory: RunDirectory,
+    files: ModelFiles,
+    splits: Sequence[str],
+    needs_trained: bool = False,
+) -> Any:
+    """Checks whatever the user can mend, then makes the output directory this run's.
+
+    Args:
+      splits: what the run will read: every row of them is looked at first.
+      needs_trained: whether it ends with what only a trained checkpoint can do.
+
+    Returns:
+      The `estimator.experiment.Experiment`, ready to run.
+
+    Raises:
+      BertError: as `execute`.
+    """
+    identity = {**task.identity(), **files.identity()}
+    directory.check(identity)
+    from estimator import devices
+    from estimator.experiment import Experiment
+
+    devices.quiet_tensorflow()
+    log.info(devices.banner())
+    experiment = Experiment(task, experiment_settings(flags, files.config))
+    # What the user can mend shows before the directory is this run's: weights first, then every row of every split.
+    experiment.check_weights(is_training=flags.do_train)
+    if needs_trained and not flags.do_train:
+        experiment.trained_checkpoint()
+    with directory.made():
+        experiment.prepare(splits)
+    given = {name: getattr(flags, name) for name in sorted(flags.given)}
+    directory.write(identity, given, files.vocab_file, files.config.to_json_string())
+    return experiment
 
 
 def answer_standard_input(directory: RunDirectory, batch_size: int) -> None:

@@ -65,13 +65,8 @@ def define_run_flags(values: flags.FlagValues) -> None:
 
 
 def define_training_flags(values: flags.FlagValues) -> None:
-    """Batches, learning rate, length of training."""
-    flags.DEFINE_integer(
-        "train_batch_size", 32, "Rows of one update, over all devices.", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_integer("eval_batch_size", 8, "Rows a batch in evaluation.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("predict_batch_size", 8, "Rows a batch in prediction.", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("learning_rate", 5e-5, "Highest learning rate of AdamW.", lower_bound=0.0, flag_values=values)
+    """Batches, learning rate, length of training in passes over the data."""
+    define_update_flags(values)
     flags.DEFINE_float("num_train_epochs", 3.0, "Passes over the training data.", lower_bound=0.0, flag_values=values)
     flags.DEFINE_float(
         "warmup_proportion",
@@ -81,6 +76,29 @@ def define_training_flags(values: flags.FlagValues) -> None:
         upper_bound=1.0,
         flag_values=values,
     )
+
+
+def define_update_flags(values: flags.FlagValues) -> None:
+    """Batches, learning rate, checkpoints."""
+    flags.DEFINE_integer(
+        "train_batch_size", 32, "Rows of one update, over all devices.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "gradient_accumulation_steps",
+        1,
+        "Parts of --train_batch_size that are computed one after the other, to save memory.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "recompute",
+        False,
+        "Compute activations again in the backward pass: less memory, a third more work.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer("eval_batch_size", 8, "Rows a batch in evaluation.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("predict_batch_size", 8, "Rows a batch in prediction.", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("learning_rate", 5e-5, "Highest learning rate of AdamW.", lower_bound=0.0, flag_values=values)
     flags.DEFINE_integer(
         "save_checkpoints_steps", 1000, "Steps between checkpoints.", lower_bound=1, flag_values=values
     )

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from errors import ConfigError, FlagError, VocabularyError
+from estimator.run_directory import vocabulary_digest
 from modeling.config import BertConfig
 from modeling.locate import FilesBeside, find_beside, locate_checkpoint
 from tokenization import BulkTokenizer, check_vocabulary_casing, validate_case_matches_checkpoint
@@ -17,20 +18,31 @@ SPARE_ROWS = 1024
 
 @dataclasses.dataclass(frozen=True)
 class ModelFiles:
-    """The model's files, read and checked against each other."""
+    """The model's files, read and checked against each other; no tokenizer where no text is read."""
 
     config: BertConfig
-    tokenizer: BulkTokenizer
-    vocab_file: Path
+    tokenizer: BulkTokenizer | None
+    vocab_file: Path | None
+
+    def identity(self) -> dict[str, Any]:
+        """What two runs in one output directory must share of them."""
+        architecture = {"architecture": self.config.to_dict()}
+        if self.tokenizer is None:
+            return architecture
+        vocabulary = vocabulary_digest(self.tokenizer.vocab)
+        return {"vocabulary": vocabulary, "do_lower_case": self.tokenizer.do_lower_case, **architecture}
 
 
-def load(flags: SimpleNamespace, output_dir: Path, identity: Mapping[str, Any]) -> ModelFiles:
+def load(
+    flags: SimpleNamespace, output_dir: Path, identity: Mapping[str, Any], needs_vocabulary: bool = True
+) -> ModelFiles:
     """Reads vocabulary and architecture and checks that they agree with each other and with the flags.
 
     Args:
       flags: `vocab_file`, `bert_config_file`, `init_checkpoint`, `do_lower_case`, `max_seq_length`.
       output_dir: where an earlier run may have left both files.
       identity: what that run says of itself; its casing holds unless the flag is given.
+      needs_vocabulary: whether to refuse to go on where no vocabulary is found.
 
     Raises:
       BertError: a file is missing or unreadable, or two of them disagree.
@@ -38,18 +50,25 @@ def load(flags: SimpleNamespace, output_dir: Path, identity: Mapping[str, Any]) 
     if flags.init_checkpoint and not (output_dir / "checkpoint").is_file():
         locate_checkpoint(flags.init_checkpoint)  # else a wrong path would be reported as a missing vocabulary
     beside = find_beside(flags.init_checkpoint) if flags.init_checkpoint else FilesBeside(None, None)
-    vocab_file = _choose("vocab_file", flags.vocab_file, output_dir / "vocab.txt", beside.vocab_file)
-    config_file = _choose(
-        "bert_config_file", flags.bert_config_file, output_dir / "bert_config.json", beside.config_file
-    )
+    vocab_file = _find("vocab_file", flags.vocab_file, output_dir / "vocab.txt", beside.vocab_file)
+    config_file = _find("bert_config_file", flags.bert_config_file, output_dir / "bert_config.json", beside.config_file)
+    needed = {"vocab_file": vocab_file, "bert_config_file": config_file}
+    for flag, path in needed.items():
+        if path is None and (needs_vocabulary or flag != "vocab_file"):
+            raise FlagError(
+                f"--{flag} is missing: neither --output_dir nor the folder of --init_checkpoint holds one; "
+                "give its path"
+            )
     config = BertConfig.from_json_file(str(config_file))
     lower = (
         flags.do_lower_case if "do_lower_case" in flags.given else identity.get("do_lower_case", flags.do_lower_case)
     )
     validate_case_matches_checkpoint(lower, flags.init_checkpoint)
-    tokenizer = BulkTokenizer(str(vocab_file), do_lower_case=lower)
-    check_vocabulary_casing(lower, tokenizer.vocab, vocab_file)
-    _check_sizes(config, config_file, tokenizer, vocab_file)
+    tokenizer = None
+    if vocab_file is not None:
+        tokenizer = BulkTokenizer(str(vocab_file), do_lower_case=lower)
+        check_vocabulary_casing(lower, tokenizer.vocab, vocab_file)
+        _check_sizes(config, config_file, tokenizer, vocab_file)
     if flags.max_seq_length > config.max_position_embeddings:
         raise FlagError(
             f"--max_seq_length={flags.max_seq_length}: the model in {config_file} was trained with "
@@ -58,7 +77,7 @@ def load(flags: SimpleNamespace, output_dir: Path, identity: Mapping[str, Any]) 
     return ModelFiles(config, tokenizer, vocab_file)
 
 
-def _choose(flag: str, given: str | None, own: Path, beside: str | None) -> Path:
+def _find(flag: str, given: str | None, own: Path, beside: str | None) -> Path | None:
     if given:
         path = Path(given)
         if not path.is_file():
@@ -67,14 +86,10 @@ def _choose(flag: str, given: str | None, own: Path, beside: str | None) -> Path
         return path
     if own.is_file():
         return own
-    if beside is not None:
-        return Path(beside)
-    raise FlagError(
-        f"--{flag} is missing: neither --output_dir nor the folder of --init_checkpoint holds one; give its path"
-    )
+    return Path(beside) if beside is not None else None
 
 
-def _check_sizes(config: BertConfig, config_file: Path, tokenizer: BulkTokenizer, vocab_file: Path) -> None:
+def _check_sizes(config: BertConfig, config_file: Path | None, tokenizer: BulkTokenizer, vocab_file: Path) -> None:
     tokens, rows = len(tokenizer.vocab), config.vocab_size
     if tokens > rows or tokens < rows - SPARE_ROWS:
         raise VocabularyError(

@@ -1,5 +1,6 @@
 """Flags -> frozen settings, for every script alike."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,18 +16,7 @@ def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> Experimen
     return ExperimentSettings(
         output_dir=Path(flags.output_dir),
         model=ModelSettings(config, flags.init_checkpoint or None, flags.use_one_hot_embeddings),
-        training=TrainingSettings(
-            train_batch_size=flags.train_batch_size,
-            eval_batch_size=flags.eval_batch_size,
-            predict_batch_size=flags.predict_batch_size,
-            learning_rate=flags.learning_rate,
-            num_train_epochs=flags.num_train_epochs,
-            warmup_proportion=flags.warmup_proportion,
-            seed=flags.seed,
-            save_checkpoints_steps=flags.save_checkpoints_steps,
-            keep_checkpoint_max=flags.keep_checkpoint_max,
-            log_every_n_steps=flags.log_every_n_steps,
-        ),
+        training=training_settings(flags),
         devices=DeviceSettings(
             use_tpu=flags.use_tpu,
             tpu_name=flags.tpu_name,
@@ -39,6 +29,26 @@ def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> Experimen
         ),
         num_workers=flags.num_workers,
     )
+
+
+def training_settings(flags: SimpleNamespace) -> TrainingSettings:
+    """The training settings that a script has flags for, under the same names; defaults for the others."""
+    names = {field.name for field in dataclasses.fields(TrainingSettings)} & vars(flags).keys()
+    return TrainingSettings(**{name: getattr(flags, name) for name in names})
+
+
+def check_batches(flags: SimpleNamespace) -> None:
+    """Checks that a training batch can be cut into the parts asked for.
+
+    Raises:
+      FlagError: it cannot.
+    """
+    rows, steps = flags.train_batch_size, flags.gradient_accumulation_steps
+    if rows % steps:
+        raise FlagError(
+            f"--train_batch_size={rows} cannot be cut into --gradient_accumulation_steps={steps} equal parts; "
+            f"give a batch size that is a multiple of {steps}, such as {rows - rows % steps + steps}"
+        )
 
 
 def require(flags: SimpleNamespace, *names: str) -> None:

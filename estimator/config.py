@@ -4,6 +4,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+ADAMW, LAMB = "adamw", "lamb"
+"""Optimizers by name."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelSettings:
@@ -26,23 +29,38 @@ class TrainingSettings:
 
     Args:
       train_batch_size: rows of one optimizer update, over all devices.
+      optimizer: `"adamw"`, upstream's, or `"lamb"`.
       warmup_proportion: share of the steps in which the learning rate rises from 0.
+      num_train_steps: updates to train for; None for as many as `num_train_epochs` make.
+      num_warmup_steps: updates in which the learning rate rises from 0; None for `warmup_proportion` of all.
+      max_eval_steps: most batches of an evaluation; None for all.
+      shuffle_buffer: most records that are shuffled at once; an epoch of fewer is shuffled as a whole.
       seed: of the shuffle, new weights and dropout.
       save_checkpoints_steps: steps between checkpoints.
       keep_checkpoint_max: checkpoints kept; 0 keeps all.
       log_every_n_steps: steps between two lines of progress.
+      gradient_accumulation_steps: parts of a batch that are computed one after the other; must divide the rows of a
+        batch on each device.
+      recompute: compute activations again in the backward pass instead of keeping them.
     """
 
     train_batch_size: int = 32
     eval_batch_size: int = 8
     predict_batch_size: int = 8
     learning_rate: float = 5e-5
+    optimizer: str = ADAMW
     num_train_epochs: float = 3.0
     warmup_proportion: float = 0.1
+    num_train_steps: int | None = None
+    num_warmup_steps: int | None = None
+    max_eval_steps: int | None = None
+    shuffle_buffer: int = 1_000_000
     seed: int = 12345
     save_checkpoints_steps: int = 1000
     keep_checkpoint_max: int = 5
     log_every_n_steps: int = 50
+    gradient_accumulation_steps: int = 1
+    recompute: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def quiet_tensorflow() -> None:
     logger.setLevel(logging.WARNING)
     if not any(isinstance(one, _DeprecationFilter) for one in logger.filters):
         logger.addFilter(_DeprecationFilter())
+    # What TensorFlow's own iterator over several devices does in graph mode.
+    warnings.filterwarnings("ignore", "To make it possible to preserve tf.data options", UserWarning)
 
 
 def banner() -> str:

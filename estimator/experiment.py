@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from estimator import devices
 from estimator.config import ExperimentSettings, ModelSettings
 from estimator.hooks import Collector, MetricsLog, ProgressHook, clock
 from estimator.model_fn import ENCODER_INPUTS, GraphSettings, Schedule, build_encoder, build_model_fn, load_weights
+from estimator.streaming import Answered, ExampleStream, answered
 from modeling.checkpoint import read_tensor, verify_checkpoint
 from processors import records
 from processors.features import Features
-from processors.featurizer import chunked
+from processors.featurizer import Featurizer, chunked
 from processors.files import write_atomically
 from processors.input_fn import InputSettings, build_input_fn
 from tasks.base import DEV, TEST, TRAIN, Task
@@ -117,22 +118,28 @@ class Experiment:
         start = self.global_step()
         if start >= num_steps:
             log.info(
-                "%s is trained: %d of %d steps are done. Nothing to train; raise --num_train_epochs to go on, "
+                "%s is trained: %d of %d steps are done. Nothing to train; raise %s to go on, "
                 "or choose another --output_dir to start anew.", self.output_dir, start, num_steps,
+                "--num_train_epochs" if training.num_train_steps is None else "--num_train_steps",
             )  # fmt: skip
             return start
         log.info("training %d to %d of %d steps on %d rows", start, num_steps, num_steps, record_set.num_records)
-        schedule = Schedule(training.learning_rate, num_steps, int(num_steps * training.warmup_proportion))
+        warmup = training.num_warmup_steps
+        if warmup is None:
+            warmup = int(num_steps * training.warmup_proportion)
+        schedule = Schedule(training.learning_rate, num_steps, warmup, training.optimizer)
         estimator = self._estimator(schedule=schedule)
         progress = ProgressHook(
             num_steps, training.train_batch_size, record_set.num_records, training.log_every_n_steps, self._metrics
         )
-        with _one_line_errors(record_set.path):
+        with _one_line_errors(record_set):
             estimator.train(self._input_fn(record_set, training.train_batch_size, start), [progress], None, num_steps)
         return num_steps
 
     def _num_steps(self, record_set: records.RecordSet) -> int:
         training = self.settings.training
+        if training.num_train_steps is not None:
+            return training.num_train_steps
         num_steps = int(record_set.num_records / training.train_batch_size * training.num_train_epochs)
         if num_steps < 1:
             raise DataError(
@@ -147,19 +154,28 @@ class Experiment:
         Writes `eval_results.txt` with upstream's keys and the task's own, `eval_results.json`, and the task's reports.
         """
         record_set = self.record_set(DEV)
-        collector = Collector()
+        collector = Collector() if self.task.collects_rows and not self.settings.devices.use_tpu else None
         batch_size = self.settings.training.eval_batch_size
         estimator = self._estimator(collector=collector)
-        steps = math.ceil(record_set.num_records / batch_size) if self.settings.devices.needs_static_shapes else None
-        with _one_line_errors(record_set.path):
+        steps = self._eval_steps(record_set, batch_size)
+        with _one_line_errors(record_set):
             results = estimator.evaluate(self._input_fn(record_set, batch_size), steps=steps)
         scores = {key: _plain(value) for key, value in results.items()}
-        if not self.settings.devices.use_tpu:
+        if collector is not None:
             collected = collector.arrays()
             scores |= self.task.score(collected)
             self.task.write_evaluation(collected, self.output_dir)
+        scores |= self.task.derived(scores)
         self._write_scores(scores)
         return scores
+
+    def _eval_steps(self, record_set: records.RecordSet, batch_size: int) -> int | None:
+        """Batches to evaluate, at most one pass; None for as many as there are."""
+        limit = self.settings.training.max_eval_steps
+        if limit is None and not self.settings.devices.needs_static_shapes:
+            return None
+        batches = math.ceil(record_set.num_records / batch_size)
+        return batches if limit is None else min(limit, batches)
 
     def predict(self, split: str = TEST) -> int:
         """Answers a split (the test split by default) with the latest checkpoint; writes the task's prediction files.
@@ -174,13 +190,26 @@ class Experiment:
         batch_size = self.settings.training.predict_batch_size
         input_fn = self._input_fn(record_set, batch_size)
         count = 0
-        with _one_line_errors(record_set.path), self.task.answers(self.output_dir) as sink:
+        with _one_line_errors(record_set), self.task.answers(self.output_dir) as sink:
             outputs = _rows(estimator.predict(input_fn, yield_single_examples=False))
             for example, windows in self._windows(split):
                 sink(example, windows, list(itertools.islice(outputs, len(windows))))
                 count += 1
         log.info("answered %d rows of %s", count, record_set.path.name)
         return count
+
+    def stream(self, featurizer: Featurizer, chunks: Iterable[Sequence[Any]]) -> Iterator[Answered]:
+        """Answers examples as they come, without records on disk, with the latest checkpoint or the first weights.
+
+        Args:
+          featurizer: makes windows of examples, with all that the task's head reads.
+          chunks: examples in lists.
+        """
+        device = self.settings.devices
+        batch_size = self.settings.training.predict_batch_size
+        fields = [field for field in featurizer.spec.fields if field.is_sequence]  # labels of a row are not known
+        stream = ExampleStream(featurizer, chunks, batch_size, fields, device.needs_static_shapes)
+        yield from answered(self._estimator(), stream)
 
     def export(self, frozen_graph: bool = False) -> Path:
         """Writes a SavedModel of the latest checkpoint under `export/`; see `estimator.export`."""
@@ -196,6 +225,9 @@ class Experiment:
         return self._record_sets[split]
 
     def _build_records(self, split: str) -> records.RecordSet:
+        files = self.task.record_files(split)
+        if files:
+            return records.given(files)
         files = self.task.data_files(split)
         inputs = {"split": split, **self.task.source(), **self.task.featurizer.settings()}
         return records.build(
@@ -229,7 +261,13 @@ class Experiment:
         if self._latest_checkpoint():
             # What was trained here outweighs the weights it began from.
             model = ModelSettings(model.bert_config, None, model.use_one_hot_embeddings)
-        graph = GraphSettings(not device.needs_static_shapes, device.uses_tpu_estimator, device.use_tpu)
+        graph = GraphSettings(
+            packed=not device.needs_static_shapes,
+            tpu_estimator=device.uses_tpu_estimator,
+            use_tpu=device.use_tpu,
+            micro_batches=self.settings.training.gradient_accumulation_steps,
+            recompute=self.settings.training.recompute,
+        )
         model_fn = build_model_fn(model, self.task.head(schedule is not None), schedule, graph, collector)
         return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device)
 
@@ -239,6 +277,8 @@ class Experiment:
         ) -> tf.data.Dataset:
             context = input_context or tf.distribute.InputContext()
             share = self._share_of_a_replica(batch_size, context.num_replicas_in_sync)
+            if start_step is not None:
+                self._check_micro_batches(share)
             dataset = self._batches(record_set, share, batch_size, start_step)(params)
             if context.num_input_pipelines == 1:
                 return dataset
@@ -251,10 +291,17 @@ class Experiment:
     def _share_of_a_replica(batch_size: int, replicas: int) -> int:
         if batch_size % replicas:
             raise FlagError(
-                f"--train_batch_size={batch_size} cannot be shared by {replicas} devices; "
-                f"give a multiple of {replicas}"
+                f"--train_batch_size={batch_size} cannot be shared by {replicas} devices; give a multiple of {replicas}"
             )
         return batch_size // replicas
+
+    def _check_micro_batches(self, rows: int) -> None:
+        steps = self.settings.training.gradient_accumulation_steps
+        if rows % steps:
+            raise FlagError(
+                f"--gradient_accumulation_steps={steps} does not divide the {rows} rows that each device has of "
+                "--train_batch_size; give a divisor"
+            )
 
     def _batches(
         self, record_set: records.RecordSet, batch_size: int, global_batch_size: int, start_step: int | None
@@ -266,12 +313,14 @@ class Experiment:
             seed=self.settings.training.seed,
             skip_records=(start_step or 0) * global_batch_size,
             static_shapes=self.settings.devices.needs_static_shapes,
+            shuffle_buffer=self.settings.training.shuffle_buffer,
         )
-        return build_input_fn([record_set.path], self.task.featurizer.spec, settings)
+        return build_input_fn(record_set.files, self.task.featurizer.spec, settings)
 
     def _write_scores(self, scores: Mapping[str, float]) -> None:
         lines = [f"{key} = {scores[key]}" for key in sorted(scores)]
-        log.info("evaluation: %s", ", ".join(line for line in lines if "[" not in line))
+        # By class and in full in the file; here what a person reads at a glance.
+        log.info("evaluation: %s", ", ".join(f"{key} {scores[key]:.5g}" for key in sorted(scores) if "[" not in key))
         write_atomically(self.output_dir / "eval_results.txt", "".join(f"{line}\n" for line in lines))
         # NaN (a correlation with a constant) is no JSON; null is.
         finite = {key: value if math.isfinite(value) else None for key, value in sorted(scores.items())}
@@ -292,15 +341,18 @@ def _rows(batches: Iterator[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.
 
 
 @contextlib.contextmanager
-def _one_line_errors(path: Path) -> Iterator[None]:
+def _one_line_errors(record_set: records.RecordSet) -> Iterator[None]:
     """Turns what TensorFlow raises for a user's mishap into one line."""
+    path = record_set.path
     try:
         yield
     except tf.errors.DataLossError as error:
+        reason = str(error.message).splitlines()[0]
+        if record_set.given:
+            names = ", ".join(map(str, record_set.files[:3])) + (", ..." if len(record_set.files) > 3 else "")
+            raise DataError(f"{names}: corrupt record ({reason}); copy the records or make them again") from error
         path.unlink(missing_ok=True)
-        raise DataError(
-            f"{path}: corrupt record ({str(error.message).splitlines()[0]}); it was removed; run again to rebuild it"
-        ) from error
+        raise DataError(f"{path}: corrupt record ({reason}); it was removed; run again to rebuild it") from error
     except tf.compat.v1.train.NanLossDuringTrainingError as error:
         raise BertError(
             "training: the loss became NaN; expected a finite number; lower --learning_rate or look for broken rows "

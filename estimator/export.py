@@ -10,7 +10,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,8 @@ def _build(task: Task, model: ModelSettings) -> dict[str, tuple[Ends, Ends]]:
             encoder = build_encoder(model, head, dict(features), is_training=False, packed=True)
             return head.predictions(head.logits(encoder, dict(features), is_training=False), dict(features))
 
-    ids = {name: v1.placeholder(tf.int32, [None, None], name) for name in ENCODER_INPUTS}
+    names = (*ENCODER_INPUTS, *head.further_inputs)
+    ids = {name: v1.placeholder(tf.int32, [None, None], name) for name in names}
     serialized = v1.placeholder(tf.string, [None], "examples")
     text = task.text_signature()
     with tf.name_scope("text"):
@@ -101,7 +102,7 @@ def _build(task: Task, model: ModelSettings) -> dict[str, tuple[Ends, Ends]]:
         text_outputs = text.outputs(outputs(text.features(text_inputs)))
     signatures = {
         "serving_default": (ids, outputs(ids)),
-        "examples": ({"examples": serialized}, outputs(_parse(serialized, task.featurizer.spec))),
+        "examples": ({"examples": serialized}, outputs(_parse(serialized, task.featurizer.spec, names))),
         "text": (text_inputs, text_outputs),
     }
     required = {name: tensor for name, tensor in text_inputs.items() if tensor.op.type == "Placeholder"}
@@ -111,9 +112,8 @@ def _build(task: Task, model: ModelSettings) -> dict[str, tuple[Ends, Ends]]:
     return signatures
 
 
-def _parse(serialized: tf.Tensor, spec: FeatureSpec) -> Ends:
-    encoder_fields = tuple(field for field in spec.fields if field.name in ENCODER_INPUTS)
-    return parse_batch(serialized, FeatureSpec(encoder_fields))
+def _parse(serialized: tf.Tensor, spec: FeatureSpec, names: Sequence[str]) -> Ends:
+    return parse_batch(serialized, FeatureSpec(tuple(field for field in spec.fields if field.name in names)))
 
 
 def check_parity(session: Any, task: Task, text: TextSignature) -> None:

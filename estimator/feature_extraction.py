@@ -14,6 +14,7 @@ from modeling.checkpoint import checkpoint_variables
 from modeling.heads import Reader
 from processors.featurizer import Featurizer
 
+CPU_OR_GPU = DeviceSettings()
 POOLER = "bert/pooler/dense/kernel"
 
 
@@ -23,7 +24,7 @@ def extract(
     featurizer: Featurizer,
     chunks: Iterable[Sequence[Any]],
     batch_size: int,
-    device: DeviceSettings = DeviceSettings(),
+    device: DeviceSettings = CPU_OR_GPU,
 ) -> Iterator[Answered]:
     """Reads vectors off the encoder, example by example, in flat memory.
 
@@ -47,9 +48,7 @@ def extract(
     stream = ExampleStream(featurizer, chunks, batch_size, fields, device.needs_static_shapes)
     with tempfile.TemporaryDirectory(prefix="bert_features_") as folder:
         training = TrainingSettings(predict_batch_size=batch_size)
-        estimator = devices.build_estimator(
-            build_model_fn(model, reader, graph=graph), Path(folder), training, device
-        )
+        estimator = devices.build_estimator(build_model_fn(model, reader, graph=graph), Path(folder), training, device)
         yield from answered(estimator, stream)
 
 

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 log = logging.getLogger(__name__)
 
+PROGRESS = "progress/"
+
 SessionRunHook: Any = tf.compat.v1.train.SessionRunHook
 SessionRunArgs = tf.compat.v1.train.SessionRunArgs
 
@@ -27,6 +29,16 @@ class MetricsLog:
         line = json.dumps({"event": event, "time": round(time.time(), 3), **values})
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
+
+
+def progress_tensors() -> dict[str, tf.Tensor]:
+    """Scalars of the graph that are reported while it trains: those named `progress/...`, by the rest of the name.
+
+    `loss` and `learning_rate` always; a head whose loss is a sum names its parts `..._loss`.
+    """
+    operations = tf.compat.v1.get_default_graph().get_operations()
+    named = (operation for operation in operations if operation.name.startswith(PROGRESS))
+    return {operation.name.removeprefix(PROGRESS): operation.outputs[0] for operation in named}
 
 
 class ProgressHook(SessionRunHook):
@@ -52,12 +64,9 @@ class ProgressHook(SessionRunHook):
 
     def begin(self) -> None:
         """Finds the tensors of the graph that is about to run."""
-        graph = tf.compat.v1.get_default_graph()
-        self._fetches = {
-            "step": tf.compat.v1.train.get_global_step(),
-            "loss": graph.get_tensor_by_name("progress/loss:0"),
-            "learning_rate": graph.get_tensor_by_name("progress/learning_rate:0"),
-        }
+        self._fetches = {"step": tf.compat.v1.train.get_global_step(), **progress_tensors()}
+        # The Estimator's own loss is the mean over all devices, the named one that of the first.
+        self._fetches["loss"] = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.LOSSES)[-1]
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Starts the clock at the step that training resumes from."""
@@ -96,17 +105,21 @@ class ProgressHook(SessionRunHook):
         now = time.monotonic()
         rate = (self._step - self._reported_step) / max(now - self._reported_at, 1e-9)
         self._reported_step, self._reported_at = self._step, now
+        parts = {name: float(value) for name, value in results.items() if name.endswith("_loss")}
         report = {
             "step": self._step,
             "epoch": round(self._step * self._batch_size / self._num_examples, 3),
             "loss": float(results["loss"]),
+            **parts,
             "learning_rate": float(results["learning_rate"]),
             "examples_per_second": round(rate * self._batch_size, 2),
         }
         self._metrics.write("train", report)
         left = (self._num_steps - self._step) / max(rate, 1e-9)
-        line = "epoch {epoch:.2f} loss {loss:.4f} lr {learning_rate:.2e} {examples_per_second:.1f} examples/s".format(
-            **report
+        shown = "".join(f" {name} {value:.4f}" for name, value in parts.items())
+        line = (
+            f"epoch {report['epoch']:.2f} loss {report['loss']:.4f}{shown} lr {report['learning_rate']:.2e} "
+            f"{report['examples_per_second']:.1f} examples/s"
         )
         if self._bar is not None:
             self._bar.set_postfix_str(line)

@@ -1,6 +1,7 @@
 """The one `model_fn`: encoder, head, loss, optimizer, metrics, for every task, mode and device."""
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import tensorflow as tf
 
 from errors import CheckpointError
-from estimator.config import ModelSettings
-from estimator.hooks import Collector
+from estimator.config import ADAMW, LAMB, ModelSettings
+from estimator.hooks import PROGRESS, Collector, progress_tensors
+from modeling.accumulation import Accumulated, accumulate
 from modeling.bert import BertModel
 from modeling.checkpoint import RestoreReport, initialize_from_checkpoint
-from modeling.heads import Head
-from modeling.optimization import create_optimizer, learning_rate_schedule
+from modeling.heads import Head, Reader
+from modeling.lamb import LambOptimizer
+from modeling.optimization import create_optimizer, gradients_of, learning_rate_schedule
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +26,12 @@ CLASSIFIER_VARIABLES = ("output_weights", "output_bias")
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """The length and height of the learning-rate curve, in optimizer updates."""
+    """The length and height of the learning-rate curve, in optimizer updates, and what follows it."""
 
     learning_rate: float
     num_train_steps: int
     num_warmup_steps: int
+    optimizer: str = ADAMW
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,15 +42,24 @@ class GraphSettings:
       packed: leave padding out of every computation but attention; needs dynamic shapes.
       tpu_estimator: return a TPUEstimatorSpec.
       use_tpu: the graph runs on a TPU.
+      micro_batches: parts of a training batch that are computed one after the other.
+      recompute: compute activations again in the backward pass.
     """
 
     packed: bool = True
     tpu_estimator: bool = False
     use_tpu: bool = False
+    micro_batches: int = 1
+    recompute: bool = False
 
 
 def build_encoder(
-    model: ModelSettings, head: Head, features: dict[str, tf.Tensor], is_training: bool, packed: bool
+    model: ModelSettings,
+    head: Reader,
+    features: dict[str, tf.Tensor],
+    is_training: bool,
+    packed: bool,
+    recompute: bool = False,
 ) -> BertModel:
     """The BERT encoder over a batch; used by `model_fn` and by the export.
 
@@ -62,12 +75,13 @@ def build_encoder(
         scope="bert",  # named, so that several inputs can share the variables
         packed=packed,
         pooled_only=packed and not head.uses_sequence_output,
+        recompute=recompute,
     )
 
 
 def build_model_fn(
     model: ModelSettings,
-    head: Head,
+    head: Reader,
     schedule: Schedule | None = None,
     graph: GraphSettings = GraphSettings(),
     collector: Collector | None = None,
@@ -76,7 +90,7 @@ def build_model_fn(
 
     Args:
       model: encoder; its `init_checkpoint` is read only where given (no checkpoint to resume from).
-      head: losses, predictions and metrics.
+      head: losses, predictions and metrics; a mere `Reader` suffices to predict.
       schedule: of the learning rate; needed to train.
       collector: receives the outputs and gold fields of every evaluated row, off a TPU.
     """
@@ -84,15 +98,17 @@ def build_model_fn(
     def model_fn(features: dict[str, tf.Tensor], labels: Any, mode: str, params: Any) -> Any:
         del labels, params  # the record holds both, and TPUEstimator's batch size is the input's affair
         is_training = mode == tf.estimator.ModeKeys.TRAIN
-        encoder = build_encoder(model, head, features, is_training, graph.packed)
+        if is_training and graph.micro_batches > 1:
+            return _accumulating_spec(model, head, features, schedule, graph)
+        encoder = build_encoder(model, head, features, is_training, graph.packed, graph.recompute)
         logits = head.logits(encoder, features, is_training)
         _warm_start(model.init_checkpoint)
         if mode == tf.estimator.ModeKeys.PREDICT:
             return _spec(graph, mode=mode, predictions=head.predictions(logits, features))
+        if not isinstance(head, Head):
+            raise ValueError(f"{type(head).__name__} can only predict")
         loss, per_example_loss = head.loss(logits, features)
         if is_training:
-            if schedule is None:
-                raise ValueError("training needs a schedule")
             return _spec(graph, mode=mode, loss=loss, train_op=_train_op(loss, schedule, graph.use_tpu))
         return _evaluation_spec(graph, head, features, logits, (loss, per_example_loss), collector)
 
@@ -126,12 +142,40 @@ def _warm_start(init_checkpoint: str | None) -> None:
         log.info("%s: %s", init_checkpoint, load_weights(init_checkpoint).summary())
 
 
-def _train_op(loss: tf.Tensor, schedule: Schedule, use_tpu: bool) -> tf.Operation:
+def _accumulating_spec(
+    model: ModelSettings, head: Reader, features: dict[str, tf.Tensor], schedule: Schedule | None, graph: GraphSettings
+) -> Any:
+    """Training on the parts of a batch one after the other."""
+    if not isinstance(head, Head):
+        raise ValueError(f"{type(head).__name__} can only predict")
+    whole = head.loss_weights(features)
+
+    def loss_shares(part: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        encoder = build_encoder(model, head, part, True, graph.packed, graph.recompute)
+        return head.loss_shares(head.logits(encoder, part, True), part, whole)
+
+    gradients = functools.partial(gradients_of, use_tpu=graph.use_tpu)
+    accumulated = accumulate(loss_shares, gradients, features, graph.micro_batches)
+    _warm_start(model.init_checkpoint)
+    for name, part in accumulated.loss_parts.items():
+        if name != "loss":
+            tf.identity(part, PROGRESS + name)
+    train_op = _train_op(accumulated.loss, schedule, graph.use_tpu, accumulated)
+    return _spec(graph, mode=tf.estimator.ModeKeys.TRAIN, loss=accumulated.loss, train_op=train_op)
+
+
+def _train_op(
+    loss: tf.Tensor, schedule: Schedule | None, use_tpu: bool, accumulated: Accumulated | None = None
+) -> tf.Operation:
+    if schedule is None:
+        raise ValueError("training needs a schedule")
     rate = learning_rate_schedule(schedule.learning_rate, schedule.num_train_steps, schedule.num_warmup_steps)
-    # Named so that the progress hook finds them, and so that TensorBoard shows the rate beside the loss.
+    # Named so that the progress hook finds them; TensorBoard shows them beside the loss.
     tf.identity(rate, "progress/learning_rate")
     tf.identity(loss, "progress/loss")
-    tf.compat.v1.summary.scalar("learning_rate", rate)
+    for name, tensor in progress_tensors().items():
+        if name != "loss":  # the estimator's own
+            tf.compat.v1.summary.scalar(name, tensor)
     return create_optimizer(
         loss,
         schedule.learning_rate,
@@ -139,6 +183,8 @@ def _train_op(loss: tf.Tensor, schedule: Schedule, use_tpu: bool) -> tf.Operatio
         schedule.num_warmup_steps,
         use_tpu=use_tpu,
         learning_rate=rate,
+        accumulated=accumulated,
+        optimizer=LambOptimizer if schedule.optimizer == LAMB else None,
     )
 
 
@@ -156,10 +202,13 @@ def _evaluation_spec(
         gold = {name: value for name, value in features.items() if name not in ENCODER_INPUTS}
         collector.watch({**gold, **head.predictions(logits, features)})
         hooks.append(collector)
-    tensors = {**features, "logits": logits, "per_example_loss": per_example_loss}
+    # Flat, as TPUEstimator has it: logits of several kinds are put together again on the other side.
+    flat = {f"logits_{name}": value for name, value in logits.items()} if isinstance(logits, dict) else {}
+    tensors = {**features, **(flat or {"logits": logits}), "per_example_loss": per_example_loss}
 
     def metric_fn(**values: tf.Tensor) -> dict[str, Any]:
-        return head.metrics(values["logits"], values, values["per_example_loss"])
+        kinds = {name.removeprefix("logits_"): values[name] for name in flat}
+        return head.metrics(kinds or values["logits"], values, values["per_example_loss"])
 
     if graph.tpu_estimator:
         return _spec(

@@ -41,7 +41,7 @@ class Predictor:
             with self._session.graph.as_default():
                 loaded = v1.saved_model.loader.load(self._session, [v1.saved_model.tag_constants.SERVING], str(export_dir))
             signature = loaded.signature_def["text"]
-        except (OSError, RuntimeError, KeyError, tf.errors.OpError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
             self._session.close()
             raise ExportError(f"{export_dir}: cannot be loaded ({one_line(error)}); export again") from error
         self.input_names = tuple(signature.inputs)
@@ -65,6 +65,8 @@ class Predictor:
         if not rows:
             return []
         outputs = self.run({name: [row.get(name) or "" for row in rows] for name in self.input_names})
+        if self._problem_type == "masked_lm":
+            return [_guesses(outputs, row) for row in range(len(rows))]
         if self._problem_type == "span":
             return [{name: _plain(values[row]) for name, values in outputs.items()} for row in range(len(rows))]
         if self._problem_type == "regression":
@@ -89,6 +91,18 @@ class Predictor:
         self.close()
 
 
+def _guesses(outputs: Mapping[str, np.ndarray], row: int) -> dict[str, Any]:
+    """Likeliest pieces of each `[MASK]` of one text."""
+    count = outputs["num_masks"][row]
+    pairs = zip(outputs["pieces"][row][:count], outputs["probabilities"][row][:count], strict=True)
+    return {
+        "masks": [
+            [{"piece": piece.decode(), "probability": float(p)} for piece, p in zip(pieces, values, strict=True)]
+            for pieces, values in pairs
+        ]
+    }
+
+
 def _plain(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value.item()
 
@@ -106,7 +120,7 @@ def answer_lines(predictor: Predictor, source: IO[bytes], sink: IO[str], batch_s
       DataError: a line that is no text; its number is given. Lines before it are answered.
     """
     count = 0
-    for lines in _arriving_lines(source, batch_size):
+    for lines in arriving_lines(source, batch_size):
         rows = [_parse_line(line, count + offset + 1, predictor.text_names) for offset, line in enumerate(lines)]
         for row, answer in zip(rows, predictor.answer(rows), strict=True):
             sink.write(json.dumps(row | answer, ensure_ascii=False) + "\n")
@@ -115,7 +129,7 @@ def answer_lines(predictor: Predictor, source: IO[bytes], sink: IO[str], batch_s
     return count
 
 
-def _arriving_lines(source: IO[bytes], batch_size: int) -> Iterator[list[bytes]]:
+def arriving_lines(source: IO[bytes], batch_size: int) -> Iterator[list[bytes]]:
     """Batches of complete lines; blocks only while there is none."""
     rest = b""
     while chunk := os.read(source.fileno(), READ_BYTES):
@@ -131,17 +145,18 @@ def _parse_line(line: bytes, number: int, names: Sequence[str]) -> dict[str, Any
         text = line.decode("utf-8").rstrip("\r")
         if text.startswith("{"):
             return _checked_object(json.loads(text), names)
-        first, _, second = text.partition("\t")
-        return {names[0]: first, names[1]: second or None}
+        cells = text.split("\t", len(names) - 1)
+        return {names[0]: cells[0], **{name: (cells[1:] or [None])[0] or None for name in names[1:]}}
     except (UnicodeDecodeError, ValueError) as error:
+        columns = ", ".join("<TAB>".join(names[: count + 1]) for count in range(len(names)))
         raise DataError(
-            f"standard input:{number}: {one_line(error)}; expected {names[0]}, {names[0]}<TAB>{names[1]}, or a JSON "
-            f"object with {names[0]}"
+            f"standard input:{number}: {one_line(error)}; expected {columns}, or a JSON object with {names[0]}"
         ) from None
 
 
 def _checked_object(row: Any, names: Sequence[str]) -> dict[str, Any]:
     texts = {name: row.get(name) for name in names}
-    if not isinstance(texts[names[0]], str) or not isinstance(texts[names[1]], str | None):
+    others = [texts[name] for name in names[1:]]
+    if not isinstance(texts[names[0]], str) or not all(isinstance(text, str | None) for text in others):
         raise ValueError(f"a JSON object without a {names[0]} string")
     return row | texts

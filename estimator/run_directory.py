@@ -111,15 +111,23 @@ class RunDirectory:
     def _unusable(self, error: OSError) -> RunDirectoryError:
         return RunDirectoryError(f"--output_dir={self.path} cannot be written ({error.strerror}); choose another")
 
-    def write(self, identity: Mapping[str, Any], flags: Mapping[str, Any], vocab_file: Path, config_json: str) -> None:
+    def write(
+        self, identity: Mapping[str, Any], flags: Mapping[str, Any], vocab_file: Path | None, config_json: str
+    ) -> None:
         """Makes the directory and what describes it; `check` comes first.
+
+        Args:
+          identity: what two runs in this directory must share.
+          flags: as given on the command line.
+          vocab_file: copied into the directory; None for a run that reads no text.
+          config_json: content of `bert_config.json`.
 
         Raises:
           RunDirectoryError: the directory cannot be made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if vocab_file.resolve() != self.vocab_file.resolve():
+            if vocab_file is not None and vocab_file.resolve() != self.vocab_file.resolve():
                 shutil.copyfile(vocab_file, self.vocab_file)
         except OSError as error:
             raise self._unusable(error) from error

@@ -4,16 +4,21 @@ Source: arXiv:1706.03762 and arXiv:1810.04805, post-layer-norm, as google-resear
 """
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from modeling.layers import Activation, dense, dropout, gelu, layer_norm
 from modeling.layout import Layout, PaddedLayout
+from modeling.recompute import recomputed
 from modeling.shapes import assert_rank, get_shape_list
 
 # Added to the score of a masked position: its weight is zero in float32, and the sum stays finite.
 MASKED_SCORE = -10000.0
+
+DROPOUTS = 3  # of a layer: attention weights, attention output, output
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +31,7 @@ class LayerSettings:
     hidden_dropout_prob: float
     attention_probs_dropout_prob: float
     initializer_range: float
+    recompute: bool = False
 
 
 def create_attention_mask_from_input_mask(from_tensor: tf.Tensor, to_mask: tf.Tensor) -> tf.Tensor:
@@ -107,14 +113,20 @@ def attention_layer(  # noqa: PLR0913 - upstream's signature
 
 
 def _attend(
-    query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, bias: tf.Tensor | None, num_heads: int, dropout_prob: float
+    query: tf.Tensor,
+    key: tf.Tensor,
+    value: tf.Tensor,
+    bias: tf.Tensor | None,
+    num_heads: int,
+    dropout_prob: float,
+    seed: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Values weighted by the softmax of scaled scores: `[B, F, A*D]`, two of `[B, T, A*D]` -> `[B, F, A*D]`."""
     scale = 1.0 / math.sqrt(query.shape[-1] // num_heads)
     # Scaling the queries is scaling the scores with less work.
     query, key, value = (_split_heads(tensor, num_heads) for tensor in (query * scale, key, value))
     scores = tf.matmul(query, key, transpose_b=True)  # [B, A, F, T]
-    weights = dropout(tf.nn.softmax(scores if bias is None else scores + bias), dropout_prob)
+    weights = dropout(tf.nn.softmax(scores if bias is None else scores + bias), dropout_prob, seed)
     context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [B, F, A, D]
     batch_size, length = get_shape_list(context)[:2]
     return tf.reshape(context, [batch_size, length, num_heads * context.shape[-1]])
@@ -126,7 +138,12 @@ def _split_heads(tensor: tf.Tensor, num_heads: int) -> tf.Tensor:
 
 
 def encoder_layer(
-    rows: tf.Tensor, layout: Layout, bias: tf.Tensor | None, settings: LayerSettings, first_only: bool = False
+    rows: tf.Tensor,
+    layout: Layout,
+    bias: tf.Tensor | None,
+    settings: LayerSettings,
+    first_only: bool = False,
+    seeds: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """One layer of the encoder on a matrix of tokens.
 
@@ -136,12 +153,14 @@ def encoder_layer(
       bias: `[B, 1, F or 1, T]`, added to the attention scores; None for none.
       settings: sizes and dropout.
       first_only: compute the output of each example's first token only.
+      seeds: int32 `[3, 2]`, of the dropouts; by default every run draws others.
 
     Returns:
       float `[N, H]`, or `[B, H]` with `first_only`.
     """
     width = rows.shape[-1]
     spread = settings.initializer_range
+    seed_of_weights, *seeds_of_outputs = [None] * DROPOUTS if seeds is None else tf.unstack(seeds)
     with tf.compat.v1.variable_scope("attention"):
         inputs = layout.first(rows) if first_only else rows
         with tf.compat.v1.variable_scope("self"):
@@ -150,15 +169,17 @@ def encoder_layer(
             value = layout.unpack(dense(rows, width, "value", initializer_range=spread))
             query = query[:, tf.newaxis] if first_only else layout.unpack(query)
             heads, dropped = settings.num_attention_heads, settings.attention_probs_dropout_prob
-            context = _attend(query, key, value, bias, heads, dropped)
+            context = _attend(query, key, value, bias, heads, dropped, seed_of_weights)
             context = context[:, 0] if first_only else layout.pack(context)
         with tf.compat.v1.variable_scope("output"):
-            attended = dropout(dense(context, width, "dense", None, spread), settings.hidden_dropout_prob)
+            attended = dense(context, width, "dense", None, spread)
+            attended = dropout(attended, settings.hidden_dropout_prob, seeds_of_outputs[0])
             attended = layer_norm(attended + inputs)
     with tf.compat.v1.variable_scope("intermediate"):
         inner = dense(attended, settings.intermediate_size, "dense", settings.intermediate_act_fn, spread)
     with tf.compat.v1.variable_scope("output"):
-        outputs = dropout(dense(inner, width, "dense", None, spread), settings.hidden_dropout_prob)
+        outputs = dense(inner, width, "dense", None, spread)
+        outputs = dropout(outputs, settings.hidden_dropout_prob, seeds_of_outputs[1])
         return layer_norm(outputs + attended)
 
 
@@ -173,11 +194,21 @@ def encode(
     """Rows after each layer; the last is `[B, H]` with `last_on_first_only`."""
     outputs = []
     for index in range(num_hidden_layers):
+        is_last = index == num_hidden_layers - 1
+        layer = functools.partial(
+            encoder_layer, layout=layout, bias=bias, settings=settings, first_only=last_on_first_only and is_last
+        )
         with tf.compat.v1.variable_scope(f"layer_{index}"):
-            first_only = last_on_first_only and index == num_hidden_layers - 1
-            rows = encoder_layer(rows, layout, bias, settings, first_only)
+            # The backward pass begins with the last layer: computing that again would not lower the peak.
+            rows = _recomputed_layer(layer, rows) if settings.recompute and not is_last else layer(rows)
             outputs.append(rows)
     return outputs
+
+
+def _recomputed_layer(layer: Callable[..., tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """A layer that is computed again in the backward pass, under the same dropout."""
+    seeds = tf.random.uniform([DROPOUTS, 2], tf.int32.min, tf.int32.max, tf.int32)
+    return recomputed(functools.partial(layer, seeds=seeds), rows)
 
 
 def transformer_model(  # noqa: PLR0913 - upstream's signature

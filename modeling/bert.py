@@ -48,9 +48,10 @@ class BertModel:
         their values; padding positions of every output are zero. Shapes become dynamic, so not for TPU or XLA.
       pooled_only: compute of the last layer only what the pooled output needs, its first tokens. The sequence output
         is then not available.
+      recompute: keep for the backward pass only what goes into each layer, and compute the layer again in it.
 
     Source: arXiv:1810.04805; google-research/bert `modeling.BertModel`.
-    Differences: `packed` and `pooled_only` are new; without them every position has upstream's value.
+    Differences: `packed`, `pooled_only` and `recompute` are new; without them every position has upstream's value.
     """
 
     def __init__(  # noqa: PLR0913 - upstream's signature
@@ -65,6 +66,7 @@ class BertModel:
         *,
         packed: bool = False,
         pooled_only: bool = False,
+        recompute: bool = False,
     ) -> None:
         config = copy.deepcopy(config)
         if not is_training:
@@ -85,7 +87,7 @@ class BertModel:
                     rows,
                     self._layout,
                     bias,
-                    _layer_settings(config, is_training),
+                    _layer_settings(config, is_training, recompute and is_training),
                     config.num_hidden_layers,
                     pooled_only,
                 )
@@ -149,7 +151,7 @@ class BertModel:
             raise ValueError("this BertModel was built with pooled_only=True, so its sequence output is incomplete")
 
 
-def _layer_settings(config: BertConfig, is_training: bool) -> LayerSettings:
+def _layer_settings(config: BertConfig, is_training: bool, recompute: bool) -> LayerSettings:
     activation = get_activation(config.hidden_act)
     return LayerSettings(
         num_attention_heads=config.num_attention_heads,
@@ -158,4 +160,5 @@ def _layer_settings(config: BertConfig, is_training: bool) -> LayerSettings:
         hidden_dropout_prob=config.hidden_dropout_prob,
         attention_probs_dropout_prob=config.attention_probs_dropout_prob,
         initializer_range=config.initializer_range,
+        recompute=recompute,
     )

@@ -15,31 +15,60 @@ Metrics = dict[str, tuple[tf.Tensor, tf.Tensor]]
 CLASSIFIER_DROPOUT = 0.1
 
 
-class Head(abc.ABC):
-    """One kind of task on top of the encoder.
+class Reader(abc.ABC):
+    """What is read off the encoder for each row: scores or vectors."""
+
+    # Whether `logits` reads the sequence output; where it does not, the encoder can be built with `pooled_only`.
+    uses_sequence_output: bool = True
+    # Integer sequences `[B, n]` that `logits` and `predictions` read besides the encoder's inputs.
+    further_inputs: tuple[str, ...] = ()
+
+    @abc.abstractmethod
+    def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
+        """Raw output of a batch; creates the reader's variables, if it has any."""
+
+    @abc.abstractmethod
+    def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
+        """What prediction returns, by name, a row for each example."""
+
+
+class Head(Reader):
+    """One kind of task on top of the encoder: a reader that can be trained and evaluated.
 
     `features` holds `input_ids`, `input_mask`, `segment_ids` int32 `[B, S]`, `label_ids` as the head says, and
     `is_real_example` int32 `[B]`: rows with 0 fill up a batch and count nowhere. Without it all rows are real.
     """
-
-    # Whether `logits` reads the sequence output; where it does not, the encoder can be built with `pooled_only`.
-    uses_sequence_output: bool = True
-
-    @abc.abstractmethod
-    def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
-        """Raw scores of a batch; creates the head's variables."""
 
     @abc.abstractmethod
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Scalar mean loss of the real rows, and the loss of each row `[B]`."""
 
     @abc.abstractmethod
-    def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
-        """What prediction returns, by name, a row for each example."""
-
-    @abc.abstractmethod
     def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
         """Streaming evaluation metrics by name: value and update op, under upstream's names."""
+
+    def loss_parts(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
+        """The means, by name, whose sum is the loss; one of them by default."""
+        return {"loss": self.loss(logits, features)[0]}
+
+    def loss_weights(self, features: Features) -> dict[str, tf.Tensor]:
+        """What each mean of `loss_parts` is divided by, which is known without the logits; real rows by default."""
+        return {"loss": tf.reduce_sum(real_rows(features, tf.cast(features["input_ids"][:, 0], tf.float32)))}
+
+    @final
+    def loss_shares(
+        self, logits: tf.Tensor, features: Features, whole_weights: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """What some rows of a batch contribute to its `loss_parts`: over all rows it adds up to those of the batch.
+
+        Args:
+          logits: scores of these rows.
+          features: theirs.
+          whole_weights: `loss_weights` of the whole batch.
+        """
+        weights = self.loss_weights(features)
+        parts = self.loss_parts(logits, features)
+        return {name: parts[name] * tf.math.divide_no_nan(weights[name], whole_weights[name]) for name in parts}
 
 
 @final
@@ -70,6 +99,10 @@ class ClassificationHead(Head):
         """Weighted mean cross-entropy, and that of each row `[B]`."""
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=features["label_ids"], logits=logits)
         return weighted_mean(losses, self._weights(features, losses)), losses
+
+    def loss_weights(self, features: Features) -> dict[str, tf.Tensor]:
+        """Sum of the real rows' class weights."""
+        return {"loss": tf.reduce_sum(self._weights(features, tf.cast(features["label_ids"], tf.float32)))}
 
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
         """`probabilities` and `logits`, each `[B, C]`."""

@@ -88,23 +88,30 @@ def create_initializer(initializer_range: float = 0.02) -> tf.compat.v1.keras.in
     return tf.compat.v1.truncated_normal_initializer(stddev=initializer_range)
 
 
-def dropout(input_tensor: tf.Tensor, dropout_prob: float | None) -> tf.Tensor:
+def dropout(input_tensor: tf.Tensor, dropout_prob: float | None, seed: tf.Tensor | None = None) -> tf.Tensor:
     """Zero values at random and scale the others up.
 
     Args:
       input_tensor: any float tensor.
       dropout_prob: probability of zeroing a value (not of keeping it), taken to the nearest 1/65536; None or 0 leaves
         the tensor as it is.
+      seed: int32 `[2]`; the same seed drops the same values. By default every run drops others.
     """
     if not dropout_prob:
         return input_tensor
     kept = round((1.0 - dropout_prob) * _DRAWS)
     # Random numbers are the dearest part of dropout, and sixteen bits of each do: four values from one draw.
     size = tf.size(input_tensor)
-    draws = tf.random.uniform([(size + 3) // 4], tf.int64.min, tf.int64.max, tf.int64)
+    draws = _random_words((size + 3) // 4, seed)
     shorts = tf.reshape(tf.bitcast(draws, tf.uint16), [-1])[:size]
     mask = tf.cast(shorts < tf.constant(kept, tf.uint16), input_tensor.dtype) * (_DRAWS / kept)
     return input_tensor * tf.reshape(mask, tf.shape(input_tensor))
+
+
+def _random_words(count: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+    if seed is None:
+        return tf.random.uniform([count], tf.int64.min, tf.int64.max, tf.int64)
+    return tf.random.stateless_uniform([count], seed, minval=None, maxval=None, dtype=tf.int64)
 
 
 def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:

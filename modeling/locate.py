@@ -111,14 +111,15 @@ def _in_directory(directory: str, files: "_FileSystem") -> CheckpointLocation:
 
 
 def _latest_in(directory: str, names: list[str], files: "_FileSystem") -> str | None:
-    """Prefix that the `checkpoint` file names, taken to lie in this directory where the recorded path is gone."""
+    """Prefix that the `checkpoint` file names: in this directory, else at the path that was recorded."""
     if "checkpoint" not in names:
         return None
     match = _LATEST.search(files.read(os.path.join(directory, "checkpoint")))  # noqa: PTH118
     if not match:
         return None
     here = os.path.join(directory, os.path.basename(match[1]))  # noqa: PTH118, PTH119
-    candidates = (os.path.join(directory, match[1]), here)  # noqa: PTH118
+    # Here first: a copied folder still records the path of the original.
+    candidates = (here, os.path.join(directory, match[1]))  # noqa: PTH118
     return next((prefix for prefix in candidates if files.exists(prefix + ".index")), None)
 
 

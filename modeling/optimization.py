@@ -1,17 +1,20 @@
 """AdamW as BERT was trained with it, its learning-rate schedule, and the training op that joins them."""
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
 import tensorflow as tf
 
+from modeling.accumulation import Accumulated
+
 Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 
 CLIP_NORM = 1.0
 
 
-def create_optimizer(
+def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours by name
     loss: tf.Tensor,
     init_lr: float,
     num_train_steps: int,
@@ -20,6 +23,8 @@ def create_optimizer(
     *,
     variables: Sequence[tf.Variable] | None = None,
     learning_rate: tf.Tensor | None = None,
+    accumulated: Accumulated | None = None,
+    optimizer: type["AdamWeightDecayOptimizer"] | None = None,
 ) -> tf.Operation:
     """Training op: gradients clipped to global norm 1, AdamW under the schedule, one more global step.
 
@@ -32,6 +37,9 @@ def create_optimizer(
       variables: what to train; all trainable variables by default.
       learning_rate: the rate, where the caller has made it in order to log it; `learning_rate_schedule` of the other
         arguments by default.
+      accumulated: gradients of all trainable variables, where they are computed on parts of the batch; those of
+        `loss` by default. They are clipped once, over the whole batch, by the norm that `clip_gradients` describes.
+      optimizer: another one with the same arguments; default AdamW.
 
     Returns:
       The op that updates variables and increments `global_step` once.
@@ -42,21 +50,41 @@ def create_optimizer(
     """
     if learning_rate is None:
         learning_rate = learning_rate_schedule(init_lr, num_train_steps, num_warmup_steps)
-    optimizer = AdamWeightDecayOptimizer(
+    made = (optimizer or AdamWeightDecayOptimizer)(
         learning_rate=learning_rate,
         weight_decay_rate=0.01,
         exclude_from_weight_decay=["LayerNorm", "layer_norm", "bias"],
     )
     variables = list(tf.compat.v1.trainable_variables() if variables is None else variables)
-    if use_tpu:
-        optimizer = tf.compat.v1.tpu.CrossShardOptimizer(optimizer)
-        # Not the wrapper's compute_gradients: it would scale the loss, and clipping would no longer be upstream's.
-        gradients = clip_gradients(tf.gradients(loss, variables))
+    if accumulated is None:
+        unclipped = gradients_of(loss, variables, use_tpu)
     else:
-        gradients = [gradient for gradient, _ in optimizer.compute_gradients(loss, variables)]
-        gradients = _clip_over_replicas(gradients)
+        unclipped = accumulated.gradients
+    if use_tpu:
+        made = tf.compat.v1.tpu.CrossShardOptimizer(made)
+        gradients = clip_gradients(unclipped, accumulated=accumulated)
+    else:
+        gradients = _clip_over_replicas(unclipped, accumulated)
     global_step = tf.compat.v1.train.get_or_create_global_step()
-    return optimizer.apply_gradients(zip(gradients, variables, strict=True), global_step)
+    return made.apply_gradients(zip(gradients, variables, strict=True), global_step)
+
+
+def gradients_of(loss: tf.Tensor, variables: Sequence[tf.Variable], use_tpu: bool) -> list[Gradient | None]:
+    """Gradients before clipping, in the order of the variables.
+
+    Args:
+      loss: scalar, the mean over the batch of this replica.
+      variables: what to train.
+      use_tpu: run on TPU shards rather than under a `tf.distribute` strategy.
+
+    Returns:
+      A gradient for each variable, None where it has none; under a strategy their sum over the replicas is the
+      gradient of the global batch.
+    """
+    if use_tpu:
+        # Not the optimizer's compute_gradients: it would scale the loss, and clipping would no longer be upstream's.
+        return tf.gradients(loss, variables)
+    return [gradient for gradient, _ in AdamWeightDecayOptimizer(0.0).compute_gradients(loss, list(variables))]
 
 
 def learning_rate_schedule(init_lr: float, num_train_steps: int, num_warmup_steps: int | None) -> tf.Tensor:
@@ -82,33 +110,54 @@ def learning_rate_schedule(init_lr: float, num_train_steps: int, num_warmup_step
     return tf.where(update < float(num_warmup_steps), rising, falling)
 
 
-def clip_gradients(gradients: Sequence[Gradient | None], clip_norm: float = CLIP_NORM) -> list[Gradient | None]:
+def clip_gradients(
+    gradients: Sequence[Gradient | None], clip_norm: float = CLIP_NORM, accumulated: Accumulated | None = None
+) -> list[Gradient | None]:
     """Scale gradients down to a global norm.
 
     Args:
       gradients: dense or sparse; None where a variable has none. The rows of a sparse gradient count one by one, not
         added up by index, as upstream has it.
       clip_norm: the largest norm that is left as it is.
+      accumulated: where gradients are sums over micro-batches, says what their rows count: one by one, too, so that
+        the norm is that of the whole batch in one piece.
 
     Returns:
       The gradients in their order.
     """
-    return tf.clip_by_global_norm(gradients, clip_norm=clip_norm)[0]
+    if accumulated is None:
+        return tf.clip_by_global_norm(gradients, clip_norm=clip_norm)[0]
+    others = [gradient for index, gradient in enumerate(gradients) if index not in accumulated.row_variables]
+    norm = tf.sqrt(tf.square(tf.linalg.global_norm(others)) + accumulated.squares_of_rows)
+    return tf.clip_by_global_norm(gradients, clip_norm=clip_norm, use_norm=norm)[0]
 
 
-def _clip_over_replicas(gradients: list[Gradient | None]) -> list[Gradient | None]:
+def _clip_over_replicas(
+    gradients: list[Gradient | None], accumulated: Accumulated | None = None
+) -> list[Gradient | None]:
     """Clip the gradient of the global batch, wherever its parts were computed."""
     replica = tf.distribute.get_replica_context()
     replicas = replica.num_replicas_in_sync if replica else 1
     if replicas == 1:
-        return clip_gradients(gradients)
+        return clip_gradients(gradients, accumulated=accumulated)
     present = [index for index, gradient in enumerate(gradients) if gradient is not None]
-    summed = replica.all_reduce(tf.distribute.ReduceOp.SUM, [gradients[index] for index in present])
     gradients = list(gradients)
-    for index, gradient in zip(present, clip_gradients(summed), strict=True):
-        # Applying sums over the replicas once more, and each of them now holds the whole.
-        gradients[index] = _scaled(gradient, 1.0 / replicas)
-    return gradients
+    for index, gradient in zip(present, _summed_over(replica, [gradients[i] for i in present]), strict=True):
+        gradients[index] = gradient
+    if accumulated is not None:
+        (squares,) = _summed_over(replica, [accumulated.squares_of_rows])
+        accumulated = dataclasses.replace(accumulated, squares_of_rows=squares)
+    # Applying sums over the replicas once more, and each of them now holds the whole.
+    clipped = clip_gradients(gradients, accumulated=accumulated)
+    return [None if gradient is None else _scaled(gradient, 1.0 / replicas) for gradient in clipped]
+
+
+def _summed_over(replica: tf.distribute.ReplicaContext, tensors: list[Gradient]) -> list[Gradient]:
+    # Not the context's all_reduce: it looks for variables by their names, and fails on those of other replicas.
+    def reduce(strategy: tf.distribute.Strategy, *values: Gradient) -> list[Gradient]:
+        return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, [(value, value) for value in values])
+
+    return replica.merge_call(reduce, args=tuple(tensors))
 
 
 def _scaled(gradient: Gradient, factor: float) -> Gradient:
@@ -164,7 +213,9 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
         rate = tf.cast(self._rate, var.dtype)
         decayed = []
         if self._do_use_weight_decay(_name_of(var)):
-            decayed = [var.assign_sub(rate * self.weight_decay_rate * var, use_locking=False, read_value=False)]
+            # Not before the gradient is there: whatever it is computed from has to read the variable as it was.
+            with tf.control_dependencies([grad]):
+                decayed = [var.assign_sub(rate * self.weight_decay_rate * var, use_locking=False, read_value=False)]
         with tf.control_dependencies(decayed):
             # The kernel divides the rate by 1 - beta_1_power and multiplies it with the root of 1 - beta_2_power:
             # powers of zero switch its bias correction off.

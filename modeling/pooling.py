@@ -7,9 +7,7 @@ import tensorflow as tf
 
 from modeling.bert import BertModel
 from modeling.heads import Features, Reader
-
-POOLINGS = ("none", "cls", "pooled", "mean", "max", "mean_max", "first_last_mean")
-"""No pooling, and the ways from the vectors of a row's pieces to one."""
+from modeling.pooling_names import POOLINGS
 
 SMALLEST_NORM = 1e-12
 
@@ -48,10 +46,8 @@ class VectorReader(Reader):
         layers = [encoder.get_all_encoder_layers()[index] for index in self.layers]
         if self.pooling == "none":
             return tf.stack(layers, axis=2)
-        if self.pooling == "first_last_mean":
-            pieces = (layers[0] + layers[-1]) / 2.0
-        else:
-            pieces = tf.concat(layers, axis=-1)
+        is_mean = self.pooling == "first_last_mean"
+        pieces = (layers[0] + layers[-1]) / 2.0 if is_mean else tf.concat(layers, axis=-1)
         return self._scaled(self._pooled(pieces, features))
 
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:

@@ -15,6 +15,8 @@ from modeling.shapes import get_shape_list
 
 MASKED_LM, NEXT_SENTENCE = "masked_lm", "next_sentence"
 """Keys of the logits: float32 `[B, P, V]` and `[B, 2]`."""
+UPSTREAM_EPSILON = 1e-5
+"""Added to the number of guesses, which keeps the mean of a batch without any finite."""
 
 Logits = dict[str, tf.Tensor]
 
@@ -37,6 +39,7 @@ class PretrainingHead(Head):
     """
 
     uses_sequence_output = True
+    further_inputs = ("masked_lm_positions",)
 
     def __init__(self, config: BertConfig, next_sentence: bool = True, top_k: int = 5) -> None:
         self.config = config
@@ -56,16 +59,30 @@ class PretrainingHead(Head):
 
         The masked pieces of the batch are averaged as one, those of a row for the loss of the row.
         """
-        losses, weights = masked_lm_losses(logits[MASKED_LM], features)
-        total = _upstream_mean(losses, weights, axis=None)
-        by_row = _upstream_mean(losses, weights, axis=-1)
-        tf.identity(total, "progress/masked_lm_loss")
+        parts = self.loss_parts(logits, features)
+        for name, part in parts.items():
+            tf.identity(part, f"progress/{name}")
+        by_row = _upstream_mean(*masked_lm_losses(logits[MASKED_LM], features), axis=-1)
         if self.next_sentence:
-            row_losses, row_weights = next_sentence_losses(logits[NEXT_SENTENCE], features)
-            next_sentence_loss = weighted_mean(row_losses, row_weights)
-            tf.identity(next_sentence_loss, "progress/next_sentence_loss")
-            total, by_row = total + next_sentence_loss, by_row + row_losses
-        return total, by_row
+            by_row += next_sentence_losses(logits[NEXT_SENTENCE], features)[0]
+        return tf.add_n(list(parts.values())), by_row
+
+    def loss_parts(self, logits: Logits, features: Features) -> dict[str, tf.Tensor]:
+        """`masked_lm_loss`, and `next_sentence_loss` where sentences are predicted."""
+        parts = {f"{MASKED_LM}_loss": _upstream_mean(*masked_lm_losses(logits[MASKED_LM], features), axis=None)}
+        if self.next_sentence:
+            parts[f"{NEXT_SENTENCE}_loss"] = weighted_mean(*next_sentence_losses(logits[NEXT_SENTENCE], features))
+        return parts
+
+    def loss_weights(self, features: Features) -> dict[str, tf.Tensor]:
+        """Number of pieces to guess, and of rows with any text."""
+        guesses = features.get("masked_lm_weights")
+        if guesses is None:
+            guesses = tf.ones_like(features["masked_lm_ids"], tf.float32)
+        weights = {f"{MASKED_LM}_loss": tf.reduce_sum(guesses) + UPSTREAM_EPSILON}
+        if self.next_sentence:
+            weights[f"{NEXT_SENTENCE}_loss"] = tf.reduce_sum(_rows_with_text(features))
+        return weights
 
     def predictions(self, logits: Logits, features: Features) -> dict[str, tf.Tensor]:
         """The likeliest pieces of every position to guess.
@@ -174,12 +191,15 @@ def next_sentence_losses(scores: tf.Tensor, features: Features) -> tuple[tf.Tens
     """
     labels = tf.reshape(features["next_sentence_labels"], [-1])
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores)
-    return losses, tf.cast(tf.reduce_max(features["input_mask"], axis=-1), tf.float32)
+    return losses, _rows_with_text(features)
+
+
+def _rows_with_text(features: Features) -> tf.Tensor:
+    return tf.cast(tf.reduce_max(features["input_mask"], axis=-1), tf.float32)
 
 
 def _upstream_mean(values: tf.Tensor, weights: tf.Tensor, axis: int | None) -> tf.Tensor:
-    """Weighted mean with upstream's small constant, which keeps a batch without guesses finite."""
-    return tf.reduce_sum(values * weights, axis) / (tf.reduce_sum(weights, axis) + 1e-5)
+    return tf.reduce_sum(values * weights, axis) / (tf.reduce_sum(weights, axis) + UPSTREAM_EPSILON)
 
 
 def _accuracy_and_loss(

@@ -16,11 +16,21 @@ def atomic_writer(path: Path) -> Iterator[IO[str]]:
     Raises:
       DataError: the disk is full or the folder cannot be written to.
     """
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Gives a temporary name for a file that is renamed to `path` only once the block has ended well.
+
+    Raises:
+      DataError: the disk is full or the folder cannot be written to.
+    """
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
+        yield temporary
         temporary.replace(path)
     except OSError as error:
         raise DataError(

@@ -10,7 +10,9 @@ import tensorflow as tf
 from processors.features import FeatureSpec
 
 SHUFFLE_ALL_UP_TO = 1_000_000
-"""Largest epoch that is shuffled as a whole; beyond it, within a buffer of this many records."""
+"""Largest epoch that is shuffled as a whole by default; beyond it, within a buffer of this many records."""
+FILES_AT_ONCE = 4
+"""Files whose records are mixed in training; google-research/bert's number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +26,7 @@ class InputSettings:
       skip_records: records of the (endless, shuffled) training stream that an earlier run has used.
       static_shapes: pad to the full length and fill the last batch with `is_real_example=0` rows (TPU, XLA).
       num_records: rows of the record set, which decide the shuffle buffer and the filling rows.
+      shuffle_buffer: most records that are shuffled at once.
     """
 
     batch_size: int
@@ -32,6 +35,7 @@ class InputSettings:
     seed: int | None = None
     skip_records: int = 0
     static_shapes: bool = False
+    shuffle_buffer: int = SHUFFLE_ALL_UP_TO
 
 
 def build_input_fn(
@@ -48,9 +52,9 @@ def build_input_fn(
 
     def input_fn(params: dict[str, Any] | None = None) -> tf.data.Dataset:
         batch_size = (params or {}).get("batch_size", settings.batch_size)
-        dataset = tf.data.TFRecordDataset(names)
+        dataset = _mixed(names, settings.seed) if settings.is_training else tf.data.TFRecordDataset(names)
         if settings.is_training:
-            buffer = min(max(settings.num_records, 1), SHUFFLE_ALL_UP_TO)
+            buffer = min(max(settings.num_records, 1), settings.shuffle_buffer)
             dataset = dataset.shuffle(buffer, seed=settings.seed, reshuffle_each_iteration=True).repeat()
             dataset = dataset.skip(settings.skip_records) if settings.skip_records else dataset
         elif settings.static_shapes:
@@ -62,6 +66,14 @@ def build_input_fn(
         return dataset.prefetch(2)
 
     return input_fn
+
+
+def _mixed(names: Sequence[str], seed: int | None) -> tf.data.Dataset:
+    """Records of several files, which come in another order each epoch, a few of them at a time."""
+    if len(names) == 1:
+        return tf.data.TFRecordDataset(names)
+    order = tf.data.Dataset.from_tensor_slices(list(names)).shuffle(len(names), seed, reshuffle_each_iteration=True)
+    return order.interleave(tf.data.TFRecordDataset, cycle_length=min(FILES_AT_ONCE, len(names)))
 
 
 def parse_batch(rows: tf.Tensor, spec: FeatureSpec, static_shapes: bool = False) -> dict[str, tf.Tensor]:

@@ -16,7 +16,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from processors.workers import ordered_map
 FORMAT_VERSION = 1
 CHUNK_EXAMPLES = 512
 """Examples that travel to a converting process at once."""
+_BYTES_AROUND_A_RECORD = 16
 PARALLEL_FROM_BYTES = 8 << 20
 """Data files smaller than this are converted in this process: starting others would take longer."""
 
@@ -39,16 +40,60 @@ class RecordSet:
     """A finished record file and what its manifest says of it.
 
     Args:
-      path: the TFRecord file.
+      path: the TFRecord file; the first one where several were given.
       num_examples: examples converted.
       num_records: records written (windows; equals `num_examples` where an example is one window).
       reused: whether it was found finished rather than written now.
+      given: finished files of the user's that are read as they are, and never rebuilt or removed.
     """
 
     path: Path
     num_examples: int
     num_records: int
     reused: bool
+    given: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file to read, in order."""
+        return self.given or (self.path,)
+
+
+def given(files: Sequence[Path]) -> RecordSet:
+    """A record set of finished files; their records are counted.
+
+    Args:
+      files: TFRecord files, at least one.
+
+    Raises:
+      DataError: a file is truncated.
+    """
+    count = sum(count_records(path) for path in files)
+    return RecordSet(files[0], count, count, reused=True, given=tuple(files))
+
+
+def count_records(path: Path) -> int:
+    """How many records a TFRecord file holds: as its manifest says, else found by reading the lengths in it.
+
+    Raises:
+      DataError: it ends within a record.
+
+    Source: the TFRecord format: length uint64, its checksum uint32, so many bytes, their checksum uint32.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return int(json.loads(_manifest_path(path).read_text())["num_records"])
+    count = position = 0
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        while position < size:
+            stream.seek(position)
+            position += int.from_bytes(stream.read(8), "little") + _BYTES_AROUND_A_RECORD
+            count += 1
+    if position > size:
+        raise DataError(
+            f"{path}: ends within record {count}; expected a whole TFRecord file; copy it or make it again"
+        )
+    return count
 
 
 def fingerprint(inputs: dict[str, Any], files: Iterable[Path]) -> str:

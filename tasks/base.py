@@ -28,10 +28,13 @@ class Task(abc.ABC):
     Attributes:
       name: as registered, for messages and the run directory.
       featurizer: the only way from this task's examples to records.
+      collects_rows: whether an evaluation keeps every row's outputs for `score` and `write_evaluation`; not where
+        rows are too many and the head's own metrics say it all.
     """
 
     name: str
     featurizer: Featurizer
+    collects_rows: bool = True
 
     @abc.abstractmethod
     def head(self, is_training: bool) -> Any:
@@ -45,6 +48,11 @@ class Task(abc.ABC):
     def data_files(self, split: str) -> list[Path]:
         """The files that decide the examples of a split, for its fingerprint."""
 
+    def record_files(self, split: str) -> list[Path]:
+        """Finished record files to read for a split as they are; none (the default) where examples are converted."""
+        del split
+        return []
+
     @abc.abstractmethod
     def source(self) -> dict[str, Any]:
         """What decides the examples besides the data files, as plain JSON, for a fingerprint."""
@@ -56,6 +64,15 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def score(self, collected: Collected) -> dict[str, float]:
         """The task's metrics over a whole evaluation, named `eval_...`."""
+
+    def derived(self, scores: Mapping[str, float]) -> dict[str, float]:
+        """Metrics that follow from others; none by default.
+
+        Args:
+          scores: the head's metrics over a whole evaluation, and those of `score`.
+        """
+        del scores
+        return {}
 
     def write_evaluation(self, collected: Collected, folder: Path) -> None:  # noqa: B027 - most tasks leave nothing
         """Writes what an evaluation leaves beside its metrics; nothing by default."""

@@ -37,7 +37,9 @@ class PieceLines(FeatureWriter):
       left_out: ids of pieces that are not written.
     """
 
-    def __init__(self, stream: IO[str], inv_vocab: dict[int, str], layers: Sequence[int], left_out: Sequence[int]) -> None:
+    def __init__(
+        self, stream: IO[str], inv_vocab: dict[int, str], layers: Sequence[int], left_out: Sequence[int]
+    ) -> None:
         self._stream = stream
         self._inv_vocab = inv_vocab
         self._layers = layers
@@ -50,9 +52,7 @@ class PieceLines(FeatureWriter):
         features = [
             {
                 "token": self._inv_vocab[index],
-                "layers": [
-                    {"index": layer, "values": row} for layer, row in zip(self._layers, piece, strict=True)
-                ],
+                "layers": [{"index": layer, "values": row} for layer, row in zip(self._layers, piece, strict=True)],
             }
             for index, piece in zip(ids, values, strict=True)
             if index not in self._left_out
@@ -113,9 +113,7 @@ class VectorTable(FeatureWriter):
 
     def __init__(self, path: Path, pyarrow: Any) -> None:
         self._pyarrow = pyarrow
-        self._schema = pyarrow.schema(
-            [("linex_index", pyarrow.int64()), ("vector", pyarrow.list_(pyarrow.float32()))]
-        )
+        self._schema = pyarrow.schema([("linex_index", pyarrow.int64()), ("vector", pyarrow.list_(pyarrow.float32()))])
         self._writer = pyarrow.parquet.ParquetWriter(str(path), self._schema)
         self._indexes: list[int] = []
         self._vectors: list[np.ndarray] = []
@@ -147,7 +145,7 @@ def load_pyarrow() -> Any:
     """
     try:
         import pyarrow
-        import pyarrow.parquet  # noqa: F401 - an attribute of the module from here on
+        import pyarrow.parquet
     except ImportError as error:
         raise FlagError(
             f"--output_format=parquet needs pyarrow, which cannot be imported ({one_line(error, 100)}); "

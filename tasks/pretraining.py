@@ -119,9 +119,7 @@ class PretrainingTask(Task):
                 {"piece": self.tokenizer.inv_vocab.get(int(index), f"[id {index}]"), "probability": float(probability)}
                 for index, probability in zip(ids, probabilities, strict=True)
             ]
-            for ids, probabilities in zip(
-                output["top_ids"][:count], output["top_probabilities"][:count], strict=True
-            )
+            for ids, probabilities in zip(output["top_ids"][:count], output["top_probabilities"][:count], strict=True)
         ]
         return {"text": line.text, "masks": masks}
 
@@ -146,7 +144,7 @@ class PretrainingTask(Task):
         """Raw `text` with `[MASK]` in it -> the likeliest pieces of each."""
         from tasks.pretraining_serving import MaskedTextSignature
 
-        return MaskedTextSignature(self.tokenizer, self.featurizer, self.settings.max_seq_length)
+        return MaskedTextSignature(self.tokenizer, self.settings.max_seq_length)
 
 
 def perplexity(mean_loss: float) -> float:

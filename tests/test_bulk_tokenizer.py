@@ -9,8 +9,8 @@ import sys
 
 import pytest
 from hypothesis import example, given, settings
-from tokenization_texts import texts
 
+from tests.tokenization_texts import texts
 from tokenization import BasicTokenizer, BulkTokenizer, CodePointTable, FullTokenizer, is_context_dependent
 
 PIECES = [

@@ -84,6 +84,13 @@ def test_a_directory_that_was_moved(tiny):
     assert locate_checkpoint(tiny).path == str(tiny / "bert_model.ckpt")
 
 
+def test_a_directory_that_was_copied_reads_its_own_weights(tiny, tmp_path):
+    copied = tmp_path / "copied"
+    shutil.copytree(tiny, copied)
+    (copied / "checkpoint").write_text(f'model_checkpoint_path: "{tiny / "bert_model.ckpt"}"\n')
+    assert locate_checkpoint(copied).path == str(copied / "bert_model.ckpt")
+
+
 def test_hugging_face_directory_and_file(hf_tiny):
     for path in (hf_tiny, hf_tiny / "model.safetensors"):
         location = locate_checkpoint(path)

@@ -5,12 +5,12 @@ from itertools import chain
 
 import pytest
 import tensorflow as tf
-import tokenization_texts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from processors.code_point_arrays import SELF, expansions
 from processors.graph_tokenizer import GraphTokenizer
+from tests import tokenization_texts
 from tokenization import CONTEXT_MARK, BasicTokenizer, CodePointTable, FullTokenizer, load_vocab
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

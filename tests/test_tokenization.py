@@ -10,6 +10,7 @@ from tokenization import (
     BasicTokenizer,
     FullTokenizer,
     WordpieceTokenizer,
+    check_vocabulary_casing,
     convert_by_vocab,
     convert_ids_to_tokens,
     convert_to_unicode,
@@ -186,3 +187,33 @@ def test_casing_has_to_match_the_checkpoint(folder, trained_on_lower_case):
 def test_unknown_checkpoints_pass_with_either_casing(checkpoint):
     validate_case_matches_checkpoint(True, checkpoint)
     validate_case_matches_checkpoint(False, checkpoint)
+
+
+@pytest.mark.parametrize(("name", "lower"), [("uncased", True), ("cased", False), ("chinese", True)])
+def test_casing_has_to_match_the_vocabulary(vocab_dir, tmp_path, name, lower):
+    vocab_file = vocab_dir / f"bert-base-{name}" / "vocab.txt"
+    vocab = load_vocab(vocab_file)
+    check_vocabulary_casing(lower, vocab, vocab_file)
+    with pytest.raises(FlagError) as raised:
+        check_vocabulary_casing(not lower, vocab, vocab_file)
+    assert f"the tokens of {vocab_file} are {'lower-cased' if lower else 'cased'}" in str(raised.value)
+    assert f"set --do_lower_case={str(lower).lower()}" in str(raised.value)
+
+
+def test_settings_beside_the_vocabulary_say_how_it_was_learnt(tmp_path):
+    vocab = {"[UNK]": 0, "word": 1}
+    vocab_file = tmp_path / "vocab.txt"
+    check_vocabulary_casing(True, vocab, vocab_file)
+    check_vocabulary_casing(False, vocab, vocab_file)
+    settings = tmp_path / "tokenizer_config.json"
+    settings.write_text('{"do_lower_case": false}')
+    check_vocabulary_casing(False, vocab, vocab_file)
+    with pytest.raises(FlagError) as raised:
+        check_vocabulary_casing(True, vocab, vocab_file)
+    assert "tokenizer_config.json says that the model is cased; set --do_lower_case=false" in str(raised.value)
+    settings.write_text('{"do_lower_case": "perhaps"}')
+    check_vocabulary_casing(True, vocab, vocab_file)
+    settings.write_text("{")
+    with pytest.raises(FlagError) as raised:
+        check_vocabulary_casing(True, vocab, vocab_file)
+    assert "tokenizer_config.json: not readable as JSON" in str(raised.value)

@@ -58,15 +58,25 @@ def check_vocabulary_casing(do_lower_case: bool, vocab: Mapping[str, int], vocab
     settings_file = Path(vocab_file).with_name("tokenizer_config.json")
     expected, evidence = _casing_of(vocab), f"the tokens of {vocab_file} are"
     if settings_file.is_file():
-        settings = json.loads(settings_file.read_text(encoding="utf-8"))
-        if isinstance(settings.get("do_lower_case"), bool):
-            expected, evidence = settings["do_lower_case"], f"{settings_file} says that the model is"
+        stated = _stated_casing(settings_file)
+        if stated is not None:
+            expected, evidence = stated, f"{settings_file} says that the model is"
     if expected is None or expected == do_lower_case:
         return
     raise FlagError(
         f"--do_lower_case={str(do_lower_case).lower()}, but {evidence} {'lower-cased' if expected else 'cased'}; "
         f"set --do_lower_case={str(expected).lower()}, or give the vocabulary of the checkpoint"
     )
+
+
+def _stated_casing(settings_file: Path) -> bool | None:
+    """`do_lower_case` of a `tokenizer_config.json`; None where it says nothing."""
+    try:
+        settings = json.loads(settings_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FlagError(f"{settings_file}: not readable as JSON ({error}); mend it or move it away") from None
+    stated = settings.get("do_lower_case") if isinstance(settings, dict) else None
+    return stated if isinstance(stated, bool) else None
 
 
 def _casing_of(vocab: Mapping[str, int]) -> bool | None:
