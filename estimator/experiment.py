@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from errors import BertError, CheckpointError, DataError, FlagError
-from estimator import devices
+from estimator import devices, memory
 from estimator.config import ExperimentSettings, ModelSettings
 from estimator.hooks import Collector, MetricsLog, ProgressHook, clock
 from estimator.model_fn import ENCODER_INPUTS, GraphSettings, Schedule, build_encoder, build_model_fn, load_weights
@@ -110,7 +110,7 @@ class Experiment:
 
         Raises:
           DataError: the training set is smaller than one batch, or a record is damaged.
-          BertError: the loss became NaN.
+          BertError: the loss became NaN, or the memory did not suffice.
         """
         training = self.settings.training
         record_set = self.record_set(TRAIN)
@@ -132,9 +132,16 @@ class Experiment:
         progress = ProgressHook(
             num_steps, training.train_batch_size, record_set.num_records, training.log_every_n_steps, self._metrics
         )
-        with _one_line_errors(record_set):
+        with _one_line_errors(record_set), memory.advice(training):
             estimator.train(self._input_fn(record_set, training.train_batch_size, start), [progress], None, num_steps)
+        self._report_memory()
         return num_steps
+
+    def _report_memory(self) -> None:
+        peak = memory.peak_memory()
+        shown = (f"{name.removesuffix('_mib')} {mib:,.0f} MiB" for name, mib in peak.items())
+        log.info("peak memory: %s", ", ".join(shown))
+        self._metrics.write("memory", peak)
 
     def _num_steps(self, record_set: records.RecordSet) -> int:
         training = self.settings.training

@@ -1,5 +1,6 @@
 """Answers from an export: loaded once, asked many times; no Estimator, no checkpoint, no flags."""
 
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -146,7 +147,8 @@ def _parse_line(line: bytes, number: int, names: Sequence[str]) -> dict[str, Any
         if text.startswith("{"):
             return _checked_object(json.loads(text), names)
         cells = text.split("\t", len(names) - 1)
-        return {names[0]: cells[0], **{name: (cells[1:] or [None])[0] or None for name in names[1:]}}
+        others = itertools.zip_longest(names[1:], cells[1:])
+        return {names[0]: cells[0], **{name: cell or None for name, cell in others}}
     except (UnicodeDecodeError, ValueError) as error:
         columns = ", ".join("<TAB>".join(names[: count + 1]) for count in range(len(names)))
         raise DataError(

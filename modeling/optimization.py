@@ -56,10 +56,7 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
         exclude_from_weight_decay=["LayerNorm", "layer_norm", "bias"],
     )
     variables = list(tf.compat.v1.trainable_variables() if variables is None else variables)
-    if accumulated is None:
-        unclipped = gradients_of(loss, variables, use_tpu)
-    else:
-        unclipped = accumulated.gradients
+    unclipped = gradients_of(loss, variables, use_tpu) if accumulated is None else accumulated.gradients
     if use_tpu:
         made = tf.compat.v1.tpu.CrossShardOptimizer(made)
         gradients = clip_gradients(unclipped, accumulated=accumulated)

@@ -7,14 +7,12 @@ next_sentence_labels                                          0 goes on, 1 does 
 
 import contextlib
 import dataclasses
-import glob
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from errors import DataError, one_line
+from errors import DataError
 from processors import records
 from processors.features import FeatureSpec, Field
 from processors.featurizer import sequence_fields
@@ -22,7 +20,6 @@ from processors.files import write_atomically
 from processors.pretraining_corpus import corpus_files
 from processors.pretraining_instances import TrainingInstance
 
-MANIFEST_SUFFIX = ".manifest.json"
 REPORT_SUFFIX = ".report.json"
 
 
@@ -138,28 +135,8 @@ def record_sink(paths: Sequence[Path]) -> Iterator[RecordSink]:
     Raises:
       DataError: the folder cannot be written to, or the disk is full.
     """
-    import tensorflow as tf
-
-    temporaries = [path.with_name(f"{path.name}.tmp-{os.getpid()}") for path in paths]
-    try:
-        for path in paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_name(path.name + MANIFEST_SUFFIX).unlink(missing_ok=True)
-            for abandoned in path.parent.glob(f"{glob.escape(path.name)}.tmp-*"):  # by a run that was killed
-                abandoned.unlink()
-        with contextlib.ExitStack() as stack:
-            yield RecordSink([stack.enter_context(tf.io.TFRecordWriter(str(path))) for path in temporaries])
-        for temporary, path in zip(temporaries, paths, strict=True):
-            temporary.replace(path)
-    except (OSError, tf.errors.OpError) as error:
-        raise DataError(
-            f"--output_file: {paths[0]} cannot be written ({one_line(getattr(error, 'message', error))}); "
-            "free disk space or check permissions, then run again"
-        ) from error
-    finally:
-        for temporary in temporaries:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    with records.record_writers(paths, "choose another --output_file") as writers:
+        yield RecordSink(writers)
 
 
 def write_manifest(path: Path, digest: str, spec: FeatureSpec, num_records: int, statistics: dict[str, Any]) -> None:
@@ -181,13 +158,13 @@ def write_manifest(path: Path, digest: str, spec: FeatureSpec, num_records: int,
         "num_records": num_records,
         "statistics": statistics,
     }
-    write_atomically(path.with_name(path.name + MANIFEST_SUFFIX), json.dumps(manifest) + "\n")
+    write_atomically(records.manifest_path(path), json.dumps(manifest) + "\n")
 
 
 def remove_records(paths: Iterable[Path]) -> None:
     """Removes record files and their manifests."""
     for path in paths:
-        path.with_name(path.name + MANIFEST_SUFFIX).unlink(missing_ok=True)
+        records.manifest_path(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 
@@ -195,7 +172,7 @@ def read_manifest(path: Path, digest: str | None = None) -> dict[str, Any] | Non
     """The manifest of a finished record file; None where it is absent, unfinished, or made from something else."""
     if records.load(path, digest) is None:
         return None
-    manifest: dict[str, Any] = json.loads(path.with_name(path.name + MANIFEST_SUFFIX).read_text())
+    manifest: dict[str, Any] = json.loads(records.manifest_path(path).read_text())
     return manifest if "statistics" in manifest else None
 
 

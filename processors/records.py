@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from errors import DataError
+from errors import DataError, one_line
 from processors.featurizer import Featurizer, chunked
 from processors.files import write_atomically
 from processors.workers import ordered_map
@@ -81,7 +81,7 @@ def count_records(path: Path) -> int:
     Source: the TFRecord format: length uint64, its checksum uint32, so many bytes, their checksum uint32.
     """
     with contextlib.suppress(OSError, ValueError, KeyError):
-        return int(json.loads(_manifest_path(path).read_text())["num_records"])
+        return int(json.loads(manifest_path(path).read_text())["num_records"])
     count = position = 0
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -90,9 +90,7 @@ def count_records(path: Path) -> int:
             position += int.from_bytes(stream.read(8), "little") + _BYTES_AROUND_A_RECORD
             count += 1
     if position > size:
-        raise DataError(
-            f"{path}: ends within record {count}; expected a whole TFRecord file; copy it or make it again"
-        )
+        raise DataError(f"{path}: ends within record {count}; expected a whole TFRecord file; copy it or make it again")
     return count
 
 
@@ -134,7 +132,6 @@ def build(
         log.info("reusing %d records of %s", existing.num_records, path)
         return existing
     started = time.monotonic()
-    _manifest_path(path).unlink(missing_ok=True)
     counts = _write(path, _converted(examples(), featurizer, num_workers or 1), featurizer.numbered)
     if counts["num_examples"] == 0:
         path.unlink()
@@ -146,7 +143,7 @@ def build(
         "spec": featurizer.spec.to_json(),
         **counts,
     }
-    write_atomically(_manifest_path(path), json.dumps(manifest, indent=2) + "\n")
+    write_atomically(manifest_path(path), json.dumps(manifest, indent=2) + "\n")
     seconds = max(time.monotonic() - started, 1e-9)
     rate = counts["num_examples"] / seconds
     log.info("wrote %d records to %s (%.0f examples/s)", counts["num_records"], path, rate)
@@ -155,11 +152,11 @@ def build(
 
 def load(path: Path, digest: str | None = None) -> RecordSet | None:
     """The finished record set at `path`; None if absent, half-written, damaged, or made from something else."""
-    manifest_path = _manifest_path(path)
-    if not (path.is_file() and manifest_path.is_file()):
+    manifest_file = manifest_path(path)
+    if not (path.is_file() and manifest_file.is_file()):
         return None
     try:
-        manifest = json.loads(manifest_path.read_text())
+        manifest = json.loads(manifest_file.read_text())
         if digest is not None and manifest["fingerprint"] != digest:
             log.info("rebuilding %s: its data, vocabulary or settings have changed", path)
             return None
@@ -179,37 +176,57 @@ def automatic_workers(files: Iterable[Path]) -> int:
     return cores if size >= PARALLEL_FROM_BYTES else 1
 
 
-def _manifest_path(path: Path) -> Path:
+def manifest_path(path: Path) -> Path:
+    """Where the manifest of a record file is."""
     return path.with_name(path.name + ".manifest.json")
 
 
 def _write(
     path: Path, chunks: Iterable[tuple[int, list[bytes]]], numbered: Callable[[bytes, int], bytes]
 ) -> dict[str, int]:
-    """Writes serialized records under a temporary name, then renames; removes the temporary file on any failure."""
+    """Writes serialized records and counts them."""
+    num_examples = num_records = 0
+    with record_writers([path], "choose another --output_dir") as (writer,):
+        for examples, records in chunks:
+            num_examples += examples
+            for index, record in enumerate(records, num_records):
+                writer.write(numbered(record, index))
+            num_records += len(records)
+    return {"num_examples": num_examples, "num_records": num_records}
+
+
+@contextlib.contextmanager
+def record_writers(paths: Sequence[Path], remedy: str) -> Iterator[list[Any]]:
+    """Opens TFRecord files that appear at `paths`, without manifests, only once the block has ended well.
+
+    Args:
+      paths: where the files will be; their folders are made.
+      remedy: what else the user can do where the disk is full, to end the message with.
+
+    Raises:
+      DataError: a folder cannot be written to, or the disk is full.
+    """
     import tensorflow as tf
 
-    temporary = path.with_name(f"{path.name}.tmp-{platform.node()}-{os.getpid()}")
-    num_examples = num_records = 0
+    temporaries = [path.with_name(f"{path.name}.tmp-{platform.node()}-{os.getpid()}") for path in paths]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path)
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for examples, records in chunks:
-                num_examples += examples
-                for index, record in enumerate(records, num_records):
-                    writer.write(numbered(record, index))
-                num_records += len(records)
-        temporary.replace(path)
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            manifest_path(path).unlink(missing_ok=True)
+            _remove_leftovers(path)
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(tf.io.TFRecordWriter(str(path))) for path in temporaries]
+        for temporary, path in zip(temporaries, paths, strict=True):
+            temporary.replace(path)
     except (OSError, tf.errors.OpError) as error:
         raise DataError(
-            f"{path}: writing records failed after {num_records} ({getattr(error, 'message', error)}); "
-            "free disk space or choose another --output_dir, then run again"
+            f"{paths[0]}: writing records failed ({one_line(getattr(error, 'message', error))}); "
+            f"free disk space or {remedy}, then run again"
         ) from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return {"num_examples": num_examples, "num_records": num_records}
+        for temporary in temporaries:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -33,6 +33,7 @@ def batch() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(3)
     lengths = np.array([11, 4, 2, 7, 3, 9, 5, 6])
     mask = (np.arange(LENGTH) < lengths[:, np.newaxis]).astype(np.int32)
+    guesses = np.array([3, 1, 1, 2, 0, 3, 2, 1])
     return {
         "input_ids": (rng.integers(1, CONFIG.vocab_size, mask.shape) * mask).astype(np.int32),
         "input_mask": mask,
@@ -43,7 +44,7 @@ def batch() -> dict[str, np.ndarray]:
         "end_positions": (lengths - 1).astype(np.int32),
         "masked_lm_positions": np.tile(np.array([0, 1, 0], np.int32), (ROWS, 1)),
         "masked_lm_ids": rng.integers(1, CONFIG.vocab_size, (ROWS, GUESSES)).astype(np.int32),
-        "masked_lm_weights": (np.arange(GUESSES) < np.array([3, 1, 1, 2, 0, 3, 2, 1])[:, np.newaxis]).astype(np.float32),
+        "masked_lm_weights": (np.arange(GUESSES) < guesses[:, np.newaxis]).astype(np.float32),
         "next_sentence_labels": np.array([[0], [1], [1], [0], [1], [1], [0], [1]], np.int32),
     }
 

@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -177,7 +178,7 @@ def test_an_interrupted_run_keeps_whole_shards(create, caplog):
     first, second, third = (folder / name for name in before)
     second.unlink()  # never finished
     third.write_bytes(third.read_bytes()[:-7])  # cut off
-    (folder / f"{second.name}.tmp-1").write_bytes(b"killed")
+    (folder / f"{second.name}.tmp-{platform.node()}-{2**22 + 1}").write_bytes(b"killed")  # no such process
     stamp = first.stat().st_mtime_ns
     with caplog.at_level(logging.INFO):
         create(**settings)
@@ -336,7 +337,9 @@ def test_unusable_names_of_outputs(fails, corpus, tmp_path):
     assert f"--output_file={corpus} is also an --input_file" in fails(output_file=corpus)
     assert "--num_shards=3 contradicts the 2 names" in fails(output_file=f"{tmp_path}/a,{tmp_path}/b", num_shards=3)
     (tmp_path / "file").write_text("")
-    assert "cannot be written" in fails(output_file=tmp_path / "file" / "a")
+    message = fails(output_file=tmp_path / "file" / "a")
+    assert f"{tmp_path / 'file' / 'a'}: writing records failed" in message
+    assert "File exists" in message
 
 
 def test_more_shards_than_blocks(fails):

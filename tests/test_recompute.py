@@ -104,22 +104,22 @@ def test_layers_drop_other_values_than_each_other():
     with tf.Graph().as_default() as graph, tf1.Session() as sess:
         loss = loss_of(dropout=0.3, recompute=True)
         tf.gradients(loss, tf1.trainable_variables())
-        seeds = [op.outputs[0] for op in graph.get_operations() if op.type == "RandomUniformInt" and op.outputs[0].shape == [3, 2]]
+        draws = [op.outputs[0] for op in graph.get_operations() if op.type == "RandomUniformInt"]
+        seeds = [tensor for tensor in draws if tensor.shape == [3, 2]]
         drawn = np.concatenate(sess.run(seeds))
     assert len(seeds) == 2  # of three layers, the last of which is kept
     assert len({tuple(row) for row in drawn.tolist()}) == len(drawn)
 
 
 def test_layers_are_computed_again_after_the_gradient_arrives():
-    def erfs(**options):
+    def softmaxes(**options):
         with tf.Graph().as_default() as graph:
             tf.gradients(loss_of(packed=True, **options), tf1.trainable_variables())
             return [op for op in graph.get_operations() if op.type == "Softmax"]
 
-    assert len(erfs()) == 3
-    again = erfs(recompute=True)
-    assert len(again) == 5
-    assert [bool(ancestors(op)) for op in again].count(True) == 2
+    assert len(softmaxes()) == 3
+    again = softmaxes(recompute=True)
+    assert [bool(ancestors(op)) for op in again] == [False] * 3 + [True] * 2
 
 
 def ancestors(op):
@@ -138,7 +138,7 @@ def test_it_works_on_the_replicas_of_a_strategy():
     def step():
         loss = loss_of(packed=True, recompute=True)
         return tf.add_n([tf.reduce_sum(tf.square(tf.convert_to_tensor(g))) for g in tf.gradients(
-            loss, [v for v in tf1.trainable_variables() if v.op.name.endswith("kernel")]
+            loss, [v for v in tf1.trainable_variables() if "kernel" in v.op.name]
         )])  # fmt: skip
 
     strategy = two_cpus()
@@ -152,6 +152,9 @@ def test_it_works_on_the_replicas_of_a_strategy():
 
 
 def test_evaluation_keeps_nothing_anyway():
-    with tf.Graph().as_default() as graph:
-        BertModel(config(0.3), False, tf.constant(IDS), tf.constant(MASK), recompute=True)
-        assert not [op for op in graph.get_operations() if op.type == "IdentityN" or "Random" in op.type]
+    def names(**options):
+        with tf.Graph().as_default() as graph:
+            BertModel(config(0.3), False, tf.constant(IDS), tf.constant(MASK), **options)
+            return [op.name for op in graph.get_operations()]
+
+    assert names(recompute=True) == names()

@@ -15,6 +15,7 @@ from tokenization import (
     convert_ids_to_tokens,
     convert_to_unicode,
     convert_tokens_to_ids,
+    load_vocab,
     printable_text,
     validate_case_matches_checkpoint,
     whitespace_tokenize,
