@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from command_line import app, features
 
 
+FLAG_GROUPS = (features.define_upstream_flags, features.define_vector_flags)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Defines the flags, reads them once, and hands them on."""
-    app.start(features.run, __doc__, [features.define_upstream_flags, features.define_vector_flags], argv)
+    app.start(features.run, __doc__, FLAG_GROUPS, argv)
 
 
 if __name__ == "__main__":

@@ -162,5 +162,5 @@ def _short(value: Any, limit: int = 80) -> str:
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    names = ("tensorflow", "tensorflow-text", "tokenizers", "numpy", "pandas")
+    names = ("tensorflow", "tensorflow-text", "tokenizers", "numpy")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
