@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from command_line import app, features
 
-
 FLAG_GROUPS = (features.define_upstream_flags, features.define_vector_flags)
 
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from command_line import app, flags, pretraining, pretraining_flags
 
-
 FLAG_GROUPS = (
     flags.define_model_flags,
     flags.define_run_flags,

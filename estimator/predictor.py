@@ -40,7 +40,9 @@ class Predictor:
         self._session = v1.Session(graph=tf.Graph())
         try:
             with self._session.graph.as_default():
-                loaded = v1.saved_model.loader.load(self._session, [v1.saved_model.tag_constants.SERVING], str(export_dir))
+                loaded = v1.saved_model.loader.load(
+                    self._session, [v1.saved_model.tag_constants.SERVING], str(export_dir)
+                )
             signature = loaded.signature_def["text"]
         except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
             self._session.close()

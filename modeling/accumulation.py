@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
-Gradient = tf.Tensor | tf.IndexedSlices
+Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 Tensors = dict[str, tf.Tensor]
 
 
@@ -77,9 +78,7 @@ def accumulate(
         lambda index, *_: index < micro_batches, body, [start, shares, sums, squares], parallel_iterations=1
     )
     totals = iter(sums)
-    return Accumulated(
-        shares, [None if gradient is None else next(totals) for gradient in gradients], rows, squares
-    )
+    return Accumulated(shares, [None if gradient is None else next(totals) for gradient in gradients], rows, squares)
 
 
 def _parts(tensor: tf.Tensor, micro_batches: int) -> tf.Tensor:

@@ -3,13 +3,10 @@
 import dataclasses
 import re
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import tensorflow as tf
 
-from modeling.accumulation import Accumulated
-
-Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
+from modeling.accumulation import Accumulated, Gradient
 
 CLIP_NORM = 1.0
 

@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 import run_classifier
-from command_line.settings import check_batches
 from estimator.config import ModelSettings
 from estimator.hooks import progress_tensors
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
@@ -107,18 +106,38 @@ def no_dropout(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_every_head_trains_as_on_the_large_batch(kind):
+def test_shares_of_the_parts_add_up_to_the_loss(kind):
     """Rows that do not count, unlike class weights and unlike numbers of guesses: parts do not weigh the same."""
+    rng, head = np.random.default_rng(4), HEADS[kind]()
     features = multi_hot(batch()) if kind == "multi_label" else batch()
-    large = train(HEADS[kind](), features, GraphSettings())
-    assert_same_training(large, train(HEADS[kind](), features, GraphSettings(micro_batches=4)))
+    wide = {"span": [LENGTH, 2], "regression": [1]}.get(kind, [3])
+    logits = rng.normal(0, 3, [ROWS, *wide]).astype(np.float32)
+    if isinstance(head, PretrainingHead):
+        pieces = rng.normal(0, 3, [ROWS, GUESSES, CONFIG.vocab_size]).astype(np.float32)
+        logits = {"masked_lm": pieces, "next_sentence": logits[:, :2]}
+
+    def rows(values, part):
+        return tf.nest.map_structure(lambda value: tf.constant(value[part]), values)
+
+    with tf.Graph().as_default(), tf1.Session() as sess:
+        loss = head.loss(rows(logits, slice(None)), rows(features, slice(None)))[0]
+        whole = head.loss_weights(rows(features, slice(None)))
+        parts = [slice(0, 3), slice(3, 4), slice(4, 6), slice(6, 8)]
+        shares = [head.loss_shares(rows(logits, part), rows(features, part), whole) for part in parts]
+        expected, found = sess.run([loss, [list(share.values()) for share in shares]])
+    assert np.sum(found) == pytest.approx(expected, abs=1e-5)
+    assert abs(np.mean([np.sum(share) for share in found]) * 4 - len(parts) * np.sum(found[0])) > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["weighted", "span", "pretraining"])
+def test_training_is_that_on_the_large_batch(kind):
+    large = train(HEADS[kind](), batch(), GraphSettings())
+    assert_same_training(large, train(HEADS[kind](), batch(), GraphSettings(micro_batches=4)))
     if kind == "pretraining":
         assert {"masked_lm_loss", "next_sentence_loss", "loss", "learning_rate"} == large[0][0][0].keys()
-    if kind == "span":
-        assert None not in large[1]
 
 
-@pytest.mark.parametrize(("packed", "one_hot", "micro_batches"), [(False, False, 2), (True, True, 2), (True, False, 8)])
+@pytest.mark.parametrize(("packed", "one_hot", "micro_batches"), [(False, False, 2), (True, True, 8)])
 def test_every_layout_and_number_of_parts_trains_as_the_large_batch(packed, one_hot, micro_batches):
     settings = GraphSettings(packed=packed)
     large = train(ClassificationHead(3), batch(), settings, one_hot=one_hot)
@@ -178,9 +197,7 @@ def first_gradients(strategy, micro_batches):
             for array in (inputs, targets)
         ]
         tf1.train.get_or_create_global_step()
-        train_op = strategy.group(
-            strategy.extended.call_for_each_replica(table_step, args=(*parts, micro_batches))
-        )
+        train_op = strategy.group(strategy.extended.call_for_each_replica(table_step, args=(*parts, micro_batches)))
         with tf1.Session(config=tf1.ConfigProto(device_count={"CPU": 2})) as sess:
             sess.run(tf1.global_variables_initializer())
             sess.run(train_op)
@@ -214,7 +231,6 @@ def test_each_part_drops_other_values():
             )
             loss = head.loss(head.logits(encoder, part, True), part)[0]
             drawn.append(loss)
-            # Powers of a large base keep the losses of the parts apart in their sum.
             return {"loss": loss, "square": tf.square(loss)}
 
         accumulated = accumulate(shares, lambda loss, v: gradients_of(loss, v, False), features, 4)
@@ -237,6 +253,8 @@ def test_a_run_counts_updates(tmp_path, tiny_model, table_dir):
         ])  # fmt: skip
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         reports = [line for line in lines if line["event"] == "train"]
+        assert [line["event"] for line in lines].count("memory") == 1
+        assert lines[-1]["host_mib"] > 100
         checkpoints = sorted(path.name for path in run.glob("model.ckpt-*.index"))
         variables = [name for name, _ in tf.train.list_variables(tf.train.latest_checkpoint(str(run)))]
         found[steps] = reports, checkpoints, variables
@@ -258,4 +276,3 @@ def test_a_batch_that_cannot_be_cut_is_named(run_script):
         "error: --train_batch_size=10 cannot be cut into --gradient_accumulation_steps=4 equal parts; "
         "give a batch size that is a multiple of 4, such as 12"
     )
-    assert check_batches is not None

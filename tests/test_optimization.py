@@ -14,6 +14,7 @@ from modeling import (
     learning_rate_schedule,
 )
 from modeling import heads as heads_module
+from tests.test_devices import two_cpus
 
 tf1 = tf.compat.v1
 INPUTS = ("input_ids", "input_mask", "segment_ids", "label_ids")
@@ -198,7 +199,7 @@ def test_two_replicas_train_as_one_device_on_the_global_batch():
     """The norm is far above 1, so this also tells where clipping happens."""
     inputs, targets = np.array([0, 1, 2, 5]), np.array([1.0, -1.0, 4.0, 0.0], np.float32)
     one = train_under(tf.distribute.OneDeviceStrategy("/cpu:0"), inputs, targets)
-    two = train_under(tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]), inputs, targets)
+    two = train_under(two_cpus(), inputs, targets)
     assert one[2] == two[2] == 5
     for left, right in zip(one[:2], two[:2], strict=True):
         np.testing.assert_allclose(right, left, rtol=1e-5, atol=1e-6)

@@ -51,12 +51,11 @@ def test_gradients_are_the_same_without_dropout(options):
     assert sum(np.abs(value).max() > 1e-4 for value in kept) > 40
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_gradients_under_dropout_are_those_of_the_very_function_that_ran(packed):
+def test_gradients_under_dropout_are_those_of_the_very_function_that_ran():
     """A directional derivative against differences of the loss, under one draw of the dropout."""
     with tf.Graph().as_default(), tf1.Session() as sess:
         tf1.set_random_seed(5)
-        loss = loss_of(dropout=0.3, packed=packed, recompute=True)
+        loss = loss_of(dropout=0.3, packed=True, recompute=True)
         kernels = [v for v in tf1.trainable_variables() if v.op.name.endswith("kernel")]
         directions = [RNG.normal(size=kernel.shape).astype(np.float32) for kernel in kernels]
         found = tf.gradients(loss, kernels)

@@ -218,9 +218,7 @@ def test_scores_are_what_fill_mask_says_of_each_piece(trained, tmp_path, run_scr
     pieces = ["the", "film", "was", "good"]
     path = tmp_path / "texts.txt"
     path.write_text("the film was good\n\nlovely\n", encoding="utf-8")
-    code, _, err = run_script(
-        run_pretraining.main, "--do_score", f"--predict_file={path}", f"--output_dir={trained}"
-    )
+    code, _, err = run_script(run_pretraining.main, "--do_score", f"--predict_file={path}", f"--output_dir={trained}")
     assert code == 0, err
     scores = json_lines(trained / "scores.jsonl")
     assert [score["pieces"] for score in scores] == [4, 0, 1]
