@@ -9,8 +9,7 @@ from typing import Any
 from command_line import model_files
 from command_line.execution import (
     STANDARD_INPUT,
-    answer_standard_input,
-    asks_only_standard_input,
+    answered_from_export,
     check_actions,
     execute,
 )
@@ -41,8 +40,7 @@ def run(flags: SimpleNamespace) -> None:
         raise FlagError("--predict_file needs --do_predict; add it")
     path = Path(flags.output_dir or "")
     directory = RunDirectory(path)
-    if asks_only_standard_input(flags) and directory.latest_export() is not None:
-        answer_standard_input(directory, flags.predict_batch_size)
+    if answered_from_export(flags, directory):
         return
     description = directory.description() or {}
     flags = settle(flags, description.get("flags", {}), SETTLED)

@@ -19,31 +19,43 @@ STANDARD_INPUT = "-"
 ACTIONS = ("do_train", "do_eval", "do_predict", "do_export")
 
 
-def check_actions(flags: SimpleNamespace) -> None:
+def check_actions(flags: SimpleNamespace, *further: str) -> None:
     """Checks what every script asks for, before anything is read.
+
+    Args:
+      further: actions of the script besides `ACTIONS`.
 
     Raises:
       FlagError: nothing to do, nowhere to do it, or a flag without the one it belongs to.
       RunDirectoryError: the output directory is a file.
     """
     if not flags.validate_only:
-        require_an_action(flags, *ACTIONS, "validate_only")
+        require_an_action(flags, *ACTIONS, *further, "validate_only")
         require(flags, "output_dir")
         if Path(flags.output_dir).is_file():
             RunDirectory(Path(flags.output_dir)).check({})
-        if flags.do_predict and asks_only_standard_input(flags):
-            _check_answering(RunDirectory(Path(flags.output_dir)))
     check_batches(flags)
     if flags.export_frozen_graph and not flags.do_export:
         raise FlagError("--export_frozen_graph needs --do_export; add it")
 
 
-def _check_answering(directory: RunDirectory) -> None:
-    if directory.latest_export() is None and not (directory.path / "checkpoint").is_file():
+def answered_from_export(flags: SimpleNamespace, directory: RunDirectory) -> bool:
+    """Answers standard input from the newest export where that is all there is to do; says whether it did.
+
+    Raises:
+      FlagError: there is neither an export nor a checkpoint to make one of.
+    """
+    if not (flags.do_predict and asks_only_standard_input(flags)) or flags.validate_only:
+        return False
+    if directory.latest_export() is not None:
+        answer_standard_input(directory, flags.predict_batch_size)
+        return True
+    if not (directory.path / "checkpoint").is_file():
         raise FlagError(
             f"--predict_file=-: --output_dir={directory.path} holds no export and no checkpoint to answer from; "
             "run with --do_train --do_export first"
         )
+    return False
 
 
 def asks_only_standard_input(flags: SimpleNamespace) -> bool:

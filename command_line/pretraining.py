@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from command_line import model_files
-from command_line.execution import ACTIONS, STANDARD_INPUT, begin
-from command_line.settings import check_batches, require, require_an_action, settle
+from command_line.execution import STANDARD_INPUT, begin, check_actions
+from command_line.settings import require, settle
 from errors import CheckpointError, FlagError
 from estimator.run_directory import RunDirectory
 from processors import pretraining_checks, records
@@ -62,11 +62,7 @@ def check(flags: SimpleNamespace) -> None:
     Raises:
       BertError: what is missing or does not go together.
     """
-    if not flags.validate_only:
-        require_an_action(flags, *ACTIONS, "do_score", "validate_only")
-        require(flags, "output_dir")
-        if Path(flags.output_dir).is_file():
-            RunDirectory(Path(flags.output_dir)).check({})
+    check_actions(flags, "do_score")
     if flags.do_train or flags.validate_only or (flags.do_eval and not flags.eval_input_file):
         require(flags, "input_file")
     if flags.do_predict or flags.do_score:
@@ -75,9 +71,6 @@ def check(flags: SimpleNamespace) -> None:
         raise FlagError("--predict_file needs --do_predict or --do_score; add one of them")
     if flags.do_predict and flags.do_score and flags.predict_file == STANDARD_INPUT:
         raise FlagError("--predict_file=- can be read only once; give --do_predict or --do_score, not both")
-    check_batches(flags)
-    if flags.export_frozen_graph and not flags.do_export:
-        raise FlagError("--export_frozen_graph needs --do_export; add it")
     if flags.do_train and flags.num_warmup_steps >= flags.num_train_steps:
         log.warning(
             "--num_warmup_steps=%d is not below --num_train_steps=%d: the learning rate rises to the end and reaches "

@@ -15,7 +15,7 @@ import tensorflow as tf
 from errors import BertError, CheckpointError, DataError, FlagError
 from estimator import devices, memory
 from estimator.config import ExperimentSettings, ModelSettings
-from estimator.hooks import Collector, MetricsLog, ProgressHook, clock
+from estimator.hooks import Collector, MetricsLog, ProgressHook
 from estimator.model_fn import ENCODER_INPUTS, GraphSettings, Schedule, build_encoder, build_model_fn, load_weights
 from estimator.streaming import Answered, ExampleStream, answered
 from modeling.checkpoint import read_tensor, verify_checkpoint
@@ -370,6 +370,3 @@ def _one_line_errors(record_set: records.RecordSet) -> Iterator[None]:
             f"out of memory or disk ({str(error.message).splitlines()[0]}); halve --train_batch_size or "
             "--max_seq_length, or free disk space"
         ) from error
-
-
-__all__ = ["Experiment", "clock"]
