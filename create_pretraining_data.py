@@ -5,6 +5,10 @@
 
     python create_pretraining_data.py --input_file='corpus/*.txt.gz' --output_file=records/train.tf_record \
         --vocab_file=uncased_L-12_H-768_A-12/vocab.txt --streaming --num_shards=100 --num_workers=16
+
+    python create_pretraining_data.py --input_file=corpus --output_file=records/train.tf_record \
+        --vocab_file=uncased_L-12_H-768_A-12/vocab.txt --num_shards=100 --runner=FlinkRunner \
+        --beam_options='--flink_master=host:8081'
 """
 
 from collections.abc import Sequence

@@ -17,6 +17,7 @@ from estimator.run_directory import RunDirectory
 from processors import pretraining_checks, records
 from processors.featurizer import Featurizer, chunked
 from processors.files import atomic_writer
+from processors.length_order import BATCHES_SORTED_AT_ONCE
 from processors.pretraining_records import record_files
 from processors.text_lines import TextLine, decoded_lines, read_text_lines
 from tasks.base import DEV, TRAIN
@@ -24,7 +25,7 @@ from tasks.pretraining import PREDICTIONS_FILE, SCORES_FILE, PretrainingSettings
 
 log = logging.getLogger(__name__)
 
-SETTLED = ("max_seq_length", "max_predictions_per_seq", "do_lower_case")
+SETTLED = ("max_seq_length", "max_predictions_per_seq", "do_lower_case", "keep_best_checkpoint")
 """Flags that a later run in the same output directory need not repeat."""
 MASKED_LM_WEIGHTS = "cls/predictions/transform/dense/kernel"
 
@@ -45,13 +46,14 @@ def run(flags: SimpleNamespace) -> None:
     files = {split: record_files(*given) for split, given in _inputs(flags).items()}
     identity = description.get("identity", {})
     model = model_files.load(flags, path, identity, needs_vocabulary=_reads_text(flags))
-    next_sentence = identity.get("next_sentence", True)
+    kind = pretraining_checks.RecordKind(identity.get("next_sentence", True))
     if files:
-        next_sentence = _check_records(files, flags, model.config.vocab_size)
-    settings = PretrainingSettings(flags.max_seq_length, flags.max_predictions_per_seq, next_sentence, flags.top_k)
+        kind = _check_records(files, flags, model.config.vocab_size)
+    shape = (flags.max_seq_length, flags.max_predictions_per_seq, kind.next_sentence)
+    settings = PretrainingSettings(*shape, flags.top_k, kind.packed)
     task = PretrainingTask(model.config, settings, files, model.tokenizer)
     if flags.validate_only:
-        report(files, next_sentence)
+        report(files, kind)
     else:
         execute(flags, task, directory, model)
 
@@ -83,7 +85,8 @@ def execute(
     flags: SimpleNamespace, task: PretrainingTask, directory: RunDirectory, model: model_files.ModelFiles
 ) -> None:
     """Trains, evaluates, exports, guesses, scores: whichever were asked for, in this order."""
-    splits = [split for split, is_asked in ((TRAIN, flags.do_train), (DEV, flags.do_eval)) if is_asked]
+    evaluates = flags.do_eval or flags.eval_every_n_steps
+    splits = [split for split, is_asked in ((TRAIN, flags.do_train), (DEV, evaluates)) if is_asked]
     if _answers(flags) and not flags.do_train:
         _check_head(directory.path, flags.init_checkpoint)
     experiment = begin(flags, task, directory, model, splits, needs_trained=flags.do_export)
@@ -93,22 +96,26 @@ def execute(
         experiment.evaluate()
     if flags.do_export:
         experiment.export(flags.export_frozen_graph)
-    jobs: tuple[tuple[bool, Featurizer, Answer, str], ...] = (
-        (flags.do_predict, task.featurizer, task.guesses, PREDICTIONS_FILE),
-        (flags.do_score, task.scoring, task.text_score, SCORES_FILE),
+    # Scoring makes many rows of a line, all of one length: there is nothing to gain from more lines at once.
+    jobs: tuple[tuple[bool, Featurizer, Answer, str, int], ...] = (
+        (flags.do_predict, task.featurizer, task.guesses, PREDICTIONS_FILE, BATCHES_SORTED_AT_ONCE),
+        (flags.do_score, task.scoring, task.text_score, SCORES_FILE, 1),
     )
-    for is_asked, featurizer, answer, name in jobs:
+    for is_asked, featurizer, answer, name, batches in jobs:
         if is_asked:
             with _sink(flags.predict_file, directory.path / name) as write:
-                for line, windows, outputs in experiment.stream(featurizer, _lines(flags)):
+                for line, windows, outputs in experiment.stream(featurizer, _lines(flags, batches)):
                     write(json.dumps(answer(line, windows, outputs), ensure_ascii=False) + "\n")
 
 
-def report(files: Mapping[str, Sequence[Path]], next_sentence: bool) -> None:
-    """Prints what `--validate_only` has found: files and records by split."""
+def report(files: Mapping[str, Sequence[Path]], kind: pretraining_checks.RecordKind) -> None:
+    """Prints what `--validate_only` has found: files and records by split, and what kind they are."""
     for split, paths in files.items():
         print(f"{split}: {records.given(paths).num_records} records in {len(paths)} files")
-    print("next-sentence labels: " + ("in every record looked at" if next_sentence else "none; masked pieces alone"))
+    labels = "in every record looked at" if kind.next_sentence else "none; masked pieces alone"
+    print(f"next-sentence labels: {labels}")
+    if kind.packed:
+        print("rows: several instances in each (--pack_sequences)")
 
 
 def _inputs(flags: SimpleNamespace) -> dict[str, tuple[str, str]]:
@@ -116,20 +123,21 @@ def _inputs(flags: SimpleNamespace) -> dict[str, tuple[str, str]]:
     inputs = {}
     if flags.do_train or flags.validate_only:
         inputs[TRAIN] = (flags.input_file, "--input_file")
-    if flags.do_eval or (flags.validate_only and flags.eval_input_file):
+    if flags.do_eval or flags.eval_every_n_steps or (flags.validate_only and flags.eval_input_file):
         own = (flags.eval_input_file, "--eval_input_file")
         inputs[DEV] = own if flags.eval_input_file else (flags.input_file, "--input_file")
     return inputs
 
 
-def _check_records(files: Mapping[str, Sequence[Path]], flags: SimpleNamespace, vocab_size: int) -> bool:
+def _check_records(
+    files: Mapping[str, Sequence[Path]], flags: SimpleNamespace, vocab_size: int
+) -> pretraining_checks.RecordKind:
     from estimator import devices
 
     devices.quiet_tensorflow()
     paths = list(dict.fromkeys(path for split in files.values() for path in split))
-    return pretraining_checks.has_next_sentence_labels(
-        paths, flags.max_seq_length, flags.max_predictions_per_seq, vocab_size
-    )
+    shape = (flags.max_seq_length, flags.max_predictions_per_seq)
+    return pretraining_checks.kind_of_records(paths, *shape, vocab_size)
 
 
 def _answers(flags: SimpleNamespace) -> bool:
@@ -156,9 +164,9 @@ def _check_head(output_dir: Path, init_checkpoint: str | None) -> None:
         )
 
 
-def _lines(flags: SimpleNamespace) -> Iterator[list[TextLine]]:
-    """Lines of `--predict_file` in lists: a batch each, or what has arrived."""
-    size = flags.predict_batch_size
+def _lines(flags: SimpleNamespace, batches: int) -> Iterator[list[TextLine]]:
+    """Lines of `--predict_file` in lists: some batches each, or what has arrived."""
+    size = flags.predict_batch_size * batches
     if flags.predict_file != STANDARD_INPUT:
         return chunked(read_text_lines(Path(flags.predict_file)), size)
     from estimator.predictor import arriving_lines

@@ -27,7 +27,9 @@ def define_instance_flags(values: flags.FlagValues) -> None:
     """Upstream's flags."""
     string = functools.partial(flags.DEFINE_string, default=None, flag_values=values)
     string(
-        "input_file", help="Corpus: text files or globs, also .gz; a sentence a line, blank lines between documents."
+        "input_file",
+        help="Corpus: text files, globs, or folders (all .txt and .txt.gz in them and their folders, sorted), with "
+        "commas between them; a sentence a line, blank lines between documents.",
     )
     string("output_file", help="Record file to write, or several with commas between them.")
     string("vocab_file", help="WordPiece vocabulary.")
@@ -53,6 +55,13 @@ def define_streaming_flags(values: flags.FlagValues) -> None:
     )
     boolean("pad_records", True, "Write rows of one length, as google-research/bert reads them; else smaller files.")
     boolean(
+        "pack_sequences",
+        False,
+        "Put several short instances into a row, as far as --max_seq_length and --max_predictions_per_seq let them: "
+        "less padding where rows have one length. For run_pretraining.py here, which tells such records by their "
+        "fields.",
+    )
+    boolean(
         "streaming",
         None,
         "Pair and shuffle block by block in flat memory, not the whole corpus at once; by default for corpora of more "
@@ -64,6 +73,14 @@ def define_streaming_flags(values: flags.FlagValues) -> None:
     )
     count("num_workers", None, "Processes in streaming mode; by default as many as pay off. The records are the same.")
     count("block_size", BLOCK_SIZE, "Characters of text of a block in streaming mode.")
+    string = functools.partial(flags.DEFINE_string, flag_values=values)
+    string(
+        "runner",
+        None,
+        "Stream as an Apache Beam pipeline on this runner (DirectRunner, FlinkRunner, ... or module.Class), a worker a "
+        "shard at a time; the records are the same. Needs apache-beam, and file paths that every worker sees.",
+    )
+    string("beam_options", "", "Flags for Beam, as in '--direct_num_workers=4 --direct_running_mode=multi_processing'.")
 
 
 def run(options: SimpleNamespace) -> None:
@@ -74,6 +91,7 @@ def run(options: SimpleNamespace) -> None:
     """
     require(options, "input_file", "output_file", "vocab_file")
     check_lengths(options)
+    check_runner(options)
     outputs = output_files(options)
     files = corpus_files(options.input_file)
     clash = {path.resolve() for path in files} & {path.resolve() for path in outputs}
@@ -89,8 +107,13 @@ def run(options: SimpleNamespace) -> None:
         pad=options.pad_records,
         num_shards=options.num_shards,
         block_size=options.block_size,
+        pack_sequences=options.pack_sequences,
     )
-    if is_streaming(options.streaming, files):
+    if options.runner:
+        from processors import pretraining_beam
+
+        pretraining_beam.run(data, options.runner, options.beam_options)
+    elif is_streaming(options.streaming, files):
         stream(data, options.num_workers or records.automatic_workers(files))
     else:
         exact(data)
@@ -118,6 +141,33 @@ def check_lengths(options: SimpleNamespace) -> None:
         )
     if options.segmented and not options.do_whole_word_mask:
         raise FlagError("--segmented has a meaning with --do_whole_word_mask only; add that, or remove --segmented")
+
+
+def check_runner(options: SimpleNamespace) -> None:
+    """Checks the flags of a Beam pipeline against the others.
+
+    Raises:
+      FlagError: two flags do not go together.
+    """
+    if options.beam_options and not options.runner:
+        raise FlagError("--beam_options are for Apache Beam; name a --runner, as in --runner=DirectRunner")
+    for name in ("input_file", "output_file"):
+        given = getattr(options, name)
+        if options.runner and "://" in given:
+            raise FlagError(
+                f"--{name}={given}: is an address, expected paths; mount the storage under one path on this machine "
+                "and on every worker, and give that path"
+            )
+    if options.runner and options.streaming is False:
+        raise FlagError(
+            f"--runner={options.runner} streams, and --nostreaming asks for a shuffle of the whole corpus in memory; "
+            "leave one of them out"
+        )
+    if options.runner and options.num_workers:
+        raise FlagError(
+            f"--num_workers={options.num_workers} are processes of our own; with --runner={options.runner} say it in "
+            "--beam_options, as in --beam_options=--direct_num_workers=2"
+        )
 
 
 def output_files(options: SimpleNamespace) -> list[Path]:

@@ -107,3 +107,13 @@ def position_embeddings(
     table = tf.compat.v1.get_variable(name, [max_positions, width], initializer=create_initializer(initializer_range))
     # A length known only at run time is checked by the slice itself.
     return tf.slice(table, [0, 0], tf.stack([seq_length, width]))[tf.newaxis]
+
+
+def gathered_position_embeddings(
+    position_ids: tf.Tensor, max_positions: int, width: int, initializer_range: float, name: str = "position_embeddings"
+) -> tf.Tensor:
+    """Vectors `[B, S, H]` of given positions int32 `[B, S]`, each below `max_positions`; H is the width."""
+    table = tf.compat.v1.get_variable(name, [max_positions, width], initializer=create_initializer(initializer_range))
+    # The reshape makes the gradient a table and no list of rows: as with consecutive positions, it is added up before
+    # its norm is taken.
+    return tf.gather(tf.reshape(table, [max_positions, width]), position_ids)

@@ -14,7 +14,7 @@ from modeling.layers import create_initializer, dense, get_activation, layer_nor
 from modeling.shapes import get_shape_list
 
 MASKED_LM, NEXT_SENTENCE = "masked_lm", "next_sentence"
-"""Keys of the logits: float32 `[B, P, V]` and `[B, 2]`."""
+"""Keys of the logits: float32 `[B, P, V]` and `[B, 2]`, or `[B, P, 2]` where several instances share a row."""
 UPSTREAM_EPSILON = 1e-5
 """Added to the number of guesses, which keeps the mean of a batch without any finite."""
 
@@ -28,6 +28,10 @@ class PretrainingHead(Head):
     `features` holds, besides the encoder's inputs, `masked_lm_positions` and `masked_lm_ids` int32 `[B, P]`,
     `masked_lm_weights` float32 `[B, P]` (0 for padding), and with pairs `next_sentence_labels` int32 `[B]` or `[B, 1]`
     (0: the text goes on). Rows whose `input_mask` is all zero fill up a batch and count nowhere.
+
+    Where several instances share a row (`processors.sequence_packing`), `next_sentence_positions` int32 `[B, P]` say
+    where each begins, `next_sentence_labels` are `[B, P]`, and `next_sentence_weights` float32 `[B, P]` (0 for padding)
+    say which count. Losses and metrics are those of the same instances in rows of their own.
 
     Args:
       config: the encoder's.
@@ -51,8 +55,16 @@ class PretrainingHead(Head):
         del is_training  # upstream's heads have no dropout of their own
         scores = {MASKED_LM: masked_lm_logits(encoder, features["masked_lm_positions"], self.config)}
         if self.next_sentence:
-            scores[NEXT_SENTENCE] = next_sentence_logits(encoder.get_pooled_output(), self.config)
+            scores[NEXT_SENTENCE] = self._next_sentence_scores(encoder, features)
         return scores
+
+    def _next_sentence_scores(self, encoder: BertModel, features: Features) -> tf.Tensor:
+        positions = features.get("next_sentence_positions")
+        if positions is None:
+            return next_sentence_logits(encoder.get_pooled_output(), self.config)  # [B, 2]
+        pooled = encoder.pool(gather_indexes(encoder.get_sequence_output(), positions))  # [B * P, H]
+        scores = next_sentence_logits(pooled, self.config)
+        return tf.reshape(scores, [*get_shape_list(positions, expected_rank=2), 2])
 
     def loss(self, logits: Logits, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Sum of both mean losses, and the same of each row `[B]`.
@@ -64,7 +76,7 @@ class PretrainingHead(Head):
             tf.identity(part, f"progress/{name}")
         by_row = _upstream_mean(*masked_lm_losses(logits[MASKED_LM], features), axis=-1)
         if self.next_sentence:
-            by_row += next_sentence_losses(logits[NEXT_SENTENCE], features)[0]
+            by_row += _mean_of_row(*next_sentence_losses(logits[NEXT_SENTENCE], features))
         return tf.add_n(list(parts.values())), by_row
 
     def loss_parts(self, logits: Logits, features: Features) -> dict[str, tf.Tensor]:
@@ -75,13 +87,13 @@ class PretrainingHead(Head):
         return parts
 
     def loss_weights(self, features: Features) -> dict[str, tf.Tensor]:
-        """Number of pieces to guess, and of rows with any text."""
+        """Number of pieces to guess, and of instances with any text."""
         guesses = features.get("masked_lm_weights")
         if guesses is None:
             guesses = tf.ones_like(features["masked_lm_ids"], tf.float32)
         weights = {f"{MASKED_LM}_loss": tf.reduce_sum(guesses) + UPSTREAM_EPSILON}
         if self.next_sentence:
-            weights[f"{NEXT_SENTENCE}_loss"] = tf.reduce_sum(_rows_with_text(features))
+            weights[f"{NEXT_SENTENCE}_loss"] = tf.reduce_sum(_instances_with_text(features))
         return weights
 
     def predictions(self, logits: Logits, features: Features) -> dict[str, tf.Tensor]:
@@ -89,7 +101,7 @@ class PretrainingHead(Head):
 
         Returns:
           `top_ids` int32 and `top_probabilities` float32 `[B, P, K]`, likeliest first; `next_sentence_probabilities`
-          float32 `[B, 2]`; and where `masked_lm_ids` are known their log probabilities,
+          float32, shaped like their logits; and where `masked_lm_ids` are known their log probabilities,
           `masked_lm_log_probabilities` float32 `[B, P]`.
         """
         log_probabilities = tf.nn.log_softmax(logits[MASKED_LM])
@@ -110,7 +122,7 @@ class PretrainingHead(Head):
         if self.next_sentence:
             losses, weights = next_sentence_losses(logits[NEXT_SENTENCE], features)
             guessed = tf.argmax(logits[NEXT_SENTENCE], axis=-1, output_type=tf.int32)
-            labels = tf.reshape(features["next_sentence_labels"], [-1])
+            labels = _next_sentence_labels(features)
             found |= _accuracy_and_loss(NEXT_SENTENCE, labels, guessed, losses, weights)
         return found
 
@@ -183,19 +195,33 @@ def masked_lm_losses(scores: tf.Tensor, features: Features) -> tuple[tf.Tensor, 
 
 
 def next_sentence_losses(scores: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cross-entropy of every row, and 1.0 for rows with any text; both float32 `[B]`.
+    """Cross-entropy of every instance, and 1.0 for those with any text; both float32 `[B]`, or `[B, P]` in shared rows.
 
     Args:
-      scores: float32 `[B, 2]`.
-      features: `next_sentence_labels` and `input_mask`.
+      scores: float32 `[B, 2]` or `[B, P, 2]`.
+      features: `next_sentence_labels`, and `input_mask` or `next_sentence_weights`.
     """
-    labels = tf.reshape(features["next_sentence_labels"], [-1])
+    labels = _next_sentence_labels(features)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores)
-    return losses, _rows_with_text(features)
+    return losses, _instances_with_text(features)
 
 
-def _rows_with_text(features: Features) -> tf.Tensor:
+def _next_sentence_labels(features: Features) -> tf.Tensor:
+    labels = features["next_sentence_labels"]
+    return labels if "next_sentence_weights" in features else tf.reshape(labels, [-1])
+
+
+def _instances_with_text(features: Features) -> tf.Tensor:
+    if "next_sentence_weights" in features:
+        return features["next_sentence_weights"]
     return tf.cast(tf.reduce_max(features["input_mask"], axis=-1), tf.float32)
+
+
+def _mean_of_row(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Losses `[B]` as they are, and of losses `[B, P]` the mean of each row."""
+    if losses.shape.rank == 1:
+        return losses
+    return tf.math.divide_no_nan(tf.reduce_sum(losses * weights, -1), tf.reduce_sum(weights, -1))
 
 
 def _upstream_mean(values: tf.Tensor, weights: tf.Tensor, axis: int | None) -> tf.Tensor:

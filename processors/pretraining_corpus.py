@@ -11,9 +11,9 @@ import itertools
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 from errors import DataError, one_line
 from processors.reading import open_binary
@@ -22,22 +22,67 @@ LONGEST_COUNTED = 4096
 """Sentences of more pieces are counted as this long, so that the table of lengths has an end."""
 PERCENTILES = (50, 90, 95, 99, 100)
 
+CORPUS_SUFFIXES = (".txt", ".txt.gz")
+
 Lines = list[str]
 
 
-def corpus_files(patterns: str, flag: str = "--input_file") -> list[Path]:
+class Place(NamedTuple):
+    """A place in a corpus: the file, by its index, and how many bytes of its decompressed content lie before."""
+
+    file: int
+    offset: int
+
+
+BEGINNING = Place(0, 0)
+
+
+def corpus_files(patterns: str) -> list[Path]:
+    """Files of a comma-separated list of paths, globs and folders, as `matching_files`.
+
+    Of a folder, all files that end in `CORPUS_SUFFIXES`, those of its folders included, sorted by path. Hidden ones are
+    left out, as an asterisk of the shell does.
+
+    Raises:
+      DataError: a pattern matches no file, a folder holds none.
+    """
+    return matching_files(patterns, "--input_file", _folder_files)
+
+
+def _folder_files(folder: Path) -> list[Path]:
+    inside = ((path, path.relative_to(folder).parts) for path in folder.rglob("*"))
+    found = sorted(
+        path
+        for path, parts in inside
+        if path.name.lower().endswith(CORPUS_SUFFIXES)
+        and not any(part.startswith(".") for part in parts)
+        and path.is_file()
+    )
+    if not found:
+        raise DataError(
+            f"--input_file: {folder} is a folder without {' or '.join(CORPUS_SUFFIXES)} files, expected some in it or "
+            f"its folders; name the files, as in '{folder}/*'"
+        )
+    return found
+
+
+def matching_files(
+    patterns: str, flag: str = "--input_file", of_folder: Callable[[Path], list[Path]] | None = None
+) -> list[Path]:
     """Files of a comma-separated list of paths and globs, in the order of the list, each pattern's matches sorted.
 
     Args:
       patterns: such as `"a.txt,corpus/*.txt.gz"`.
       flag: what the list was given as, for the message.
+      of_folder: gives the files of a folder in the list; by default folders are no matches.
 
     Raises:
       DataError: a pattern matches no file.
     """
     files: list[Path] = []
     for pattern in (part.strip() for part in patterns.split(",")):
-        found = sorted(_matches(pattern))
+        folder = Path(pattern)
+        found = of_folder(folder) if of_folder and pattern and folder.is_dir() else sorted(_matches(pattern))
         if not found:
             raise DataError(
                 f"{flag}: {pattern!r} matches no file, expected paths or globs with commas between them; "
@@ -63,6 +108,7 @@ class CorpusReader:
 
     Args:
       files: in the order of the text.
+      start: where to begin; by default at the beginning. The `end` of another reader's block.
 
     Attributes:
       undecodable: lines of the last pass that were not UTF-8.
@@ -70,11 +116,19 @@ class CorpusReader:
       cut: places of the last pass where a document was cut for its length.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], start: Place = BEGINNING) -> None:
         self._files = files
+        self._start = start
+        self._file, self._offset = start
+        self._end: tuple[int, int] = start
         self.undecodable = 0
         self.run_on: list[Path] = []
         self.cut = 0
+
+    @property
+    def end(self) -> Place:
+        """Where the text of the last document or block ends: a later reader can go on from there."""
+        return Place(*self._end)
 
     def documents(self, longest: int | None = None) -> Iterator[Lines]:
         """Yields documents: lines without white space at their ends, none of them empty.
@@ -95,6 +149,7 @@ class CorpusReader:
             if line:
                 document.append(line)
                 size += len(line)
+                self._end = self._file, self._offset
             elif document:
                 yield document
                 document, size = [], 0
@@ -122,7 +177,10 @@ class CorpusReader:
     def _lines(self) -> Iterator[str]:
         self.undecodable, self.run_on = 0, []
         for index, path in enumerate(self._files):
+            if index < self._start.file:
+                continue
             line = ""
+            self._file, self._offset = index, self._start.offset if index == self._start.file else 0
             for line in self._lines_of(path):
                 yield line
             if line and index + 1 < len(self._files):
@@ -132,9 +190,11 @@ class CorpusReader:
         """Cut at line feeds alone, as upstream does: U+2028 and the like stay inside a sentence."""
         try:
             with open_binary(path) as stream:
-                for number, line in enumerate(stream):
-                    if number == 0 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                _skip(stream, self._offset)
+                for line in stream:
+                    if self._offset == 0 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                         raise DataError(f"{path}: is UTF-16, expected UTF-8; convert it with iconv -f UTF-16 -t UTF-8")
+                    self._offset += len(line)
                     yield self._decoded(line).strip()
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path}: cannot be read ({one_line(error)}); copy or download it again") from error
@@ -145,6 +205,14 @@ class CorpusReader:
         except UnicodeDecodeError:
             self.undecodable += 1
             return line.decode(errors="ignore")
+
+
+def _skip(stream: IO[bytes], size: int) -> None:
+    if stream.seekable():
+        stream.seek(size)
+        return
+    while size and (read := stream.read(min(size, 1 << 20))):
+        size -= len(read)
 
 
 @dataclasses.dataclass
@@ -158,6 +226,8 @@ class CorpusStatistics:
       pieces: of all sentences.
       unknown_pieces: `[UNK]` among them.
       lengths: number of sentences by their length in pieces.
+      packed_instances: instances that share rows of records; 0 where each has its own.
+      packed_pieces: of them, special ones included.
     """
 
     documents: int = 0
@@ -166,6 +236,8 @@ class CorpusStatistics:
     pieces: int = 0
     unknown_pieces: int = 0
     lengths: Counter[int] = dataclasses.field(default_factory=Counter)
+    packed_instances: int = 0
+    packed_pieces: int = 0
 
     def add(self, other: "CorpusStatistics") -> None:
         """Adds the counts of another part of the corpus."""

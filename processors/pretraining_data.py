@@ -21,10 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from errors import DataError, FlagError
-from processors import records
+from processors import records, sequence_packing
 from processors.files import write_atomically
 from processors.masking import Alphabet
-from processors.pretraining_corpus import CorpusReader, CorpusStatistics, CorpusTokenizer, DuplicateCounter, Lines
+from processors.pretraining_corpus import (
+    BEGINNING,
+    CorpusReader,
+    CorpusStatistics,
+    CorpusTokenizer,
+    DuplicateCounter,
+    Lines,
+    Place,
+)
 from processors.pretraining_instances import InstanceSettings, shuffled_instances
 from processors.pretraining_records import (
     REPORT_SUFFIX,
@@ -40,6 +48,11 @@ from processors.workers import ordered_map
 STREAM_FROM_BYTES = 64 << 20
 """Corpora of larger files are streamed unless a flag says otherwise: in memory they would take gigabytes."""
 BLOCK_SIZE = 1 << 20
+
+Block = tuple[int, list[Lines]]
+"""A block's number in the corpus, and its documents."""
+Made = tuple[list[bytes], CorpusStatistics]
+"""The records of a block, and the counts of its text."""
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +71,7 @@ class PretrainingData:
       pad: write rows of one length.
       num_shards: files to write in place of a single output.
       block_size: characters of text in a block of the streaming mode.
+      pack_sequences: put several short instances into a row.
     """
 
     files: Sequence[Path]
@@ -69,6 +83,7 @@ class PretrainingData:
     pad: bool = True
     num_shards: int | None = None
     block_size: int = BLOCK_SIZE
+    pack_sequences: bool = False
 
     @property
     def shards(self) -> list[Path]:
@@ -81,11 +96,19 @@ class PretrainingData:
         return self.outputs[0].with_name(self.outputs[0].name + REPORT_SUFFIX)
 
     @property
-    def serializer(self) -> InstanceSerializer:
+    def serializer(self) -> InstanceSerializer | sequence_packing.RowSerializer:
         """Instances to bytes."""
-        settings = self.instances
+        settings, kind = self.instances, sequence_packing.RowSerializer if self.pack_sequences else InstanceSerializer
         limit = settings.masking.max_predictions_per_seq
-        return InstanceSerializer(settings.max_seq_length, limit, settings.next_sentence, self.pad)
+        return kind(settings.max_seq_length, limit, settings.next_sentence, self.pad)
+
+    def serialize(self, documents: list[Any], rng: random.Random, counts: CorpusStatistics) -> list[bytes]:
+        """Records of documents of ids in their final order; instances that share rows are added to the counts."""
+        alphabet, serializer = Alphabet.of_ids(self.tokenizer.vocab), self.serializer
+        if isinstance(serializer, InstanceSerializer):
+            return shuffled_instances(documents, alphabet, self.instances, rng, serializer.serializer())
+        instances = shuffled_instances(documents, alphabet, self.instances, rng, sequence_packing.compact)
+        return serializer.records(instances, counts)
 
     def fingerprint(self, streaming: bool) -> str:
         """Digest of corpus and settings: equal digests give equal records."""
@@ -97,6 +120,7 @@ class PretrainingData:
             "pad": self.pad,
             "shards": len(self.shards),
             "block_size": self.block_size if streaming else None,
+            **({"pack_sequences": True} if self.pack_sequences else {}),
         }
         return records.fingerprint(inputs, self.files)
 
@@ -125,9 +149,7 @@ def exact(data: PretrainingData) -> dict[str, Any]:
         documents += made
         statistics.add(counts)
     _check_text(data, reader, statistics.documents)
-    alphabet = Alphabet.of_ids(data.tokenizer.vocab)
-    serialize = data.serializer.serializer()
-    serialized = shuffled_instances(documents, alphabet, data.instances, random.Random(data.seed), serialize)
+    serialized = data.serialize(documents, random.Random(data.seed), statistics)
     _check_instances(len(serialized))
     with record_sink(data.shards) as sink:
         sink.write(serialized)
@@ -150,33 +172,21 @@ def stream(data: PretrainingData, num_workers: int = 1) -> dict[str, Any]:
       DataError: no text, too little of it for a pair, or files that cannot be read or written.
       FlagError: more shards than blocks.
     """
-    started = time.monotonic()
-    reader, duplicates = CorpusReader(data.files), DuplicateCounter()
-    num_blocks = num_documents = 0
-    for block in reader.blocks(data.block_size, cut_documents=True):
-        _count_duplicates(block, duplicates)
-        num_blocks += 1
-        num_documents += len(block)
-    _check_text(data, reader, num_documents)
-    _check_shards(data, num_blocks)
-    statistics, num_records = CorpusStatistics(), 0
+    survey = Survey(data)
+    # One pass over the corpus for all shards: in a compressed file there is no quick way to a place.
+    numbered = enumerate(CorpusReader(data.files).blocks(data.block_size, cut_documents=True))
+    done = []
     with ordered_map(BlockMaker(data), num_workers) as make:
-        for path, digest, blocks in _shards(data, reader, num_blocks):
-            manifest = read_manifest(path, digest)
-            if manifest is None:
-                count, counts = _write_shard(path, make(blocks))
-                write_manifest(path, digest, data.serializer.spec, count, counts.to_json())
-                log.info("wrote %d records to %s", count, path)
+        for shard in survey.shards:
+            blocks = itertools.islice(numbered, shard.num_blocks)
+            result = finished(shard)
+            if result is None:
+                result = write_shard(data, shard, make(blocks))
             else:
+                log.info("keeping %d records of %s", result[0], shard.path)
                 collections.deque(blocks, maxlen=0)  # read past its part of the corpus
-                count, counts = manifest["num_records"], CorpusStatistics.from_json(manifest["statistics"])
-                log.info("keeping %d records of %s", count, path)
-            statistics.add(counts)
-            num_records += count
-    if num_records == 0:
-        remove_records(data.shards)
-    _check_instances(num_records)
-    return _report(data, statistics, reader, duplicates, num_records, started)
+            done.append(result)
+    return survey.report(done)
 
 
 class BlockMaker:
@@ -190,7 +200,7 @@ class BlockMaker:
         self._data = data
         self._tokenize = CorpusTokenizer(data.tokenizer, data.segmented)
 
-    def __call__(self, block: tuple[int, list[Lines]]) -> tuple[list[bytes], CorpusStatistics]:
+    def __call__(self, block: Block) -> Made:
         """Serialized instances of a block in their final order, and the counts of its text.
 
         Args:
@@ -200,32 +210,120 @@ class BlockMaker:
         data = self._data
         documents, counts = self._tokenize.documents(texts)
         # A text, unlike a tuple, seeds a generator the same way in every version of Python and in every process.
-        rng = random.Random(f"{data.seed}/{number}")
-        alphabet = Alphabet.of_ids(data.tokenizer.vocab)
-        return shuffled_instances(documents, alphabet, data.instances, rng, data.serializer.serializer()), counts
+        return data.serialize(documents, random.Random(f"{data.seed}/{number}"), counts), counts
 
 
-Blocks = Iterable[tuple[int, list[Lines]]]
-Made = Iterator[tuple[list[bytes], CorpusStatistics]]
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One output file of the streaming mode, and the blocks that go into it. Can be pickled.
+
+    Args:
+      path: the file.
+      digest: fingerprint of everything that it depends on.
+      first_block: number of its first block.
+      num_blocks: how many it has.
+      start: where in the corpus the first one begins.
+    """
+
+    path: Path
+    digest: str
+    first_block: int
+    num_blocks: int
+    start: Place
+
+    def blocks(self, data: PretrainingData) -> Iterator[Block]:
+        """Its numbered blocks, read from where they begin."""
+        blocks = CorpusReader(data.files, self.start).blocks(data.block_size, cut_documents=True)
+        return itertools.islice(enumerate(blocks, self.first_block), self.num_blocks)
 
 
-def _shards(data: PretrainingData, reader: CorpusReader, num_blocks: int) -> Iterator[tuple[Path, str, Blocks]]:
-    """Each shard's file, fingerprint and blocks, which have to be used up before the next shard's are asked for."""
-    digest = data.fingerprint(streaming=True)
-    numbered = enumerate(reader.blocks(data.block_size, cut_documents=True))
-    shards = data.shards
-    for index, path in enumerate(shards):
-        size = num_blocks * (index + 1) // len(shards) - num_blocks * index // len(shards)
-        yield path, records.fingerprint({"data": digest, "shard": index}, []), itertools.islice(numbered, size)
+class Survey:
+    """The first pass over a corpus that is streamed: checks it, and says which blocks go to which shard.
+
+    Args:
+      data: corpus, outputs, settings.
+
+    Attributes:
+      shards: in order.
+
+    Raises:
+      DataError: no text, or files that cannot be read.
+      FlagError: more shards than blocks.
+    """
+
+    def __init__(self, data: PretrainingData) -> None:
+        self._started = time.monotonic()
+        self._data = data
+        self._reader, self._duplicates = CorpusReader(data.files), DuplicateCounter()
+        starts, num_documents = [BEGINNING], 0
+        for block in self._reader.blocks(data.block_size, cut_documents=True):
+            _count_duplicates(block, self._duplicates)
+            num_documents += len(block)
+            starts.append(self._reader.end)
+        _check_text(data, self._reader, num_documents)
+        _check_shards(data, num_blocks=len(starts) - 1)
+        self.shards = _shards(data, starts)
+
+    def report(self, done: Sequence[tuple[int, CorpusStatistics]]) -> dict[str, Any]:
+        """Writes, logs and returns the report of the finished run; without any records, removes the shards.
+
+        Args:
+          done: for each shard its number of records and the counts of its text.
+
+        Raises:
+          DataError: no records.
+        """
+        statistics = CorpusStatistics()
+        for _, counts in done:
+            statistics.add(counts)
+        num_records = sum(count for count, _ in done)
+        if num_records == 0:
+            remove_records(self._data.shards)
+        _check_instances(num_records)
+        return _report(self._data, statistics, self._reader, self._duplicates, num_records, self._started)
 
 
-def _write_shard(path: Path, made: Made) -> tuple[int, CorpusStatistics]:
+def _shards(data: PretrainingData, starts: Sequence[Place]) -> list[Shard]:
+    """Consecutive blocks in equal parts; `starts` has one more entry than there are blocks."""
+    digest, paths = data.fingerprint(streaming=True), data.shards
+    bounds = [(len(starts) - 1) * index // len(paths) for index in range(len(paths) + 1)]
+    return [
+        Shard(path, records.fingerprint({"data": digest, "shard": index}, []), first, end - first, starts[first])
+        for index, (path, first, end) in enumerate(zip(paths, bounds[:-1], bounds[1:], strict=True))
+    ]
+
+
+def finished(shard: Shard) -> tuple[int, CorpusStatistics] | None:
+    """The number of records of a shard that an earlier run has made, and the counts of its text; None without it."""
+    manifest = read_manifest(shard.path, shard.digest)
+    if manifest is None:
+        return None
+    return manifest["num_records"], CorpusStatistics.from_json(manifest["statistics"])
+
+
+def write_shard(data: PretrainingData, shard: Shard, made: Iterable[Made]) -> tuple[int, CorpusStatistics]:
+    """Writes a shard that is whole or absent, and its manifest.
+
+    Args:
+      data: the settings.
+      shard: what to write.
+      made: what `BlockMaker` makes of its blocks, in order.
+
+    Returns:
+      The number of records, and the counts of the text.
+
+    Raises:
+      DataError: the folder cannot be written to, or the disk is full.
+    """
     statistics = CorpusStatistics()
-    with record_sink([path]) as sink:
+    with record_sink([shard.path]) as sink:
         for serialized, counts in made:
             sink.write(serialized)
             statistics.add(counts)
-    return sum(sink.counts), statistics
+    (count,) = sink.counts
+    write_manifest(shard.path, shard.digest, data.serializer.spec, count, statistics.to_json())
+    log.info("wrote %d records to %s", count, shard.path)
+    return count, statistics
 
 
 def _count_duplicates(block: list[Lines], duplicates: DuplicateCounter) -> None:
@@ -285,7 +383,8 @@ def _report(
         **statistics.summary(),
         **duplicates.summary(),
         "undecodable_lines": reader.undecodable,
-        "instances": num_records,
+        "instances": statistics.packed_instances or num_records,
+        **sequence_packing.report(statistics, num_records, data.instances),
         "files": [path.name for path in data.shards],
     }
     write_atomically(data.report_path, json.dumps(report, indent=2) + "\n")
@@ -294,8 +393,6 @@ def _report(
         report["documents"], report["sentences"], report["duplicate_sentences"], 100 * report["unknown_piece_rate"],
         report["sentence_length_percentiles"]["100"], report["sentence_length_percentiles"]["50"],
     )  # fmt: skip
-    seconds = max(time.monotonic() - started, 1e-9)
-    log.info(
-        "%d instances in %.1f s (%.0f/s); report in %s", num_records, seconds, num_records / seconds, data.report_path
-    )
+    made, seconds = report["instances"], max(time.monotonic() - started, 1e-9)
+    log.info("%d instances in %.1f s (%.0f/s); report in %s", made, seconds, made / seconds, data.report_path)
     return report

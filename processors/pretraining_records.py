@@ -17,7 +17,7 @@ from processors import records
 from processors.features import FeatureSpec, Field
 from processors.featurizer import sequence_fields
 from processors.files import write_atomically
-from processors.pretraining_corpus import corpus_files
+from processors.pretraining_corpus import matching_files
 from processors.pretraining_instances import TrainingInstance
 
 REPORT_SUFFIX = ".report.json"
@@ -47,7 +47,7 @@ def record_files(patterns: str, flag: str = "--input_file") -> list[Path]:
     Raises:
       DataError: a pattern matches no file, or no records.
     """
-    matched = corpus_files(patterns, flag)
+    matched = matching_files(patterns, flag)
     found = [path for path in matched if path.suffix != ".json" and ".tmp-" not in path.name]
     if not found:
         raise DataError(

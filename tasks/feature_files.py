@@ -114,7 +114,8 @@ class VectorTable(FeatureWriter):
     def __init__(self, path: Path, pyarrow: Any) -> None:
         self._pyarrow = pyarrow
         self._schema = pyarrow.schema([("linex_index", pyarrow.int64()), ("vector", pyarrow.list_(pyarrow.float32()))])
-        self._writer = pyarrow.parquet.ParquetWriter(str(path), self._schema)
+        # Hardly two numbers of vectors are equal: a dictionary of them would be larger than they are.
+        self._writer = pyarrow.parquet.ParquetWriter(str(path), self._schema, use_dictionary=False)
         self._indexes: list[int] = []
         self._vectors: list[np.ndarray] = []
 

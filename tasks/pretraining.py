@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from processors.features import Features
+from processors.features import Features, FeatureSpec
 from processors.files import atomic_writer
 from processors.masked_text import FillMaskFeaturizer, ScoringFeaturizer
+from processors.pretraining_records import pretraining_spec
+from processors.sequence_packing import packed_spec
 from processors.text_lines import TextLine
 from tasks.base import AnswerSink, Collected, Task, TextSignature
 
@@ -29,12 +31,14 @@ class PretrainingSettings:
       max_predictions_per_seq: most pieces to guess in one.
       next_sentence: predict next sentences, too.
       top_k: likeliest pieces to give for each `[MASK]`.
+      packed: several instances share a row of the records.
     """
 
     max_seq_length: int
     max_predictions_per_seq: int
     next_sentence: bool = True
     top_k: int = 5
+    packed: bool = False
 
 
 class PretrainingTask(Task):
@@ -67,6 +71,13 @@ class PretrainingTask(Task):
 
         del is_training
         return PretrainingHead(self.config, self.settings.next_sentence, self.settings.top_k)
+
+    @property
+    def record_spec(self) -> FeatureSpec:
+        """Schema of the files given; text to guess in never shares a row."""
+        settings = self.settings
+        spec = packed_spec if settings.packed else pretraining_spec
+        return spec(settings.max_seq_length, settings.max_predictions_per_seq, settings.next_sentence)
 
     def record_files(self, split: str) -> list[Path]:
         """The files given for a split."""

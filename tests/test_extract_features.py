@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import tracemalloc
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 import extract_features
 import run_classifier
+from processors.base import InputExample
+from tasks import feature_files
 from tests import tiny
 from tokenization import FullTokenizer
 
@@ -197,7 +200,7 @@ def test_static_shapes_of_tpu_give_the_same_vectors(tiny_model, texts):
 def test_memory_does_not_grow_with_the_input(tiny_model, tmp_path, run_script):
     source = tmp_path / "lines.txt"
     peaks = []
-    for lines in (128, 1280):
+    for lines in (1280, 5120):  # more than are sorted by length at once
         source.write_text("the film was good\n" * lines, encoding="utf-8")
         tracemalloc.start()
         flags = [f"--init_checkpoint={tiny_model}", "--pooling=mean", "--output_format=npy", "--batch_size=32"]
@@ -248,30 +251,51 @@ def test_text_that_is_not_utf8_or_empty_leaves_no_file(tiny_model, tmp_path, run
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latin.txt"]
 
 
-def pyarrow_is_usable():
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        return False
-    return bool(pyarrow.parquet)
-
-
-def test_parquet(tiny_model, texts, tmp_path, run_script):
-    flags = [f"--init_checkpoint={tiny_model}", "--pooling=mean", "--output_format=parquet", LENGTH]
-    out = tmp_path / "out.parquet"
-    code, _, err = run_script(extract_features.main, f"--input_file={texts}", f"--output_file={out}", *flags)
-    if not pyarrow_is_usable():
-        assert code == 2
-        assert "--output_format=parquet needs pyarrow, which cannot be imported" in err
-        assert err.count("\n") == 1
-        return
+def test_parquet_holds_the_vectors_of_the_other_formats(tiny_model, texts, tmp_path, run_script, monkeypatch):
     import pyarrow.parquet
 
-    assert code == 0, err
-    table = pyarrow.parquet.read_table(out).to_pydict()
-    vectors = np.load(extract(run_script, texts, tmp_path / "v.npy", *flags[:2], "--output_format=npy"))
-    assert table["linex_index"] == list(range(len(TEXTS)))
-    np.testing.assert_array_equal(np.array(table["vector"], np.float32), vectors)
+    monkeypatch.setattr(feature_files, "ROWS_OF_A_GROUP", 4)
+    flags = [f"--init_checkpoint={tiny_model}", "--pooling=mean"]
+    found = extract(run_script, texts, tmp_path / "v.parquet", *flags, "--output_format=parquet")
+    array = np.load(extract(run_script, texts, tmp_path / "v.npy", *flags, "--output_format=npy"))
+    lines = json_lines(extract(run_script, texts, tmp_path / "v.jsonl", *flags))
+    file = pyarrow.parquet.ParquetFile(found)
+    assert [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)] == [4, len(TEXTS) - 4]
+    assert file.schema_arrow.field("vector").type == pyarrow.list_(pyarrow.float32())
+    table = file.read().to_pydict()
+    assert table["linex_index"] == [line["linex_index"] for line in lines] == list(range(len(TEXTS)))
+    np.testing.assert_array_equal(np.array(table["vector"], np.float32), array)
+    np.testing.assert_allclose(table["vector"], [line["vector"] for line in lines], rtol=0, atol=1e-6)
+
+
+def test_a_parquet_file_grows_group_by_group(tmp_path):
+    import pyarrow.parquet
+
+    path, rows = tmp_path / "v.parquet", 5 * feature_files.ROWS_OF_A_GROUP
+    vectors = np.random.default_rng(1).normal(size=(rows, 64)).astype(np.float32)
+    kept, sizes = [], []
+    with feature_files.vector_table(path, pyarrow) as table:
+        for index, vector in enumerate(vectors, start=1):
+            table.write(InputExample(str(index), "text"), {}, vector)
+            if index % feature_files.ROWS_OF_A_GROUP == 0:
+                kept.append(pyarrow.total_allocated_bytes())
+                sizes.append(next(tmp_path.iterdir()).stat().st_size)
+    group = vectors.nbytes / 5
+    assert all(size >= share * group for share, size in enumerate(sizes, start=1))  # on the disk, not yet finished
+    assert kept[-1] - kept[0] < group
+    np.testing.assert_array_equal(np.stack(pyarrow.parquet.read_table(path)["vector"].to_numpy()), vectors)
+
+
+def test_without_pyarrow_the_line_says_what_to_do(tiny_model, texts, tmp_path, run_script, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    code, _, err = run_script(
+        extract_features.main, f"--input_file={texts}", f"--output_file={tmp_path}/v.parquet", LENGTH,
+        f"--init_checkpoint={tiny_model}", "--pooling=mean", "--output_format=parquet",
+    )  # fmt: skip
+    assert code == 2
+    assert err.startswith("error: --output_format=parquet needs pyarrow, which cannot be imported (")
+    assert "install one that fits the installed NumPy, or choose jsonl or npy" in err
+    assert err.count("\n") == 1
 
 
 def test_help_names_every_upstream_flag_with_its_default(run_script):

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from errors import BertError
-from processors.pretraining_checks import has_next_sentence_labels
+from processors.pretraining_checks import RecordKind, kind_of_records
 from processors.pretraining_instances import TrainingInstance
 from processors.pretraining_records import InstanceSerializer
 
@@ -21,7 +21,7 @@ def write(path, *instances, **settings):
 
 def message(*paths, length=8, guesses=3, vocab_size=10):
     with pytest.raises(BertError) as caught:
-        has_next_sentence_labels(paths, length, guesses, vocab_size)
+        kind_of_records(paths, length, guesses, vocab_size)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -30,13 +30,15 @@ def message(*paths, length=8, guesses=3, vocab_size=10):
 @pytest.mark.parametrize("labels", [True, False])
 def test_records_that_fit(tmp_path, pad, labels):
     path = write(tmp_path / "a", INSTANCE, INSTANCE, pad=pad, next_sentence=labels)
-    assert has_next_sentence_labels([path], 8, 3, 8) is labels
+    assert kind_of_records([path], 8, 3, 8) == RecordKind(labels)
     if not pad:
-        assert has_next_sentence_labels([path], 100, 20, 8) is labels
+        assert kind_of_records([path], 100, 20, 8) == RecordKind(labels)
 
 
 def test_upstreams_records_fit(golden):
-    assert has_next_sentence_labels([golden / "pretrain.tf_record"], 64, 10, 30522)
+    assert kind_of_records([golden / "pretrain.tf_record"], 64, 10, 30522) == RecordKind(
+        next_sentence=True, packed=False
+    )
 
 
 def test_lengths_differ_from_the_flags(tmp_path):

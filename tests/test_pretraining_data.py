@@ -18,7 +18,7 @@ from absl import flags
 import create_pretraining_data
 from command_line import app, pretraining_data
 from errors import BertError
-from processors.pretraining_corpus import CorpusReader, CorpusStatistics, DuplicateCounter
+from processors.pretraining_corpus import CorpusReader, CorpusStatistics, DuplicateCounter, corpus_files
 from processors.pretraining_records import read_manifest, record_files
 from processors.workers import ordered_map
 from tests.dying_worker import Dying
@@ -132,6 +132,27 @@ def test_gzip_and_globs_give_the_same(create, corpus, tmp_path):
     packed.parent.mkdir()
     packed.write_bytes(gzip.compress(corpus.read_bytes()))
     assert rows(create(input_file=f"{tmp_path}/pack*/*.gz") / "train.tf_record") == plain
+
+
+def test_a_folder_is_all_text_files_below_it(create, corpus, fails, tmp_path):
+    plain = rows(create() / "train.tf_record")
+    folder = tmp_path / "folder"
+    (folder / "b" / "deep").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    lines = corpus.read_bytes().splitlines(keepends=True)
+    (folder / "a.txt").write_bytes(b"".join(lines[:20]))
+    (folder / "b" / "deep" / "1.txt.gz").write_bytes(gzip.compress(b"".join(lines[20:40])))
+    (folder / "c.TXT").write_bytes(b"".join(lines[40:]))
+    for other in ("notes.md", "a.txt.bak", ".a.txt", "b/table.tsv.gz", ".hidden/z.txt"):
+        (folder / other).write_text("The sea .\n")
+    assert corpus_files(f"{corpus}, {folder}") == [corpus, *(folder / n for n in ("a.txt", "b/deep/1.txt.gz", "c.TXT"))]
+    assert rows(create(input_file=folder) / "train.tf_record") == plain
+    (tmp_path / "none" / "x").mkdir(parents=True)
+    (tmp_path / "none" / "x" / "a.md").write_text("The sea .\n")
+    assert fails(input_file=tmp_path / "none") == (
+        f"--input_file: {tmp_path}/none is a folder without .txt or .txt.gz files, expected some in it or its folders; "
+        f"name the files, as in '{tmp_path}/none/*'"
+    )
 
 
 def test_unpadded_records_hold_the_same(create):
