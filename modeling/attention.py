@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from modeling.layers import Activation, dense, dropout, gelu, layer_norm
 from modeling.layout import Layout, PaddedLayout
+from modeling.precision import as_type
 from modeling.recompute import recomputed
 from modeling.shapes import assert_rank, get_shape_list
 
@@ -48,6 +49,19 @@ def create_attention_mask_from_input_mask(from_tensor: tf.Tensor, to_mask: tf.Te
     to_length = get_shape_list(to_mask, expected_rank=2)[1]
     mask = tf.cast(tf.reshape(to_mask, [batch_size, 1, to_length]), tf.float32)
     return mask * tf.ones([batch_size, from_length, 1], tf.float32)
+
+
+def create_attention_mask_from_sequence_ids(sequence_ids: tf.Tensor) -> tf.Tensor:
+    """Mask that keeps several sequences in a row apart: each position attends to its own sequence.
+
+    Args:
+      sequence_ids: int32 `[B, S]`, one number for each sequence of a row; 0 for padding, which nothing attends to.
+
+    Returns:
+      bool `[B, S, S]`, true where attention is allowed.
+    """
+    same = tf.equal(sequence_ids[:, :, tf.newaxis], sequence_ids[:, tf.newaxis])
+    return tf.logical_and(same, tf.not_equal(sequence_ids, 0)[:, tf.newaxis])
 
 
 def attention_bias(attention_mask: tf.Tensor) -> tf.Tensor:
@@ -121,12 +135,16 @@ def _attend(
     dropout_prob: float,
     seed: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Values weighted by the softmax of scaled scores: `[B, F, A*D]`, two of `[B, T, A*D]` -> `[B, F, A*D]`."""
+    """Values weighted by the softmax of scaled scores: `[B, F, A*D]`, two of `[B, T, A*D]` -> `[B, F, A*D]`.
+
+    Products are computed in the type of the inputs, the softmax in float32.
+    """
     scale = 1.0 / math.sqrt(query.shape[-1] // num_heads)
     # Scaling the queries is scaling the scores with less work.
     query, key, value = (_split_heads(tensor, num_heads) for tensor in (query * scale, key, value))
-    scores = tf.matmul(query, key, transpose_b=True)  # [B, A, F, T]
-    weights = dropout(tf.nn.softmax(scores if bias is None else scores + bias), dropout_prob, seed)
+    scores = as_type(tf.matmul(query, key, transpose_b=True), tf.float32)  # [B, A, F, T]
+    weights = as_type(tf.nn.softmax(scores if bias is None else scores + bias), value.dtype)
+    weights = dropout(weights, dropout_prob, seed)
     context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [B, F, A, D]
     batch_size, length = get_shape_list(context)[:2]
     return tf.reshape(context, [batch_size, length, num_heads * context.shape[-1]])
@@ -148,7 +166,7 @@ def encoder_layer(
     """One layer of the encoder on a matrix of tokens.
 
     Args:
-      rows: float `[N, H]`.
+      rows: float `[N, H]`, in the type to compute in.
       layout: where the rows lie in the batch.
       bias: `[B, 1, F or 1, T]`, added to the attention scores; None for none.
       settings: sizes and dropout.
@@ -156,7 +174,7 @@ def encoder_layer(
       seeds: int32 `[3, 2]`, of the dropouts; by default every run draws others.
 
     Returns:
-      float `[N, H]`, or `[B, H]` with `first_only`.
+      `[N, H]` in the same type, or `[B, H]` with `first_only`.
     """
     width = rows.shape[-1]
     spread = settings.initializer_range
@@ -168,6 +186,8 @@ def encoder_layer(
             key = layout.unpack(dense(rows, width, "key", initializer_range=spread))
             value = layout.unpack(dense(rows, width, "value", initializer_range=spread))
             query = query[:, tf.newaxis] if first_only else layout.unpack(query)
+            if first_only and bias is not None and bias.shape[2] != 1:
+                bias = bias[:, :, :1]
             heads, dropped = settings.num_attention_heads, settings.attention_probs_dropout_prob
             context = _attend(query, key, value, bias, heads, dropped, seed_of_weights)
             context = context[:, 0] if first_only else layout.pack(context)

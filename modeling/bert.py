@@ -9,6 +9,7 @@ from modeling.attention import (
     attention_bias,
     attention_layer,
     create_attention_mask_from_input_mask,
+    create_attention_mask_from_sequence_ids,
     encode,
     transformer_model,
 )
@@ -16,11 +17,13 @@ from modeling.config import BertConfig
 from modeling.embeddings import (
     embedding_lookup,
     embedding_postprocessor,
+    gathered_position_embeddings,
     position_embeddings,
     token_type_embeddings,
 )
 from modeling.layers import dense, get_activation, layer_norm_and_dropout, training_form
 from modeling.layout import Layout, PackedLayout, PaddedLayout
+from modeling.precision import as_type
 from modeling.shapes import get_shape_list
 
 __all__ = [
@@ -49,9 +52,14 @@ class BertModel:
       pooled_only: compute of the last layer only what the pooled output needs, its first tokens. The sequence output
         is then not available.
       recompute: keep for the backward pass only what goes into each layer, and compute the layer again in it.
+      compute_dtype: what the layers multiply in: float32, bfloat16 or float16. Variables, embeddings, the pooler and
+        every output are float32.
+      position_ids: int32 `[B, S]`, the position of each piece in its sequence; 0, 1, ..., S - 1 by default.
+      sequence_ids: int32 `[B, S]`, where several sequences share a row: attention stays within equal numbers; 0 for
+        padding, as in `input_mask`. By default a row is one sequence.
 
     Source: arXiv:1810.04805; google-research/bert `modeling.BertModel`.
-    Differences: `packed`, `pooled_only` and `recompute` are new; without them every position has upstream's value.
+    Differences: `packed` and all that follow are new; without them every position has upstream's value.
     """
 
     def __init__(  # noqa: PLR0913 - upstream's signature
@@ -67,6 +75,9 @@ class BertModel:
         packed: bool = False,
         pooled_only: bool = False,
         recompute: bool = False,
+        compute_dtype: tf.DType = tf.float32,
+        position_ids: tf.Tensor | None = None,
+        sequence_ids: tf.Tensor | None = None,
     ) -> None:
         config = copy.deepcopy(config)
         if not is_training:
@@ -80,24 +91,29 @@ class BertModel:
             PackedLayout(input_mask) if packed and input_mask is not None else PaddedLayout(batch_size, seq_length)
         )
         with tf.compat.v1.variable_scope(scope, default_name="bert"):
-            rows = self._embed(config, input_ids, token_type_ids, use_one_hot_embeddings)
+            rows = self._embed(config, input_ids, token_type_ids, use_one_hot_embeddings, position_ids)
             with tf.compat.v1.variable_scope("encoder"):
-                bias = None if input_mask is None else attention_bias(input_mask[:, tf.newaxis])  # [B, 1, 1, S]
                 layers = encode(
-                    rows,
+                    as_type(rows, compute_dtype),
                     self._layout,
-                    bias,
+                    _attention_bias(input_mask, sequence_ids),
                     _layer_settings(config, is_training, recompute and is_training),
                     config.num_hidden_layers,
                     pooled_only,
                 )
+            layers = [as_type(rows, tf.float32) for rows in layers]
             self._set_outputs(layers)
-            with tf.compat.v1.variable_scope("pooler"):
+            with tf.compat.v1.variable_scope("pooler") as self._pooler:
                 first = layers[-1] if pooled_only else self._layout.first(layers[-1])  # [B, H]
                 self.pooled_output = dense(first, config.hidden_size, "dense", tf.tanh, config.initializer_range)
 
     def _embed(
-        self, config: BertConfig, input_ids: tf.Tensor, token_type_ids: tf.Tensor, use_one_hot_embeddings: bool
+        self,
+        config: BertConfig,
+        input_ids: tf.Tensor,
+        token_type_ids: tf.Tensor,
+        use_one_hot_embeddings: bool,
+        position_ids: tf.Tensor | None,
     ) -> tf.Tensor:
         spread = config.initializer_range
         with tf.compat.v1.variable_scope("embeddings"):
@@ -106,7 +122,11 @@ class BertModel:
                 use_one_hot_embeddings=use_one_hot_embeddings,
             )  # fmt: skip
             summed = words + token_type_embeddings(token_type_ids, config.type_vocab_size, config.hidden_size, spread)
-            summed += position_embeddings(summed, config.max_position_embeddings, spread)
+            if position_ids is None:
+                summed += position_embeddings(summed, config.max_position_embeddings, spread)
+            else:
+                table = (config.max_position_embeddings, config.hidden_size)
+                summed += gathered_position_embeddings(position_ids, *table, spread)
             rows = layer_norm_and_dropout(self._layout.pack(summed), config.hidden_dropout_prob)
             self.embedding_output = self._layout.unpack(rows)
         return rows
@@ -119,6 +139,18 @@ class BertModel:
     def get_pooled_output(self) -> tf.Tensor:
         """First token of the last layer through a tanh layer: float32 `[B, H]`."""
         return self.pooled_output
+
+    def pool(self, rows: tf.Tensor) -> tf.Tensor:
+        """The pooled output of other tokens than the first of a row.
+
+        Args:
+          rows: float32 `[N, H]`, vectors of the last layer.
+
+        Returns:
+          float32 `[N, H]`, through the same tanh layer.
+        """
+        with tf.compat.v1.variable_scope(self._pooler, reuse=True):
+            return dense(rows, rows.shape[-1], "dense", tf.tanh)
 
     def get_sequence_output(self) -> tf.Tensor:
         """Last layer: float32 `[B, S, H]`.
@@ -149,6 +181,13 @@ class BertModel:
     def _refuse_if_pooled_only(self) -> None:
         if self._pooled_only:
             raise ValueError("this BertModel was built with pooled_only=True, so its sequence output is incomplete")
+
+
+def _attention_bias(input_mask: tf.Tensor | None, sequence_ids: tf.Tensor | None) -> tf.Tensor | None:
+    """`[B, 1, 1, S]`, or `[B, 1, S, S]` where sequences share a row; None where everything attends to everything."""
+    if sequence_ids is not None:
+        return attention_bias(create_attention_mask_from_sequence_ids(sequence_ids))
+    return None if input_mask is None else attention_bias(input_mask[:, tf.newaxis])
 
 
 def _layer_settings(config: BertConfig, is_training: bool, recompute: bool) -> LayerSettings:

@@ -18,9 +18,10 @@ from modeling.huggingface import HuggingFaceCheckpoint
 from modeling.locate import locate_checkpoint
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
+GLOBAL_STEP = "global_step"
 
 # What training leaves in a checkpoint and no model asks for.
-_BOOKKEEPING = re.compile(r"(^|/)(global_step|adam_[mv]|Adam(_\d+)?|beta[12]_power)$")
+_BOOKKEEPING = re.compile(r"(^|/)(global_step|loss_scale(_good_steps)?|adam_[mv]|Adam(_\d+)?|beta[12]_power)$")
 _OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 Shapes = dict[str, tuple[int, ...]]
@@ -159,6 +160,21 @@ def initialize_from_checkpoint(
     )
 
 
+def write_weights(init_checkpoint: str, prefix: str) -> None:
+    """Writes a TensorFlow checkpoint of the weights and the step alone, without the optimizer's slots: a third of it.
+
+    Args:
+      init_checkpoint: prefix, file or directory of what to copy.
+      prefix: of the new checkpoint, in a directory that exists.
+
+    Raises:
+      CheckpointError: the checkpoint is not found, truncated or damaged.
+    """
+    source = _open(init_checkpoint)
+    kept = [name for name in source.shapes() if name == GLOBAL_STEP or not _BOOKKEEPING.search(name)]
+    _save({name: source.tensor(name) for name in kept}, prefix)
+
+
 class _Bundle:
     """A TensorFlow checkpoint."""
 
@@ -213,13 +229,17 @@ def _converted(path: str, modified: int, size: int, names: tuple[str, ...]) -> s
     directory = tempfile.mkdtemp(prefix="bert_weights_")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     prefix = f"{directory}/model.ckpt"
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        inputs = [tf.compat.v1.placeholder(tf.float32, shape) for shape in map(source.shapes().get, names)]
-        save = tf.raw_ops.SaveV2(
-            prefix=prefix, tensor_names=list(names), shape_and_slices=[""] * len(names), tensors=inputs
-        )
-        session.run(save, dict(zip(inputs, map(source.tensor, names), strict=True)))
+    _save({name: source.tensor(name) for name in names}, prefix)
     return prefix
+
+
+def _save(tensors: Mapping[str, np.ndarray], prefix: str) -> None:
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        inputs = [tf.compat.v1.placeholder(value.dtype, value.shape) for value in tensors.values()]
+        save = tf.raw_ops.SaveV2(
+            prefix=prefix, tensor_names=list(tensors), shape_and_slices=[""] * len(tensors), tensors=inputs
+        )
+        session.run(save, dict(zip(inputs, tensors.values(), strict=True)))
 
 
 def _require_encoder(model: Shapes, shapes: Mapping[str, tuple[int, ...]], path: str) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from modeling.precision import as_type, in_float32
+
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
 LAYER_NORM_EPSILON = 1e-12
@@ -118,7 +120,7 @@ def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
     """Normalize the last dimension, then scale and shift by the variables `gamma` and `beta`.
 
     Args:
-      input_tensor: float `[..., H]`.
+      input_tensor: float `[..., H]`; it is normalized in float32, and the result has its type.
       name: variable scope, `LayerNorm` by default.
 
     Source: arXiv:1607.06450, with upstream's epsilon of 1e-12.
@@ -127,7 +129,7 @@ def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
     with tf.compat.v1.variable_scope(name, "LayerNorm"):
         beta = tf.compat.v1.get_variable("beta", [width], initializer=tf.compat.v1.zeros_initializer())
         gamma = tf.compat.v1.get_variable("gamma", [width], initializer=tf.compat.v1.ones_initializer())
-        return _normalize(input_tensor, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
+        return in_float32(_normalize, input_tensor, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
 
 @tf.custom_gradient
@@ -159,19 +161,19 @@ def dense(
     """A linear layer with the variables `kernel` and `bias`, and an activation.
 
     Args:
-      rows: float `[N, width]`.
+      rows: float `[N, width]`, in the type to multiply in.
       units: width of the result.
       name: variable scope.
       activation: applied last; None for none.
       initializer_range: standard deviation of the kernel's initializer; the bias starts at zero.
 
     Returns:
-      float `[N, units]`.
+      `[N, units]` in the type of the rows; the activation is computed in float32.
     """
     with tf.compat.v1.variable_scope(name):
         kernel = tf.compat.v1.get_variable(
             "kernel", [rows.shape[-1], units], initializer=create_initializer(initializer_range)
         )
         bias = tf.compat.v1.get_variable("bias", [units], initializer=tf.compat.v1.zeros_initializer())
-        outputs = tf.nn.bias_add(tf.matmul(rows, kernel), bias)
-        return activation(outputs) if activation else outputs
+        outputs = tf.nn.bias_add(tf.matmul(rows, as_type(kernel, rows.dtype)), as_type(bias, rows.dtype))
+        return in_float32(activation, outputs) if activation else outputs

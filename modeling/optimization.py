@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from modeling.accumulation import Accumulated, Gradient
+from modeling.loss_scale import LossScale, times
 
 CLIP_NORM = 1.0
 
@@ -22,6 +23,7 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
     learning_rate: tf.Tensor | None = None,
     accumulated: Accumulated | None = None,
     optimizer: type["AdamWeightDecayOptimizer"] | None = None,
+    loss_scale: LossScale | None = None,
 ) -> tf.Operation:
     """Training op: gradients clipped to global norm 1, AdamW under the schedule, one more global step.
 
@@ -37,6 +39,7 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
       accumulated: gradients of all trainable variables, where they are computed on parts of the batch; those of
         `loss` by default. They are clipped once, over the whole batch, by the norm that `clip_gradients` describes.
       optimizer: another one with the same arguments; default AdamW.
+      loss_scale: for float16; gradients are those of the loss itself all the same. Not on TPU.
 
     Returns:
       The op that updates variables and increments `global_step` once.
@@ -53,23 +56,28 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
         exclude_from_weight_decay=["LayerNorm", "layer_norm", "bias"],
     )
     variables = list(tf.compat.v1.trainable_variables() if variables is None else variables)
-    unclipped = gradients_of(loss, variables, use_tpu) if accumulated is None else accumulated.gradients
+    unclipped = gradients_of(loss, variables, use_tpu, loss_scale) if accumulated is None else accumulated.gradients
     if use_tpu:
         made = tf.compat.v1.tpu.CrossShardOptimizer(made)
         gradients = clip_gradients(unclipped, accumulated=accumulated)
     else:
         gradients = _clip_over_replicas(unclipped, accumulated)
     global_step = tf.compat.v1.train.get_or_create_global_step()
+    if loss_scale is not None:
+        return loss_scale.apply(made, gradients, variables, global_step)
     return made.apply_gradients(zip(gradients, variables, strict=True), global_step)
 
 
-def gradients_of(loss: tf.Tensor, variables: Sequence[tf.Variable], use_tpu: bool) -> list[Gradient | None]:
+def gradients_of(
+    loss: tf.Tensor, variables: Sequence[tf.Variable], use_tpu: bool, loss_scale: LossScale | None = None
+) -> list[Gradient | None]:
     """Gradients before clipping, in the order of the variables.
 
     Args:
       loss: scalar, the mean over the batch of this replica.
       variables: what to train.
       use_tpu: run on TPU shards rather than under a `tf.distribute` strategy.
+      loss_scale: scales the loss, and the gradients back.
 
     Returns:
       A gradient for each variable, None where it has none; under a strategy their sum over the replicas is the
@@ -78,7 +86,10 @@ def gradients_of(loss: tf.Tensor, variables: Sequence[tf.Variable], use_tpu: boo
     if use_tpu:
         # Not the optimizer's compute_gradients: it would scale the loss, and clipping would no longer be upstream's.
         return tf.gradients(loss, variables)
-    return [gradient for gradient, _ in AdamWeightDecayOptimizer(0.0).compute_gradients(loss, list(variables))]
+    scaled = loss if loss_scale is None else loss_scale.scaled(loss)
+    pairs = AdamWeightDecayOptimizer(0.0).compute_gradients(scaled, list(variables))
+    gradients = [gradient for gradient, _ in pairs]
+    return gradients if loss_scale is None else loss_scale.unscaled(gradients)
 
 
 def learning_rate_schedule(init_lr: float, num_train_steps: int, num_warmup_steps: int | None) -> tf.Tensor:
@@ -143,7 +154,7 @@ def _clip_over_replicas(
         accumulated = dataclasses.replace(accumulated, squares_of_rows=squares)
     # Applying sums over the replicas once more, and each of them now holds the whole.
     clipped = clip_gradients(gradients, accumulated=accumulated)
-    return [None if gradient is None else _scaled(gradient, 1.0 / replicas) for gradient in clipped]
+    return [None if gradient is None else times(gradient, 1.0 / replicas) for gradient in clipped]
 
 
 def _summed_over(replica: tf.distribute.ReplicaContext, tensors: list[Gradient]) -> list[Gradient]:
@@ -152,12 +163,6 @@ def _summed_over(replica: tf.distribute.ReplicaContext, tensors: list[Gradient])
         return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, [(value, value) for value in values])
 
     return replica.merge_call(reduce, args=tuple(tensors))
-
-
-def _scaled(gradient: Gradient, factor: float) -> Gradient:
-    if isinstance(gradient, tf.IndexedSlices):
-        return tf.IndexedSlices(gradient.values * factor, gradient.indices, gradient.dense_shape)
-    return gradient * factor
 
 
 class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
