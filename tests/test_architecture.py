@@ -41,6 +41,11 @@ def test_imports_go_one_way(room):
         assert used <= MAY_IMPORT[room] | {room}, f"{path.relative_to(ROOT)} imports {used - MAY_IMPORT[room]}"
 
 
+def test_nobody_imports_the_benchmarks():
+    for path in [*SCRIPTS, ROOT / "errors.py", *(p for room in ROOMS for p in (ROOT / room).rglob("*.py"))]:
+        assert "benchmarks" not in imported_roots(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
 def test_only_the_estimator_room_touches_tf_estimator():
     for path in ROOT.glob("*/*.py"):
         if path.parent.name in ROOMS - {"estimator"}:
@@ -66,7 +71,7 @@ def test_scripts_are_thin(script):
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 100
 
 
-@pytest.mark.parametrize("path", sorted(p for r in ROOMS for p in (ROOT / r).rglob("*.py")), ids=str)
+@pytest.mark.parametrize("path", sorted(p for r in {*ROOMS, "benchmarks"} for p in (ROOT / r).rglob("*.py")), ids=str)
 def test_files_and_functions_stay_small(path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 450

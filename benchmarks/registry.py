@@ -1,0 +1,82 @@
+"""What is measured: a declaration for each benchmark."""
+
+import dataclasses
+from typing import Any
+
+OURS = "ours"
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One way to do the work of a benchmark.
+
+    Args:
+      name: in the table.
+      module: of a worker.
+      options: handed to the module, as pairs of name and value.
+    """
+
+    name: str
+    module: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether it runs in the peer's environment."""
+        return self.module.startswith("benchmarks.peer.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """Something to measure.
+
+    Args:
+      name: for `--only`.
+      what: a line for `--help`.
+      sides: ours first, then what it is compared with.
+      needs: flags that must be given.
+      more_is_better: whether values are rates rather than times or sizes.
+      is_long: takes minutes however little a round is: `--quick` leaves it out unless it is named.
+    """
+
+    name: str
+    what: str
+    sides: tuple[Side, ...]
+    needs: tuple[str, ...] = ("weights", "data_dir")
+    more_is_better: bool = True
+    is_long: bool = False
+
+
+def _sides(name: str, *others: str) -> tuple[Side, ...]:
+    known = {
+        "peer": Side("peer", f"benchmarks.peer.{name}"),
+        "peer, sorted": Side("peer, sorted", f"benchmarks.peer.{name}", (("sorted", True),)),
+        "upstream": Side("upstream's way", f"benchmarks.upstream.{name}"),
+    }
+    return (Side(OURS, f"benchmarks.ours.{name}"), *(known[other] for other in others))
+
+
+BENCHMARKS = (
+    Benchmark("training", "warm steps on MRPC, batch 32, AdamW, dropout", _sides("training", "peer")),
+    Benchmark("evaluation", "the MRPC dev set", _sides("evaluation", "peer", "peer, sorted")),
+    Benchmark("prediction", "the MRPC test set", _sides("prediction", "peer", "peer, sorted")),
+    Benchmark("tokenization", "texts to ids, rows to model inputs", _sides("tokenization", "peer", "upstream")),
+    Benchmark("records", "a text file to records on disk", _sides("records", "peer", "upstream")),
+    Benchmark(
+        "squad_decoding", "logits to answer files", _sides("squad_decoding", "upstream"), ("weights", "squad_file")
+    ),
+    Benchmark("export", "latency from raw text to answer", _sides("export", "peer"), more_is_better=False),
+    Benchmark("startup", "launch to help, error, first step", _sides("startup", "peer"), more_is_better=False),
+    Benchmark(
+        "memory", "peak resident memory of training", _sides("memory", "peer"), more_is_better=False, is_long=True
+    ),
+    Benchmark("machine", "share of the machine's matrix-product rate", _sides("machine"), is_long=True),
+    Benchmark(
+        "pretraining_data",
+        "create_pretraining_data.py on one core",
+        _sides("pretraining_data", "upstream"),
+        ("weights", "corpus"),
+        more_is_better=False,
+        is_long=True,
+    ),
+)
