@@ -79,6 +79,9 @@ def test_predictions_come_as_upstream_writes_them_and_with_names(trained):
 
 def test_progress_is_kept_as_json_lines_and_events(trained):
     lines = [json.loads(line) for line in (trained / "run" / "metrics.jsonl").read_text().splitlines()]
+    (start,) = (line for line in lines if line["event"] == "start")
+    assert start["step"] == 1
+    assert start["seconds_from_launch"] > 0
     train = [line for line in lines if line["event"] == "train"]
     assert [line["step"] for line in train] == [1, *range(20, 161, 20)]
     assert train[-1]["epoch"] == 20.0
@@ -314,8 +317,10 @@ def test_standard_input_reader_answers_what_has_arrived_and_names_a_bad_line(tmp
 
     class Echo:
         text_names = ("text_a", "text_b")
+        required_names = ("text_a",)
 
-        def answer(self, rows):
+        def answer(self, rows, batch_size):
+            assert batch_size == 2
             return [{"label": f"{row['text_a']}|{row['text_b']}"} for row in rows]
 
     source = tmp_path / "lines"
@@ -325,3 +330,10 @@ def test_standard_input_reader_answers_what_has_arrived_and_names_a_bad_line(tmp
         answer_lines(Echo(), stream, sink, batch_size=2)
     assert "standard input:3:" in str(bad.value)
     assert [json.loads(line)["label"] for line in sink.getvalue().splitlines()] == ["één|zwei", "plain|None"]
+    for line, reason in ((b'{"text_b": "alone"}', "no text_a"), (b'{"text_a": [5]}', "text_a is [5], no text")):
+        source.write_bytes(b"first\n" + line)
+        with source.open("rb") as stream, pytest.raises(DataError) as bad:
+            answer_lines(Echo(), stream, io.StringIO(), batch_size=2)
+        assert str(bad.value) == (
+            f"standard input:2: {reason}; expected text_a, text_a<TAB>text_b, or a JSON object with text_a"
+        )

@@ -1,0 +1,60 @@
+"""The learning curve of a run: training loss and held-out score over the steps, as a picture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from estimator.periodic_evaluation import EVENT
+from processors.files import atomic_path
+
+Points = list[tuple[int, float]]
+
+
+def curves(events: Sequence[Mapping[str, Any]]) -> tuple[Points, Points, str]:
+    """Training losses, held-out values, and the name of the latter, by step.
+
+    Args:
+      events: of `metrics.jsonl`, in order. What a resumed run did once more replaces what it undid.
+    """
+    losses: dict[int, float] = {}
+    scores: dict[int, float] = {}
+    metric = ""
+    for event in events:
+        kind, step = event["event"], event.get("step", 0)
+        if kind not in ("train", EVENT):
+            continue
+        for points in (losses, scores):
+            for undone in [later for later in points if later > step]:
+                del points[undone]
+        if kind == EVENT:
+            metric = event["metric"]
+        value = event["value"] if kind == EVENT else event["loss"]
+        if value is not None:
+            (scores if kind == EVENT else losses)[step] = value
+    return sorted(losses.items()), sorted(scores.items()), metric
+
+
+def draw(events: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draws the curve as PNG; does nothing where a run has fewer than two evaluations.
+
+    Raises:
+      DataError: the file cannot be written.
+    """
+    losses, scores, metric = curves(events)
+    if len(scores) < 2:
+        return
+    # The Figure class draws without pyplot, so no display and no global state are needed.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    left = figure.subplots()
+    left.set(xlabel="step", ylabel="loss")
+    left.plot(*zip(*losses, strict=True), color="tab:gray", alpha=0.6, label="training loss")
+    # A loss shares the axis of the training loss; any other score has one of its own.
+    right = left if metric.removeprefix("eval_").endswith("loss") else left.twinx()
+    if right is not left:
+        right.set_ylabel(metric)
+    right.plot(*zip(*scores, strict=True), color="tab:blue", marker="o", label=f"held-out {metric}")
+    figure.legend(loc="outside upper center", ncols=2)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png")

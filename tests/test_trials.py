@@ -1,0 +1,111 @@
+"""Trials on real data with real weights, minutes each on two cores: what the README says of them is what they print.
+
+scripts/test -m slow tests/test_trials.py
+"""
+
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+import create_pretraining_data
+import run_classifier
+import run_pretraining
+import run_squad
+
+pytestmark = pytest.mark.slow
+
+DEV_SHARE = 6  # one article in six is held out
+
+
+def split_articles(source: Path, folder: Path) -> tuple[Path, Path]:
+    """Articles of a SQuAD file in two: most to train on, the rest held out."""
+    data = json.loads(source.read_text(encoding="utf-8"))["data"]
+    random.Random(1).shuffle(data)
+    held_out = round(len(data) / DEV_SHARE)
+    paths = folder / "train.json", folder / "dev.json"
+    for path, part in zip(paths, (data[held_out:], data[:held_out]), strict=True):
+        path.write_text(json.dumps({"version": source.stem, "data": part}), encoding="utf-8")
+    return paths
+
+
+def squad(minilm: Path, folder: Path, *arguments: str) -> dict[str, float]:
+    weights = [f"--{flag}={minilm / name}" for flag, name in (("init_checkpoint", "model.safetensors"),
+               ("vocab_file", "vocab.txt"), ("bert_config_file", "config.json"))]  # fmt: skip
+    run_squad.main(["run_squad.py", *weights, "--do_eval", f"--output_dir={folder}", *arguments])
+    return json.loads((folder / "eval_results.json").read_text())
+
+
+def test_squad_1_is_learnt_from_part_of_the_dev_articles(shared, minilm, tmp_path):
+    train, dev = split_articles(shared / "data" / "squad" / "dev-v1.1.json", tmp_path)
+    before = squad(minilm, tmp_path / "untrained", f"--predict_file={dev}", "--max_eval_examples=400")
+    after = squad(
+        minilm, tmp_path / "run", f"--train_file={train}", f"--predict_file={dev}", "--do_train",
+        "--train_batch_size=8", "--learning_rate=1e-4", "--num_train_epochs=1", "--max_train_examples=8000",
+    )  # fmt: skip
+    print(f"\nSQuAD 1.1, held-out articles: untrained F1 {before['eval_f1']:.1f}, trained F1 {after['eval_f1']:.1f}")
+    assert before["eval_f1"] < 15
+    assert after["eval_f1"] > 55
+
+
+def test_squad_2_is_learnt_from_part_of_the_dev_articles(shared, minilm, tmp_path):
+    train, dev = split_articles(shared / "data" / "squad" / "cs224n-dev-v2.0.json", tmp_path)
+    after = squad(
+        minilm, tmp_path / "run", f"--train_file={train}", f"--predict_file={dev}", "--do_train",
+        "--version_2_with_negative", "--tune_null_threshold", "--train_batch_size=8", "--learning_rate=1e-4",
+        "--num_train_epochs=1.5",
+    )  # fmt: skip
+    print(f"\nSQuAD 2.0, held-out articles: F1 {after['eval_f1']:.1f}, {after}")
+    nothing_answered = 100.0 * after["eval_NoAns_total"] / after["eval_total"]
+    assert after["eval_f1"] > nothing_answered
+    assert after["eval_HasAns_f1"] > 15
+
+
+def sentences(path: Path) -> str:
+    """WikiText as create_pretraining_data.py reads it: a sentence a line, a blank line between articles."""
+    lines = []
+    for line in map(str.strip, path.read_text(encoding="utf-8").splitlines()):
+        if re.fullmatch(r"= [^=].*[^=] =", line):
+            lines.append("")
+        elif line and not line.startswith("="):
+            whole = re.sub(r" @([-,.])@ ", r"\1", line).replace(" <unk>", "").replace("<unk> ", "")
+            lines += re.split(r"(?<= [.?!]) (?=[A-Z\"])", whole)
+    return "\n".join(lines) + "\n"
+
+
+def test_pretraining_goes_on_with_wikitext_and_the_result_fine_tunes(shared, minilm, tmp_path):
+    for part, passes in (("valid", 5), ("test", 1)):
+        corpus, records = tmp_path / f"{part}.txt", tmp_path / f"{part}.tf_record"
+        corpus.write_text(sentences(shared / "data" / "wikitext-2" / f"{part}.txt"), encoding="utf-8")
+        create_pretraining_data.main(
+            [
+                "create_pretraining_data.py", f"--input_file={corpus}", f"--output_file={records}",
+                f"--vocab_file={minilm / 'vocab.txt'}", "--no_nsp", f"--dupe_factor={passes}", "--nopad_records",
+            ]
+        )  # fmt: skip
+    run = tmp_path / "run"
+    run_pretraining.main(
+        [
+            "run_pretraining.py", f"--input_file={tmp_path / 'valid.tf_record'}",
+            f"--eval_input_file={tmp_path / 'test.tf_record'}", f"--init_checkpoint={minilm}", "--do_train",
+            "--train_batch_size=16", "--learning_rate=3e-4", "--num_train_steps=400", "--num_warmup_steps=40",
+            "--eval_every_n_steps=50", "--max_eval_steps=40", f"--output_dir={run}",
+        ]
+    )  # fmt: skip
+    events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [event["value"] for event in events if event["event"] == "periodic_eval"]
+    print(f"\nWikiText-2, held-out loss every 50 steps: {', '.join(f'{loss:.3f}' for loss in losses)}")
+    assert losses == sorted(losses, reverse=True)
+    assert (run / "learning_curve.png").is_file()
+    run_classifier.main(
+        [
+            "run_classifier.py", "--task_name=sst-2", f"--data_dir={shared / 'data' / 'glue' / 'SST-2'}",
+            f"--init_checkpoint={run}", "--do_train", "--do_eval", "--max_train_examples=2000", "--learning_rate=1e-4",
+            "--num_train_epochs=2", f"--output_dir={tmp_path / 'classifier'}",
+        ]
+    )  # fmt: skip
+    scores = json.loads((tmp_path / "classifier" / "eval_results.json").read_text())
+    print(f"SST-2 from it, 2,000 rows, 2 epochs: accuracy {scores['eval_accuracy']:.3f}")
+    assert scores["eval_accuracy"] > 0.7
