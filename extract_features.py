@@ -9,9 +9,9 @@
 
 from collections.abc import Sequence
 
-from command_line import app, features
+from command_line import app, features, flags
 
-FLAG_GROUPS = (features.define_upstream_flags, features.define_vector_flags)
+FLAG_GROUPS = (features.define_upstream_flags, features.define_vector_flags, flags.define_compute_flags)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

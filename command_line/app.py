@@ -1,5 +1,6 @@
 """Starts a script: flags, log, and the one place where an error becomes a line and an exit code."""
 
+import errno
 import importlib.metadata
 import logging
 import os
@@ -13,6 +14,8 @@ from absl import flags
 from errors import BertError, FlagError
 
 TENSORFLOW_SERIES = "2.15."
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+XLA_FOR_CPU = "--tf_xla_cpu_global_jit"
 
 
 def start(
@@ -36,9 +39,14 @@ def start(
         one(values)
     set_up_log()
     try:
-        run(parse(list(sys.argv if argv is None else argv), description, values))
+        options = parse(list(sys.argv if argv is None else argv), description, values)
+        if getattr(options, "use_xla", False):
+            let_xla_compile_for_cpu()
+        run(options)
     except BertError as error:
         fail(error)
+    except OSError as error:
+        fail(unwritten(error))
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on from the latest checkpoint", file=sys.stderr)
         sys.exit(130)
@@ -70,6 +78,27 @@ def fail(error: BertError) -> None:
     sys.exit(error.exit_code)
 
 
+def unwritten(error: OSError) -> BertError:
+    """What to say of an error of the system that no part of the program has named.
+
+    Raises:
+      OSError: it is none that the user can mend, but our bug.
+    """
+    if error.errno not in (*NO_SPACE, errno.EPIPE):
+        raise error
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would try again when it ends, and fail with lines of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.EPIPE:
+        return BertError(
+            "standard output: its reader has closed it before everything was written; let it read to the end"
+        )
+    where = error.filename or "a file, or standard output"
+    return BertError(f"{where}: cannot be written ({error.strerror}); free disk space, then run the same command again")
+
+
 def set_up_log() -> None:
     """Plain lines with the time on standard error, in place of absl's prefix."""
     handler = _StandardError()
@@ -86,6 +115,13 @@ def set_up_log() -> None:
     # Both speak to the maintainers of TensorFlow's satellites; the pins of this project are what they complain about.
     warnings.filterwarnings("ignore", "You are using a Python version", FutureWarning)
     warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+
+
+def let_xla_compile_for_cpu() -> None:
+    """Sets what TensorFlow reads once, before it looks at its devices: a GPU needs no such permission."""
+    given = os.environ.get("TF_XLA_FLAGS", "")
+    if XLA_FOR_CPU not in given:
+        os.environ["TF_XLA_FLAGS"] = f"{given} {XLA_FOR_CPU}".strip()
 
 
 class _StandardError(logging.Handler):

@@ -24,7 +24,7 @@ from tasks.classification import DEV, TEST, TRAIN, ClassificationTask
 
 SETTLED = (
     "task_name", "processor_module", "problem_type", "data_dir", "max_seq_length", "do_lower_case", "text_a", "text_b",
-    "label", "label_separator", "delimiter", "quoting", "encoding", "header",
+    "label", "label_separator", "delimiter", "quoting", "encoding", "header", "keep_best_checkpoint",
 )  # fmt: skip
 """Flags that a later run in the same output directory need not repeat."""
 

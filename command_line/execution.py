@@ -8,7 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from command_line.model_files import ModelFiles
-from command_line.settings import check_batches, experiment_settings, require, require_an_action
+from command_line.settings import (
+    check_batches,
+    check_periodic_evaluation,
+    check_precision,
+    experiment_settings,
+    require,
+    require_an_action,
+)
 from errors import FlagError
 from estimator.run_directory import RunDirectory
 from tasks.base import DEV, TEST, TRAIN, Task
@@ -35,6 +42,8 @@ def check_actions(flags: SimpleNamespace, *further: str) -> None:
         if Path(flags.output_dir).is_file():
             RunDirectory(Path(flags.output_dir)).check({})
     check_batches(flags)
+    check_periodic_evaluation(flags)
+    check_precision(flags)
     if flags.export_frozen_graph and not flags.do_export:
         raise FlagError("--export_frozen_graph needs --do_export; add it")
 
@@ -71,7 +80,7 @@ def execute(flags: SimpleNamespace, task: Task, directory: RunDirectory, files: 
         to a run that differs.
     """
     answers_test = flags.do_predict and flags.predict_file != STANDARD_INPUT
-    asked = {TRAIN: flags.do_train, DEV: flags.do_eval, TEST: answers_test}
+    asked = {TRAIN: flags.do_train, DEV: flags.do_eval or flags.eval_every_n_steps, TEST: answers_test}
     needs_trained = flags.do_export or flags.predict_file == STANDARD_INPUT
     experiment = begin(flags, task, directory, files, [split for split in asked if asked[split]], needs_trained)
     if flags.do_train:
@@ -114,8 +123,9 @@ def begin(
     from estimator.experiment import Experiment
 
     devices.quiet_tensorflow()
-    log.info(devices.banner())
-    experiment = Experiment(task, experiment_settings(flags, files.config))
+    settings = experiment_settings(flags, files.config)
+    log.info(devices.banner(settings.devices))
+    experiment = Experiment(task, settings)
     # What the user can mend shows before the directory is this run's: weights first, then every row of every split.
     experiment.check_weights(is_training=flags.do_train)
     if needs_trained and not flags.do_train:

@@ -12,13 +12,14 @@ from typing import Any
 from absl import flags
 
 from command_line import model_files
-from command_line.settings import require
+from command_line.settings import check_precision, require
 from errors import FlagError
 from estimator.config import DeviceSettings, ModelSettings
 from estimator.run_directory import RunDirectory
 from modeling.pooling_names import POOLINGS
 from processors.featurizer import PairFeaturizer, chunked
 from processors.files import atomic_writer
+from processors.length_order import BATCHES_SORTED_AT_ONCE
 from processors.text_lines import read_text_lines, text_or_pair
 from tasks.feature_files import FeatureWriter, PieceLines, VectorLines, load_pyarrow, vector_array, vector_table
 
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 LAYERS, LAST_LAYER, FIRST_AND_LAST = "-1,-2,-3,-4", "-1", "0,-1"
 FORMATS = ("jsonl", "npy", "parquet")
+WAITING_BYTES = 128 << 20
+"""Most vectors that wait until those of the lines before them are there."""
 
 
 def define_upstream_flags(values: flags.FlagValues) -> None:
@@ -96,13 +99,20 @@ def run(options: SimpleNamespace) -> None:
     from modeling.pooling import VectorReader
 
     devices.quiet_tensorflow()
-    log.info(devices.banner())
     vocab = files.tokenizer.vocab if files.tokenizer else {}
     left_out = [] if options.special_tokens else [vocab["[CLS]"], vocab["[SEP]"]]
     reader = VectorReader(options.pooling, layers, left_out, options.normalize)
-    examples = chunked(map(text_or_pair, read_text_lines(Path(options.input_file))), options.batch_size)
+    size = options.batch_size * batches_at_once(options, len(layers) * files.config.hidden_size)
+    examples = chunked(map(text_or_pair, read_text_lines(Path(options.input_file))), size)
     model = ModelSettings(files.config, options.init_checkpoint, options.use_one_hot_embeddings)
-    device = DeviceSettings(use_tpu=options.use_tpu, master=options.master, num_tpu_cores=options.num_tpu_cores)
+    device = DeviceSettings(
+        use_tpu=options.use_tpu,
+        master=options.master,
+        num_tpu_cores=options.num_tpu_cores,
+        precision=options.precision,
+        use_xla=options.use_xla,
+    )
+    log.info(devices.banner(device))
     answers = extract(model, reader, featurizer, examples, options.batch_size, device)
     pieces = functools.partial(PieceLines, inv_vocab=vocab_names(vocab), layers=layers, left_out=left_out)
     count = write(options, answers, pieces, pyarrow)
@@ -116,6 +126,7 @@ def check(options: SimpleNamespace) -> None:
       FlagError: what is missing or does not go together.
     """
     require(options, "input_file", "output_file", "init_checkpoint")
+    check_precision(options)
     if not Path(options.input_file).is_file():
         raise FlagError(f"--input_file={options.input_file}: no such file; check the path")
     if Path(options.output_file).is_dir():
@@ -152,6 +163,18 @@ def layer_indexes(options: SimpleNamespace, num_layers: int) -> list[int]:
                 f"expected {-num_layers} to {num_layers - 1}"
             )
     return layers
+
+
+def batches_at_once(options: SimpleNamespace, width: int) -> int:
+    """Batches whose lines are sorted by length together, while their vectors wait for each other in little memory.
+
+    Args:
+      options: `batch_size`, `max_seq_length`, `pooling`.
+      width: float32 numbers of a piece.
+    """
+    pieces = options.max_seq_length if options.pooling == "none" else 1
+    batch_bytes = 4 * width * pieces * options.batch_size
+    return min(max(WAITING_BYTES // batch_bytes, 1), BATCHES_SORTED_AT_ONCE)
 
 
 def vocab_names(vocab: dict[str, int]) -> dict[int, str]:

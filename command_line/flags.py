@@ -5,6 +5,8 @@ A group defines its flags on the `FlagValues` it is given, never on a global one
 
 from absl import flags
 
+from estimator.config import BF16, FLOAT32, FP16
+
 
 def define_model_flags(values: flags.FlagValues, max_seq_length: int = 128) -> None:
     """Weights, architecture, vocabulary."""
@@ -102,10 +104,40 @@ def define_update_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "save_checkpoints_steps", 1000, "Steps between checkpoints.", lower_bound=1, flag_values=values
     )
+    _define_periodic_evaluation(values)
     flags.DEFINE_integer("keep_checkpoint_max", 5, "Checkpoints kept; 0 keeps all.", lower_bound=0, flag_values=values)
     flags.DEFINE_integer("seed", 12345, "Seed of the shuffle, new weights, dropout and splits.", flag_values=values)
     flags.DEFINE_integer(
         "log_every_n_steps", 50, "Steps between two lines of progress.", lower_bound=1, flag_values=values
+    )
+
+
+def _define_periodic_evaluation(values: flags.FlagValues) -> None:
+    flags.DEFINE_integer(
+        "eval_every_n_steps",
+        None,
+        "With --do_train: save a checkpoint and evaluate it every so many steps, and draw learning_curve.png.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "best_metric",
+        None,
+        "Score that says which checkpoint is best, such as loss or f1; by default f1 for answers, else loss.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "early_stopping_patience",
+        None,
+        "Stop training after so many evaluations of --eval_every_n_steps without a better score.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "keep_best_checkpoint",
+        False,
+        "Keep the best checkpoint of --eval_every_n_steps in output_dir/best; evaluate, predict and export with it.",
+        flag_values=values,
     )
 
 
@@ -130,10 +162,29 @@ def define_device_flags(values: flags.FlagValues) -> None:
         "Pad every row to --max_seq_length, as XLA needs; slower elsewhere.",
         flag_values=values,
     )
+    define_compute_flags(values)
     flags.DEFINE_integer(
         "num_workers",
         None,
         "Processes that convert text to records; by default as many as pay off.",
+        flag_values=values,
+    )
+
+
+def define_compute_flags(values: flags.FlagValues) -> None:
+    """How the graph computes."""
+    flags.DEFINE_enum(
+        "precision",
+        FLOAT32,
+        [FLOAT32, BF16, FP16],
+        "What matrix products are computed in: float32, the default, or on devices that have it bfloat16, or float16 "
+        "under a dynamic loss scale. Weights, optimizer, checkpoints and exports are float32 with each.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "use_xla",
+        False,
+        "Compile the graph by XLA; every row is padded to --max_seq_length. A TPU does so without it.",
         flag_values=values,
     )
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from errors import FlagError
-from estimator.config import DeviceSettings, ExperimentSettings, ModelSettings, TrainingSettings
+from estimator.config import FP16, DeviceSettings, ExperimentSettings, ModelSettings, TrainingSettings
 from modeling.config import BertConfig
 
 
@@ -26,6 +26,8 @@ def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> Experimen
             num_tpu_cores=flags.num_tpu_cores,
             iterations_per_loop=flags.iterations_per_loop,
             static_shapes=flags.pad_to_max_length,
+            precision=flags.precision,
+            use_xla=flags.use_xla,
         ),
         num_workers=flags.num_workers,
     )
@@ -48,6 +50,39 @@ def check_batches(flags: SimpleNamespace) -> None:
         raise FlagError(
             f"--train_batch_size={rows} cannot be cut into --gradient_accumulation_steps={steps} equal parts; "
             f"give a batch size that is a multiple of {steps}, such as {rows - rows % steps + steps}"
+        )
+
+
+def check_precision(flags: SimpleNamespace) -> None:
+    """Checks that the device has the type to compute in.
+
+    Raises:
+      FlagError: it does not.
+    """
+    if flags.use_tpu and flags.precision == FP16:
+        raise FlagError("--precision=fp16: a TPU has no float16; use --precision=bf16")
+
+
+def check_periodic_evaluation(flags: SimpleNamespace) -> None:
+    """Checks the flags about evaluation while training goes on.
+
+    Raises:
+      FlagError: one of them without --eval_every_n_steps, or that where it cannot be.
+    """
+    every = flags.eval_every_n_steps
+    if every is None:
+        for name in {"early_stopping_patience", "best_metric", "keep_best_checkpoint"} & flags.given:
+            if flags.do_train and getattr(flags, name):
+                raise FlagError(f"--{name} needs --eval_every_n_steps; add it")
+        return
+    if not flags.do_train:
+        raise FlagError("--eval_every_n_steps needs --do_train; add it, or evaluate once with --do_eval")
+    if flags.use_tpu:
+        raise FlagError("--eval_every_n_steps cannot run beside training on a TPU; evaluate after it with --do_eval")
+    if "save_checkpoints_steps" in flags.given and flags.save_checkpoints_steps != every:
+        raise FlagError(
+            f"--save_checkpoints_steps={flags.save_checkpoints_steps} contradicts --eval_every_n_steps={every}, which "
+            "saves what it evaluates; remove one of them"
         )
 
 

@@ -23,7 +23,10 @@ from tasks.span_files import stored_threshold
 
 log = logging.getLogger(__name__)
 
-SETTLED = ("max_seq_length", "doc_stride", "max_query_length", "do_lower_case", "version_2_with_negative")
+SETTLED = (
+    "max_seq_length", "doc_stride", "max_query_length", "do_lower_case", "version_2_with_negative",
+    "keep_best_checkpoint",
+)  # fmt: skip
 """Flags that a later run in the same output directory need not repeat."""
 
 
@@ -64,9 +67,10 @@ def check(flags: SimpleNamespace) -> None:
     check_actions(flags)
     if flags.do_train:
         require(flags, "train_file")
-    if flags.do_predict or (flags.do_eval and not flags.eval_file):
+    evaluates = flags.do_eval or flags.eval_every_n_steps
+    if flags.do_predict or (evaluates and not flags.eval_file):
         require(flags, "predict_file")
-    if flags.do_eval and not flags.eval_file and flags.predict_file == STANDARD_INPUT:
+    if evaluates and not flags.eval_file and flags.predict_file == STANDARD_INPUT:
         raise FlagError("--do_eval cannot evaluate on standard input; give --eval_file")
 
 

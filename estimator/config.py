@@ -6,6 +6,8 @@ from typing import Any
 
 ADAMW, LAMB = "adamw", "lamb"
 """Optimizers by name."""
+FLOAT32, BF16, FP16 = "float32", "bf16", "fp16"
+"""What the layers of the encoder multiply in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,11 @@ class TrainingSettings:
       save_checkpoints_steps: steps between checkpoints.
       keep_checkpoint_max: checkpoints kept; 0 keeps all.
       log_every_n_steps: steps between two lines of progress.
+      eval_every_n_steps: steps between two evaluations while training goes on, each of a checkpoint that is saved
+        then, in place of `save_checkpoints_steps`; None evaluates only when asked to.
+      best_metric: the score that says which checkpoint is best; None for the task's own choice.
+      early_stopping_patience: evaluations without a better score after which training stops; None never stops.
+      keep_best_checkpoint: keep the best checkpoint, and evaluate, predict and export with it.
       gradient_accumulation_steps: parts of a batch that are computed one after the other; must divide the rows of a
         batch on each device.
       recompute: compute activations again in the backward pass instead of keeping them.
@@ -59,18 +66,24 @@ class TrainingSettings:
     save_checkpoints_steps: int = 1000
     keep_checkpoint_max: int = 5
     log_every_n_steps: int = 50
+    eval_every_n_steps: int | None = None
+    best_metric: str | None = None
+    early_stopping_patience: int | None = None
+    keep_best_checkpoint: bool = False
     gradient_accumulation_steps: int = 1
     recompute: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class DeviceSettings:
-    """Where the graph runs.
+    """Where the graph runs, and how it computes.
 
     Args:
       use_tpu: run on a TPU through TPUEstimator, which also means static shapes.
       tpu_estimator_on_cpu: run TPUEstimator without a TPU, to check its graph.
       static_shapes: pad every row to `max_seq_length`, as XLA and TPU need; no compute is saved on padding.
+      precision: `"float32"`, `"bf16"` or `"fp16"`; weights, checkpoints and exports are float32 with each.
+      use_xla: compile the graph, on static shapes.
     """
 
     use_tpu: bool = False
@@ -82,6 +95,8 @@ class DeviceSettings:
     iterations_per_loop: int = 1000
     static_shapes: bool = False
     tpu_estimator_on_cpu: bool = False
+    precision: str = FLOAT32
+    use_xla: bool = False
 
     @property
     def uses_tpu_estimator(self) -> bool:
@@ -91,7 +106,7 @@ class DeviceSettings:
     @property
     def needs_static_shapes(self) -> bool:
         """Whether every batch must have one shape."""
-        return self.static_shapes or self.uses_tpu_estimator
+        return self.static_shapes or self.use_xla or self.uses_tpu_estimator
 
 
 @dataclasses.dataclass(frozen=True)

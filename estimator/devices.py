@@ -9,9 +9,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from estimator.config import DeviceSettings, TrainingSettings
+from estimator.config import FP16, DeviceSettings, TrainingSettings
 
 log = logging.getLogger(__name__)
+
+PLAIN = DeviceSettings()
 
 
 class _DeprecationFilter(logging.Filter):
@@ -31,11 +33,14 @@ def quiet_tensorflow() -> None:
     warnings.filterwarnings("ignore", "To make it possible to preserve tf.data options", UserWarning)
 
 
-def banner() -> str:
-    """One line that answers "is my GPU used?": devices, threads, versions."""
+def banner(device: DeviceSettings = PLAIN) -> str:
+    """One line that answers "is my GPU used?": devices, threads, versions, precision."""
     gpus = tf.config.list_physical_devices("GPU")
     where = f"{len(gpus)} GPU(s)" if gpus else "CPU only (TensorFlow sees no GPU)"
-    return f"TensorFlow {tf.__version__} on {where}, {os.cpu_count()} CPU threads, float32"
+    how = f"{device.precision}{', XLA' if device.use_xla else ''}"
+    if device.precision == FP16 and not gpus:
+        how += " (a CPU emulates float16, at a hundredth of its speed: --precision=bf16 is the one to use)"
+    return f"TensorFlow {tf.__version__} on {where}, {os.cpu_count()} CPU threads, {how}"
 
 
 def build_estimator(
@@ -44,16 +49,35 @@ def build_estimator(
     """A `tf.estimator.Estimator`, or a TPUEstimator, over `model_fn` with its checkpoints in `output_dir`."""
     if devices.uses_tpu_estimator:
         return _build_tpu_estimator(model_fn, output_dir, training, devices)
+    compiled = {"session_config": compiling_session()} if devices.use_xla else {}
     config = tf.estimator.RunConfig(
-        model_dir=str(output_dir), train_distribute=_strategy(), eval_distribute=None, **_common(training)
+        model_dir=str(output_dir),
+        train_distribute=_strategy(),
+        eval_distribute=None,
+        **compiled,
+        **_common(training),
     )
     return tf.estimator.Estimator(model_fn, config=config, params={})
+
+
+def compiling_session() -> tf.compat.v1.ConfigProto:
+    """Session configuration that compiles by XLA whatever it can of a graph.
+
+    For the CPU, `--tf_xla_cpu_global_jit` has to be in the environment variable `TF_XLA_FLAGS`, too, before TensorFlow
+    looks at its devices: see `command_line.app.let_xla_compile_for_cpu`.
+    """
+    config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
+    # The Estimator's own configuration, which this one takes the place of.
+    rewriting = config.graph_options.rewrite_options
+    rewriting.meta_optimizer_iterations = type(rewriting).ONE
+    config.graph_options.optimizer_options.global_jit_level = tf.compat.v1.OptimizerOptions.ON_1
+    return config
 
 
 def _common(training: TrainingSettings) -> dict[str, Any]:
     return {
         "tf_random_seed": training.seed,
-        "save_checkpoints_steps": training.save_checkpoints_steps,
+        "save_checkpoints_steps": training.eval_every_n_steps or training.save_checkpoints_steps,
         "keep_checkpoint_max": training.keep_checkpoint_max or None,
         "save_summary_steps": training.log_every_n_steps,
         # Our own progress reports take the place of the estimator's lines.

@@ -1,6 +1,5 @@
 """The one lifecycle: records, training, evaluation, prediction and export of any task."""
 
-import contextlib
 import itertools
 import json
 import logging
@@ -12,12 +11,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from errors import BertError, CheckpointError, DataError, FlagError
-from estimator import devices, memory
+from errors import CheckpointError, DataError, FlagError
+from estimator import devices, learning_curve, memory
 from estimator.config import ExperimentSettings, ModelSettings
 from estimator.hooks import Collector, MetricsLog, ProgressHook
+from estimator.mishaps import one_line_errors
 from estimator.model_fn import ENCODER_INPUTS, GraphSettings, Schedule, build_encoder, build_model_fn, load_weights
-from estimator.streaming import Answered, ExampleStream, answered
+from estimator.periodic_evaluation import PeriodicEvaluation, best_checkpoint
+from estimator.run_directory import warn_of_other_labels
+from estimator.streaming import Answered, ExampleStream, answered, rows_in_order
 from modeling.checkpoint import read_tensor, verify_checkpoint
 from processors import records
 from processors.features import Features
@@ -66,6 +68,7 @@ class Experiment:
                 ids = {name: tf.compat.v1.placeholder(tf.int32, [None, None], name) for name in ENCODER_INPUTS}
                 build_encoder(model, self.task.head(False), ids, is_training=False, packed=False)
                 load_weights(model.init_checkpoint)
+            warn_of_other_labels(model.init_checkpoint, self.task.identity().get("labels", []))
         elif not is_training:
             raise FlagError(
                 f"--init_checkpoint is missing: {self.output_dir} has no trained checkpoint; "
@@ -81,12 +84,12 @@ class Experiment:
             ) from error
 
     def trained_checkpoint(self) -> str:
-        """Prefix of the latest checkpoint.
+        """Prefix of the checkpoint that is evaluated and exported.
 
         Raises:
           FlagError: there is none to export.
         """
-        checkpoint = self._latest_checkpoint()
+        checkpoint = self._answering_checkpoint()
         if checkpoint is None:
             raise FlagError(f"--do_export: {self.output_dir} has no trained checkpoint; run with --do_train first")
         return checkpoint
@@ -132,10 +135,35 @@ class Experiment:
         progress = ProgressHook(
             num_steps, training.train_batch_size, record_set.num_records, training.log_every_n_steps, self._metrics
         )
-        with _one_line_errors(record_set), memory.advice(training):
-            estimator.train(self._input_fn(record_set, training.train_batch_size, start), [progress], None, num_steps)
+        watch = self._periodic_evaluation(start, progress)
+        if watch and watch.is_out_of_patience():
+            log.info("%s was stopped early at step %d: %s", self.output_dir, start, watch.summary())
+            return start
+        listeners = [watch] if watch else None
+        with one_line_errors(record_set), memory.advice(training):
+            input_fn = self._input_fn(record_set, training.train_batch_size, start)
+            estimator.train(input_fn, [progress], None, num_steps, listeners)
+        if watch:
+            log.info("%s", watch.summary())
+            learning_curve.draw(self._metrics.read(), self.output_dir / "learning_curve.png")
         self._report_memory()
-        return num_steps
+        return self.global_step()
+
+    def _periodic_evaluation(self, start: int, progress: ProgressHook) -> PeriodicEvaluation | None:
+        training = self.settings.training
+        if training.eval_every_n_steps is None:
+            return None
+        self.record_set(DEV)  # converted now, not in the midst of training
+        return PeriodicEvaluation(
+            lambda: self.evaluate(latest=True),
+            metric=training.best_metric or self.task.main_metric,
+            patience=training.early_stopping_patience,
+            metrics=self._metrics,
+            output_dir=self.output_dir,
+            keep_best=training.keep_best_checkpoint,
+            start=start,
+            exclude_time=progress.exclude,
+        )
 
     def _report_memory(self) -> None:
         peak = memory.peak_memory()
@@ -155,8 +183,11 @@ class Experiment:
             )
         return num_steps
 
-    def evaluate(self) -> dict[str, float]:
-        """Evaluates the latest checkpoint (or the first weights) on the dev split.
+    def evaluate(self, latest: bool = False) -> dict[str, float]:
+        """Evaluates the trained checkpoint (or the first weights) on the dev split.
+
+        Args:
+          latest: take the latest checkpoint even where the best one is kept.
 
         Writes `eval_results.txt` with upstream's keys and the task's own, `eval_results.json`, and the task's reports.
         """
@@ -165,10 +196,18 @@ class Experiment:
         batch_size = self.settings.training.eval_batch_size
         estimator = self._estimator(collector=collector)
         steps = self._eval_steps(record_set, batch_size)
-        with _one_line_errors(record_set):
-            results = estimator.evaluate(self._input_fn(record_set, batch_size), steps=steps)
+        # A limit takes the first batches as they lie; and the loss of batches in order is found from rows kept.
+        sorts = steps is None and collector is not None
+        with one_line_errors(record_set):
+            results = estimator.evaluate(
+                self._input_fn(record_set, batch_size, sorts=sorts),
+                steps=steps,
+                checkpoint_path=self._latest_checkpoint() if latest else self._answering_checkpoint(),
+            )
         scores = {key: _plain(value) for key, value in results.items()}
         if collector is not None:
+            if sorts:
+                scores["loss"] = _plain(collector.mean_loss(batch_size))
             collected = collector.arrays()
             scores |= self.task.score(collected)
             self.task.write_evaluation(collected, self.output_dir)
@@ -195,10 +234,10 @@ class Experiment:
             log.warning("%s has no trained checkpoint: the head's weights are untrained", self.output_dir)
         estimator = self._estimator()
         batch_size = self.settings.training.predict_batch_size
-        input_fn = self._input_fn(record_set, batch_size)
+        input_fn = self._input_fn(record_set, batch_size, sorts=True)
         count = 0
-        with _one_line_errors(record_set), self.task.answers(self.output_dir) as sink:
-            outputs = _rows(estimator.predict(input_fn, yield_single_examples=False))
+        with one_line_errors(record_set), self.task.answers(self.output_dir) as sink:
+            outputs = rows_in_order(estimator.predict(input_fn, None, None, self._answering_checkpoint(), False))
             for example, windows in self._windows(split):
                 sink(example, windows, list(itertools.islice(outputs, len(windows))))
                 count += 1
@@ -216,7 +255,7 @@ class Experiment:
         batch_size = self.settings.training.predict_batch_size
         fields = [field for field in featurizer.spec.fields if field.is_sequence]  # labels of a row are not known
         stream = ExampleStream(featurizer, chunks, batch_size, fields, device.needs_static_shapes)
-        yield from answered(self._estimator(), stream)
+        yield from answered(self._estimator(), stream, self._answering_checkpoint())
 
     def export(self, frozen_graph: bool = False) -> Path:
         """Writes a SavedModel of the latest checkpoint under `export/`; see `estimator.export`."""
@@ -254,6 +293,13 @@ class Experiment:
         checkpoint = self._latest_checkpoint()
         return int(read_tensor(checkpoint, "global_step")) if checkpoint else 0
 
+    def _answering_checkpoint(self) -> str | None:
+        """What evaluates, predicts and exports: the best checkpoint where the run keeps it, else the latest."""
+        best = best_checkpoint(self.output_dir) if self.settings.training.keep_best_checkpoint else None
+        if best is not None:
+            log.info("using the best checkpoint, %s", best)
+        return best or self._latest_checkpoint()
+
     def _latest_checkpoint(self) -> str | None:
         return tf.train.latest_checkpoint(str(self.output_dir))
 
@@ -274,11 +320,15 @@ class Experiment:
             use_tpu=device.use_tpu,
             micro_batches=self.settings.training.gradient_accumulation_steps,
             recompute=self.settings.training.recompute,
+            token_fields=self.task.record_spec.token_fields(),
+            precision=device.precision,
         )
         model_fn = build_model_fn(model, self.task.head(schedule is not None), schedule, graph, collector)
         return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device)
 
-    def _input_fn(self, record_set: records.RecordSet, batch_size: int, start_step: int | None = None) -> Any:
+    def _input_fn(
+        self, record_set: records.RecordSet, batch_size: int, start_step: int | None = None, sorts: bool = False
+    ) -> Any:
         def input_fn(
             params: dict[str, Any] | None = None, input_context: tf.distribute.InputContext | None = None
         ) -> tf.data.Dataset:
@@ -286,7 +336,7 @@ class Experiment:
             share = self._share_of_a_replica(batch_size, context.num_replicas_in_sync)
             if start_step is not None:
                 self._check_micro_batches(share)
-            dataset = self._batches(record_set, share, batch_size, start_step)(params)
+            dataset = self._batches(record_set, share, batch_size, start_step, sorts)(params)
             if context.num_input_pipelines == 1:
                 return dataset
             # Every machine makes the same stream of batches and takes those that are its own.
@@ -311,18 +361,25 @@ class Experiment:
             )
 
     def _batches(
-        self, record_set: records.RecordSet, batch_size: int, global_batch_size: int, start_step: int | None
+        self,
+        record_set: records.RecordSet,
+        batch_size: int,
+        global_batch_size: int,
+        start_step: int | None,
+        sorts: bool,
     ) -> Any:
+        static_shapes = self.settings.devices.needs_static_shapes
         settings = InputSettings(
             batch_size=batch_size,
             num_records=record_set.num_records,
             is_training=start_step is not None,
             seed=self.settings.training.seed,
             skip_records=(start_step or 0) * global_batch_size,
-            static_shapes=self.settings.devices.needs_static_shapes,
+            static_shapes=static_shapes,
             shuffle_buffer=self.settings.training.shuffle_buffer,
+            sorts_by_length=sorts and not static_shapes,
         )
-        return build_input_fn(record_set.files, self.task.featurizer.spec, settings)
+        return build_input_fn(record_set.files, self.task.record_spec, settings)
 
     def _write_scores(self, scores: Mapping[str, float]) -> None:
         lines = [f"{key} = {scores[key]}" for key in sorted(scores)]
@@ -338,35 +395,3 @@ class Experiment:
 def _plain(value: Any) -> float:
     """A Python number; a float32 by its shortest digits, 0.775 rather than 0.7749999761581421."""
     return float(str(value)) if isinstance(value, np.float32) else np.asarray(value).item()
-
-
-def _rows(batches: Iterator[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
-    """Splits batches of outputs into rows."""
-    for batch in batches:
-        for index in range(len(next(iter(batch.values())))):
-            yield {name: values[index] for name, values in batch.items()}
-
-
-@contextlib.contextmanager
-def _one_line_errors(record_set: records.RecordSet) -> Iterator[None]:
-    """Turns what TensorFlow raises for a user's mishap into one line."""
-    path = record_set.path
-    try:
-        yield
-    except tf.errors.DataLossError as error:
-        reason = str(error.message).splitlines()[0]
-        if record_set.given:
-            names = ", ".join(map(str, record_set.files[:3])) + (", ..." if len(record_set.files) > 3 else "")
-            raise DataError(f"{names}: corrupt record ({reason}); copy the records or make them again") from error
-        path.unlink(missing_ok=True)
-        raise DataError(f"{path}: corrupt record ({reason}); it was removed; run again to rebuild it") from error
-    except tf.compat.v1.train.NanLossDuringTrainingError as error:
-        raise BertError(
-            "training: the loss became NaN; expected a finite number; lower --learning_rate or look for broken rows "
-            "with --validate_only"
-        ) from error
-    except tf.errors.ResourceExhaustedError as error:
-        raise BertError(
-            f"out of memory or disk ({str(error.message).splitlines()[0]}); halve --train_batch_size or "
-            "--max_seq_length, or free disk space"
-        ) from error

@@ -43,7 +43,12 @@ def extract(
       CheckpointError: the weights cannot be read, do not fit, or lack the pooler that the reader reads.
     """
     check_pooler(model, reader)
-    graph = GraphSettings(not device.needs_static_shapes, device.uses_tpu_estimator, device.use_tpu)
+    graph = GraphSettings(
+        packed=not device.needs_static_shapes,
+        tpu_estimator=device.uses_tpu_estimator,
+        use_tpu=device.use_tpu,
+        precision=device.precision,
+    )
     fields = [field for field in featurizer.spec.fields if field.name in ENCODER_INPUTS]
     stream = ExampleStream(featurizer, chunks, batch_size, fields, device.needs_static_shapes)
     with tempfile.TemporaryDirectory(prefix="bert_features_") as folder:

@@ -1,5 +1,6 @@
 """Session hooks: progress of training, and the outputs of an evaluation."""
 
+import contextlib
 import json
 import logging
 import sys
@@ -8,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import tensorflow as tf
+
+from processors.files import writing
+from processors.length_order import ROW_INDEX
 
 log = logging.getLogger(__name__)
 
 PROGRESS = "progress/"
+PER_EXAMPLE_LOSS = "per_example_loss"
 
 SessionRunHook: Any = tf.compat.v1.train.SessionRunHook
 SessionRunArgs = tf.compat.v1.train.SessionRunArgs
@@ -25,10 +31,25 @@ class MetricsLog:
         self._path = folder / "metrics.jsonl"
 
     def write(self, event: str, values: dict[str, Any]) -> None:
-        """Appends `{"event": event, "time": seconds since the epoch, **values}`."""
-        line = json.dumps({"event": event, "time": round(time.time(), 3), **values})
-        with self._path.open("a", encoding="utf-8") as stream:
+        """Appends `{"event": event, "time": seconds since the epoch, **values}`; NaN, which is no JSON, as null.
+
+        Raises:
+          DataError: the disk is full or the file cannot be written to.
+        """
+        finite = {name: None if value != value else value for name, value in values.items()}
+        line = json.dumps({"event": event, "time": round(time.time(), 3), **finite})
+        with writing(self._path), self._path.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
+
+    def read(self) -> list[dict[str, Any]]:
+        """Every event so far, in order; a line that was cut off by a crash is left out."""
+        if not self._path.is_file():
+            return []
+        events = []
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):
+                events.append(json.loads(line))
+        return events
 
 
 def progress_tensors() -> dict[str, tf.Tensor]:
@@ -59,7 +80,7 @@ class ProgressHook(SessionRunHook):
         self._every = max(every, 1)
         self._metrics = metrics
         self._bar: Any = None
-        self._step = self._reported_step = 0
+        self._first = self._step = self._reported_step = 0
         self._reported_at = 0.0
 
     def begin(self) -> None:
@@ -71,7 +92,7 @@ class ProgressHook(SessionRunHook):
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Starts the clock at the step that training resumes from."""
         del coord
-        self._step = self._reported_step = int(session.run(self._fetches["step"]))
+        self._first = self._step = self._reported_step = int(session.run(self._fetches["step"]))
         self._reported_at = time.monotonic()
         if sys.stderr.isatty():
             from tqdm import tqdm
@@ -84,13 +105,21 @@ class ProgressHook(SessionRunHook):
         return SessionRunArgs(self._fetches) if self._is_due(self._step + 1) else None
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Counts the step, and reports it if it is due."""
+        """Counts the step, and reports it if it is due; after the first, the time it took to get there."""
         del run_context
+        if self._step == self._first:
+            seconds = time.time() - psutil.Process().create_time()
+            log.info("first step done %.1f s after launch", seconds)
+            self._metrics.write("start", {"step": self._step + 1, "seconds_from_launch": round(seconds, 2)})
         self._step += 1
         if self._bar is not None:
             self._bar.update(1)
         if run_values.results is not None:
             self._report(run_values.results)
+
+    def exclude(self, seconds: float) -> None:
+        """Leaves time that went into something else out of the rate of the next report."""
+        self._reported_at += seconds
 
     def end(self, session: Any) -> None:
         """Closes the bar."""
@@ -112,6 +141,7 @@ class ProgressHook(SessionRunHook):
             "loss": float(results["loss"]),
             **parts,
             "learning_rate": float(results["learning_rate"]),
+            **({"loss_scale": float(results["loss_scale"])} if "loss_scale" in results else {}),
             "examples_per_second": round(rate * self._batch_size, 2),
         }
         self._metrics.write("train", report)
@@ -150,10 +180,27 @@ class Collector(SessionRunHook):
         self._batches.append(run_values.results)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Every real row of the evaluation, concatenated; rows that only fill a batch are left out."""
-        joined = {name: _concatenated([batch[name] for batch in self._batches]) for name in self._tensors}
-        real = joined.pop("is_real_example").astype(bool)
-        return {name: values[real] for name, values in joined.items()}
+        """Every real row of the evaluation in the order of the records; rows that only fill a batch are left out."""
+        real = self._column("is_real_example").astype(bool)
+        own = ("is_real_example", ROW_INDEX, PER_EXAMPLE_LOSS)
+        return {name: self._column(name)[real] for name in self._tensors if name not in own}
+
+    def mean_loss(self, batch_size: int) -> np.float32:
+        """The mean over batches of each one's mean loss, as the Estimator reports it of batches in order.
+
+        Where the last batch is not full it weighs as much as the others, so this depends on which rows share one.
+        """
+        weights = self._column("is_real_example").astype(np.float64)
+        losses = self._column(PER_EXAMPLE_LOSS) * weights
+        starts = np.arange(0, len(losses), batch_size)
+        sums, counts = np.add.reduceat(losses, starts), np.add.reduceat(weights, starts)
+        return np.float32(np.mean(sums / np.maximum(counts, 1)))
+
+    def _column(self, name: str) -> np.ndarray:
+        values = _concatenated([batch[name] for batch in self._batches])
+        if ROW_INDEX not in self._tensors:
+            return values
+        return values[np.argsort(np.concatenate([batch[ROW_INDEX] for batch in self._batches]))]
 
 
 def _concatenated(batches: list[np.ndarray]) -> np.ndarray:

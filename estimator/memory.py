@@ -1,7 +1,9 @@
 """How much memory a run took, and what to do when it was too much."""
 
 import contextlib
+import errno
 import logging
+import os
 import resource
 import sys
 from collections.abc import Iterator
@@ -46,7 +48,15 @@ def advice(training: TrainingSettings) -> Iterator[None]:
 def out_of_memory(error: tf.errors.ResourceExhaustedError) -> str | None:
     """The line of an error that says what could not be allocated; None where something else, a disk say, is full."""
     lines = str(error.message).splitlines()
+    if full_disk(error):  # whose message ends with TensorFlow's hint about OOM all the same
+        return None
     return next((line.strip() for line in lines if "OOM" in line or "alloc" in line), None)
+
+
+def full_disk(error: tf.errors.ResourceExhaustedError) -> str | None:
+    """The line of an error that says which file found no space; None where it is memory that is exhausted."""
+    signs = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+    return next((line.strip() for line in str(error.message).splitlines() if line.strip().endswith(tuple(signs))), None)
 
 
 def smaller(training: TrainingSettings) -> list[str]:

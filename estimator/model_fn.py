@@ -9,19 +9,24 @@ from typing import Any
 import tensorflow as tf
 
 from errors import CheckpointError
-from estimator.config import ADAMW, LAMB, ModelSettings
-from estimator.hooks import PROGRESS, Collector, progress_tensors
+from estimator.config import ADAMW, BF16, FLOAT32, FP16, LAMB, ModelSettings
+from estimator.hooks import PER_EXAMPLE_LOSS, PROGRESS, Collector, progress_tensors
+from estimator.loss_scaling import LossScaleHook, ScaleSaver
 from modeling.accumulation import Accumulated, accumulate
 from modeling.bert import BertModel
 from modeling.checkpoint import RestoreReport, initialize_from_checkpoint
 from modeling.heads import Head, Reader
 from modeling.lamb import LambOptimizer
+from modeling.loss_scale import LossScale
 from modeling.optimization import create_optimizer, gradients_of, learning_rate_schedule
+from processors.input_fn import cut_to_longest
+from processors.length_order import ROW_INDEX
 
 log = logging.getLogger(__name__)
 
 ENCODER_INPUTS = ("input_ids", "input_mask", "segment_ids")
 CLASSIFIER_VARIABLES = ("output_weights", "output_bias")
+COMPUTE_DTYPES = {FLOAT32: tf.float32, BF16: tf.bfloat16, FP16: tf.float16}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +49,8 @@ class GraphSettings:
       use_tpu: the graph runs on a TPU.
       micro_batches: parts of a training batch that are computed one after the other.
       recompute: compute activations again in the backward pass.
+      token_fields: features with a value for each piece, `[B, S]`; packed, each part has the S of its own longest row.
+      precision: what the layers multiply in, as in `DeviceSettings`.
     """
 
     packed: bool = True
@@ -51,6 +58,8 @@ class GraphSettings:
     use_tpu: bool = False
     micro_batches: int = 1
     recompute: bool = False
+    token_fields: tuple[str, ...] = ENCODER_INPUTS
+    precision: str = FLOAT32
 
 
 def build_encoder(
@@ -60,6 +69,7 @@ def build_encoder(
     is_training: bool,
     packed: bool,
     recompute: bool = False,
+    precision: str = FLOAT32,
 ) -> BertModel:
     """The BERT encoder over a batch; used by `model_fn` and by the export.
 
@@ -76,6 +86,9 @@ def build_encoder(
         packed=packed,
         pooled_only=packed and not head.uses_sequence_output,
         recompute=recompute,
+        compute_dtype=COMPUTE_DTYPES[precision],
+        position_ids=features.get("position_ids"),
+        sequence_ids=features.get("sequence_ids"),
     )
 
 
@@ -95,24 +108,30 @@ def build_model_fn(
       collector: receives the outputs and gold fields of every evaluated row, off a TPU.
     """
 
-    def model_fn(features: dict[str, tf.Tensor], labels: Any, mode: str, params: Any) -> Any:
+    def model_fn(features: dict[str, tf.Tensor], labels: Any, mode: str, params: Any, config: Any = None) -> Any:
         del labels, params  # the record holds both, and TPUEstimator's batch size is the input's affair
         is_training = mode == tf.estimator.ModeKeys.TRAIN
         if is_training and graph.micro_batches > 1:
-            return _accumulating_spec(model, head, features, schedule, graph)
-        encoder = build_encoder(model, head, features, is_training, graph.packed, graph.recompute)
+            return _accumulating_spec(model, head, features, schedule, graph, config)
+        encoder = build_encoder(model, head, features, is_training, graph.packed, graph.recompute, graph.precision)
         logits = head.logits(encoder, features, is_training)
         _warm_start(model.init_checkpoint)
         if mode == tf.estimator.ModeKeys.PREDICT:
-            return _spec(graph, mode=mode, predictions=head.predictions(logits, features))
+            return _spec(graph, mode=mode, predictions=_predictions(head, logits, features))
         if not isinstance(head, Head):
             raise ValueError(f"{type(head).__name__} can only predict")
         loss, per_example_loss = head.loss(logits, features)
         if is_training:
-            return _spec(graph, mode=mode, loss=loss, train_op=_train_op(loss, schedule, graph.use_tpu))
+            return _training_spec(graph, config, loss, schedule, _loss_scale(graph))
         return _evaluation_spec(graph, head, features, logits, (loss, per_example_loss), collector)
 
     return model_fn
+
+
+def _predictions(head: Reader, logits: Any, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The head's, and the numbers of the rows where they are not in order."""
+    numbers = {ROW_INDEX: features[ROW_INDEX]} if ROW_INDEX in features else {}
+    return {**head.predictions(logits, features), **numbers}
 
 
 def load_weights(init_checkpoint: str) -> RestoreReport:
@@ -143,7 +162,12 @@ def _warm_start(init_checkpoint: str | None) -> None:
 
 
 def _accumulating_spec(
-    model: ModelSettings, head: Reader, features: dict[str, tf.Tensor], schedule: Schedule | None, graph: GraphSettings
+    model: ModelSettings,
+    head: Reader,
+    features: dict[str, tf.Tensor],
+    schedule: Schedule | None,
+    graph: GraphSettings,
+    config: Any,
 ) -> Any:
     """Training on the parts of a batch one after the other."""
     if not isinstance(head, Head):
@@ -151,21 +175,48 @@ def _accumulating_spec(
     whole = head.loss_weights(features)
 
     def loss_shares(part: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        encoder = build_encoder(model, head, part, True, graph.packed, graph.recompute)
+        if graph.packed:
+            part = cut_to_longest(part, graph.token_fields)
+        encoder = build_encoder(model, head, part, True, graph.packed, graph.recompute, graph.precision)
         return head.loss_shares(head.logits(encoder, part, True), part, whole)
 
-    gradients = functools.partial(gradients_of, use_tpu=graph.use_tpu)
+    loss_scale = _loss_scale(graph)
+    gradients = functools.partial(gradients_of, use_tpu=graph.use_tpu, loss_scale=loss_scale)
     accumulated = accumulate(loss_shares, gradients, features, graph.micro_batches)
     _warm_start(model.init_checkpoint)
     for name, part in accumulated.loss_parts.items():
         if name != "loss":
             tf.identity(part, PROGRESS + name)
-    train_op = _train_op(accumulated.loss, schedule, graph.use_tpu, accumulated)
-    return _spec(graph, mode=tf.estimator.ModeKeys.TRAIN, loss=accumulated.loss, train_op=train_op)
+    return _training_spec(graph, config, accumulated.loss, schedule, loss_scale, accumulated)
+
+
+def _loss_scale(graph: GraphSettings) -> LossScale | None:
+    return LossScale() if graph.precision == FP16 else None
+
+
+def _training_spec(
+    graph: GraphSettings,
+    config: Any,
+    loss: tf.Tensor,
+    schedule: Schedule | None,
+    loss_scale: LossScale | None,
+    accumulated: Accumulated | None = None,
+) -> Any:
+    fields: dict[str, Any] = {"mode": tf.estimator.ModeKeys.TRAIN, "loss": loss}
+    fields["train_op"] = _train_op(loss, schedule, graph.use_tpu, loss_scale, accumulated)
+    if loss_scale is not None:
+        fields["training_hooks"] = [LossScaleHook(loss_scale)]
+        saver = ScaleSaver(config.keep_checkpoint_max if config else None)
+        fields["scaffold"] = tf.compat.v1.train.Scaffold(saver=saver)
+    return _spec(graph, **fields)
 
 
 def _train_op(
-    loss: tf.Tensor, schedule: Schedule | None, use_tpu: bool, accumulated: Accumulated | None = None
+    loss: tf.Tensor,
+    schedule: Schedule | None,
+    use_tpu: bool,
+    loss_scale: LossScale | None,
+    accumulated: Accumulated | None,
 ) -> tf.Operation:
     if schedule is None:
         raise ValueError("training needs a schedule")
@@ -173,6 +224,8 @@ def _train_op(
     # Named so that the progress hook finds them; TensorBoard shows them beside the loss.
     tf.identity(rate, "progress/learning_rate")
     tf.identity(loss, "progress/loss")
+    if loss_scale is not None:
+        tf.identity(loss_scale.value, "progress/loss_scale")
     for name, tensor in progress_tensors().items():
         if name != "loss":  # the estimator's own
             tf.compat.v1.summary.scalar(name, tensor)
@@ -185,6 +238,7 @@ def _train_op(
         learning_rate=rate,
         accumulated=accumulated,
         optimizer=LambOptimizer if schedule.optimizer == LAMB else None,
+        loss_scale=loss_scale,
     )
 
 
@@ -200,7 +254,7 @@ def _evaluation_spec(
     hooks = []
     if collector is not None and not graph.use_tpu:
         gold = {name: value for name, value in features.items() if name not in ENCODER_INPUTS}
-        collector.watch({**gold, **head.predictions(logits, features)})
+        collector.watch({**gold, **head.predictions(logits, features), PER_EXAMPLE_LOSS: per_example_loss})
         hooks.append(collector)
     # Flat, as TPUEstimator has it: logits of several kinds are put together again on the other side.
     flat = {f"logits_{name}": value for name, value in logits.items()} if isinstance(logits, dict) else {}

@@ -1,6 +1,5 @@
 """Answers from an export: loaded once, asked many times; no Estimator, no checkpoint, no flags."""
 
-import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +11,13 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
 
 from errors import DataError, ExportError, one_line
+from processors.featurizer import chunked
+from processors.length_order import BATCHES_SORTED_AT_ONCE, in_order, longest_first
 
 v1 = tf.compat.v1
 
 READ_BYTES = 1 << 16
+BATCH_SIZE = 64
 
 
 class Predictor:
@@ -56,6 +58,8 @@ class Predictor:
         settings = json.loads((self.export_dir / "assets" / "tokenizer.json").read_text(encoding="utf-8"))
         self._problem_type = settings["problem_type"]
         self.text_names = tuple(settings.get("inputs", ("text_a", "text_b")))
+        # A question without a context has no answer; a text can do without a second one.
+        self.required_names = self.text_names if self._problem_type == "span" else self.text_names[:1]
 
     def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
         """The text signature as it is: lists of strings in, arrays out. An input that is left out is empty."""
@@ -63,10 +67,24 @@ class Predictor:
         feeds = [np.array(inputs.get(name) or [""] * rows, dtype=object) for name in self.input_names]
         return dict(zip(self._output_names, self._run(*feeds), strict=True))
 
-    def answer(self, rows: Sequence[Mapping[str, str | None]]) -> list[dict[str, Any]]:
-        """One answer a row, as in `predictions.jsonl`: label (name, names or score) and probabilities by name."""
-        if not rows:
-            return []
+    def answer(self, rows: Sequence[Mapping[str, str | None]], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
+        """One answer a row, as in `predictions.jsonl`: label (name, names or score) and probabilities by name.
+
+        Args:
+          rows: texts by input name.
+          batch_size: most rows that are computed at once; of more, those of similar length are.
+        """
+        if len(rows) <= batch_size:
+            return self._answer_together(rows) if rows else []
+        lengths = [sum(len(row.get(name) or "") for name in self.input_names) for row in rows]
+        numbered = (
+            pair
+            for batch in chunked(longest_first(lengths), batch_size)
+            for pair in zip(batch, self._answer_together([rows[index] for index in batch]), strict=True)
+        )
+        return list(in_order(numbered))
+
+    def _answer_together(self, rows: Sequence[Mapping[str, str | None]]) -> list[dict[str, Any]]:
         outputs = self.run({name: [row.get(name) or "" for row in rows] for name in self.input_names})
         if self._problem_type == "masked_lm":
             return [_guesses(outputs, row) for row in range(len(rows))]
@@ -113,22 +131,25 @@ def _plain(value: Any) -> Any:
 def answer_lines(predictor: Predictor, source: IO[bytes], sink: IO[str], batch_size: int) -> int:
     """Answers lines as they come: a JSON object a line out for each line in, in order, flushed at once.
 
-    A line is `text_a`, `text_a<TAB>text_b`, or a JSON object with those keys. Whatever has arrived is answered
-    together, at most `batch_size` lines a run, so a person waits for one line only and a pipe gets full batches.
+    A line is `text_a`, `text_a<TAB>text_b`, or a JSON object with those keys; `question<TAB>context` has both. Whatever
+    has arrived is answered together, at most `batch_size` lines a run, so a person waits for one line only, and a pipe
+    gets full batches of lines of similar length.
 
     Returns:
       The number of lines answered.
 
     Raises:
-      DataError: a line that is no text; its number is given. Lines before it are answered.
+      DataError: a line that is no text, or lacks one; its number is given. Lines before it are answered.
     """
     count = 0
-    for lines in arriving_lines(source, batch_size):
-        rows = [_parse_line(line, count + offset + 1, predictor.text_names) for offset, line in enumerate(lines)]
-        for row, answer in zip(rows, predictor.answer(rows), strict=True):
+    for lines in arriving_lines(source, batch_size * BATCHES_SORTED_AT_ONCE):
+        rows, error = _parse_lines(lines, count, predictor.text_names, predictor.required_names)
+        for row, answer in zip(rows, predictor.answer(rows, batch_size), strict=True):
             sink.write(json.dumps(row | answer, ensure_ascii=False) + "\n")
         sink.flush()
-        count += len(lines)
+        count += len(rows)
+        if error is not None:
+            raise error
     return count
 
 
@@ -143,24 +164,34 @@ def arriving_lines(source: IO[bytes], batch_size: int) -> Iterator[list[bytes]]:
         yield [rest]
 
 
-def _parse_line(line: bytes, number: int, names: Sequence[str]) -> dict[str, Any]:
-    try:
-        text = line.decode("utf-8").rstrip("\r")
-        if text.startswith("{"):
-            return _checked_object(json.loads(text), names)
+def _parse_lines(
+    lines: Sequence[bytes], count: int, names: Sequence[str], required: Sequence[str]
+) -> tuple[list[dict[str, Any]], DataError | None]:
+    """Rows of lines that come after `count` others, up to the first that cannot be used, and what is wrong with it."""
+    rows = []
+    for number, line in enumerate(lines, start=count + 1):
+        try:
+            rows.append(_parse_line(line, names, required))
+        except ValueError as error:
+            columns = ", ".join("<TAB>".join(names[:size]) for size in range(len(required), len(names) + 1))
+            return rows, DataError(
+                f"standard input:{number}: {one_line(error)}; expected {columns}, or a JSON object with "
+                f"{' and '.join(required)}"
+            )
+    return rows, None
+
+
+def _parse_line(line: bytes, names: Sequence[str], required: Sequence[str]) -> dict[str, Any]:
+    text = line.decode("utf-8").rstrip("\r")
+    if text.startswith("{"):
+        row = json.loads(text)
+    else:
         cells = text.split("\t", len(names) - 1)
-        others = itertools.zip_longest(names[1:], cells[1:])
-        return {names[0]: cells[0], **{name: cell or None for name, cell in others}}
-    except (UnicodeDecodeError, ValueError) as error:
-        columns = ", ".join("<TAB>".join(names[: count + 1]) for count in range(len(names)))
-        raise DataError(
-            f"standard input:{number}: {one_line(error)}; expected {columns}, or a JSON object with {names[0]}"
-        ) from None
-
-
-def _checked_object(row: Any, names: Sequence[str]) -> dict[str, Any]:
+        row = {names[0]: cells[0], **{name: cell or None for name, cell in zip(names[1:], cells[1:], strict=False)}}
     texts = {name: row.get(name) for name in names}
-    others = [texts[name] for name in names[1:]]
-    if not isinstance(texts[names[0]], str) or not all(isinstance(text, str | None) for text in others):
-        raise ValueError(f"a JSON object without a {names[0]} string")
+    for name, value in texts.items():
+        if value is None and name in required:
+            raise ValueError(f"no {name}")
+        if not isinstance(value, str | None):
+            raise ValueError(f"{name} is {json.dumps(value)}, no text")
     return row | texts

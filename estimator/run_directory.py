@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,29 @@ class RunDirectory:
             return None
         stamps = [path for path in self.export_dir.iterdir() if path.name.isdigit()]
         return max(stamps, key=lambda path: int(path.name), default=None)
+
+
+def warn_of_other_labels(init_checkpoint: str, labels: Sequence[str]) -> None:
+    """Says so where a run starts from the classification layer of another whose labels have other names or places.
+
+    Args:
+      init_checkpoint: prefix, file or directory; its folder has a `labels.txt` if a run of this project left it.
+      labels: of this run, in the order of the class ids; none where it has no classes.
+    """
+    path = Path(init_checkpoint)
+    folder = RunDirectory(path if path.is_dir() else path.parent)
+    try:
+        earlier = folder.labels_file.read_text(encoding="utf-8").split("\n")[:-1]
+    except (OSError, ValueError):
+        return
+    now = [str(label) for label in labels]
+    # With another number of labels the layer starts anew, which the log says of it.
+    if earlier != now and len(earlier) == len(now):
+        log.warning(
+            "--init_checkpoint=%s: its output layer was trained for the labels %s and goes on as one for %s, in this "
+            "order; if these are the same labels, give them in the order of the checkpoint (--labels)",
+            init_checkpoint, _short(earlier, 400), _short(now, 400),
+        )  # fmt: skip
 
 
 def vocabulary_digest(vocab: Mapping[str, int]) -> str:

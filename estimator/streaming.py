@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from processors.features import Features, Field
-from processors.featurizer import Featurizer
+from processors.featurizer import Featurizer, chunked
+from processors.length_order import ROW_INDEX, in_order, longest_first
 
 _DTYPES = {"int64": tf.int32, "float32": tf.float32}
 
@@ -27,7 +28,7 @@ class ExampleStream:
     Args:
       featurizer: makes windows of examples.
       chunks: examples in lists; a list is answered before the next one is asked for in full, so a list of what has
-        arrived is answered at once.
+        arrived is answered at once. A list of more windows than a batch makes batches of windows of similar length.
       batch_size: most windows a batch.
       fields: of the featurizer's spec, those that the model reads.
       static_shapes: pad every batch to the full length and size (TPU, XLA).
@@ -48,7 +49,7 @@ class ExampleStream:
         self._static_shapes = static_shapes
         # Filled by the thread that makes batches, emptied by the one that takes answers.
         self._waiting: collections.deque[tuple[Any, list[Features]]] = collections.deque()
-        self._sizes: collections.deque[int] = collections.deque()
+        self._numbers: collections.deque[list[int]] = collections.deque()
         self._error: Exception | None = None
 
     def input_fn(self, params: dict[str, Any] | None = None) -> tf.data.Dataset:
@@ -68,18 +69,23 @@ class ExampleStream:
           Exception: what reading or featurizing an example raised, once all examples before it are answered.
         """
         done: list[dict[str, np.ndarray]] = []
-        for batch in outputs:
-            for index in range(self._sizes.popleft()):
-                yield from self._without_windows()
-                done.append({name: values[index] for name, values in batch.items()})
-                example, windows = self._waiting[0]
-                if len(done) == len(windows):
-                    self._waiting.popleft()
-                    yield Answered(example, windows, done)
-                    done = []
+        for row in rows_in_order(self._numbered(outputs)):
+            yield from self._without_windows()
+            done.append(row)
+            example, windows = self._waiting[0]
+            if len(done) == len(windows):
+                self._waiting.popleft()
+                yield Answered(example, windows, done)
+                done = []
         yield from self._without_windows()
         if self._error is not None:
             raise self._error
+
+    def _numbered(self, outputs: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+        """Batches of outputs with the numbers of their windows, without those that only filled a batch."""
+        for batch in outputs:
+            numbers = np.array(self._numbers.popleft())
+            yield {ROW_INDEX: numbers, **{name: values[: len(numbers)] for name, values in batch.items()}}
 
     def _without_windows(self) -> Iterator[Answered]:
         while self._waiting and not self._waiting[0][1]:
@@ -87,6 +93,7 @@ class ExampleStream:
 
     def _batches(self) -> Iterator[dict[str, np.ndarray]]:
         """Runs inside TensorFlow, where an exception would lose its type: it is kept, and ends the stream."""
+        count = 0
         try:
             for chunk in self._chunks:
                 rows: list[Features] = []
@@ -95,13 +102,19 @@ class ExampleStream:
                         self._waiting.append((example, windows))
                         rows.extend(windows)
                 finally:
-                    for start in range(0, len(rows), self._batch_size):
-                        yield self._batch(rows[start : start + self._batch_size])
+                    for indices in chunked(self._order(rows), self._batch_size):
+                        self._numbers.append([count + index for index in indices])
+                        yield self._batch([rows[index] for index in indices])
+                    count += len(rows)
         except Exception as error:
             self._error = error
 
+    def _order(self, rows: Sequence[Features]) -> Sequence[int]:
+        if self._static_shapes or len(rows) <= self._batch_size:
+            return range(len(rows))
+        return longest_first([len(row["input_ids"]) for row in rows])
+
     def _batch(self, rows: Sequence[Features]) -> dict[str, np.ndarray]:
-        self._sizes.append(len(rows))
         return {field.name: self._padded(field, [row[field.name] for row in rows]) for field in self._fields}
 
     def _padded(self, field: Field, values: Sequence[Sequence[float]]) -> np.ndarray:
@@ -113,6 +126,22 @@ class ExampleStream:
         return batch
 
 
-def answered(estimator: Any, stream: ExampleStream) -> Iterator[Answered]:
-    """Runs a stream through an estimator's latest checkpoint, or its first weights."""
-    yield from stream.answers(estimator.predict(stream.input_fn, yield_single_examples=False))
+def answered(estimator: Any, stream: ExampleStream, checkpoint: str | None = None) -> Iterator[Answered]:
+    """Runs a stream through a checkpoint; by default an estimator's latest, or its first weights."""
+    yield from stream.answers(estimator.predict(stream.input_fn, None, None, checkpoint, False))
+
+
+def rows_in_order(batches: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    """Splits batches of outputs into rows, put back by their numbers where batches have them."""
+    return in_order(_numbered_rows(batches))
+
+
+def _numbered_rows(batches: Iterable[Mapping[str, np.ndarray]]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    count = 0
+    for batch in batches:
+        names = [name for name in batch if name != ROW_INDEX]
+        size = len(batch[names[0]])
+        numbers = batch.get(ROW_INDEX, np.arange(count, count + size))
+        for index, number in enumerate(numbers.tolist()):
+            yield number, {name: batch[name][index] for name in names}
+        count += size

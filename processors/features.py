@@ -87,6 +87,12 @@ class FeatureSpec:
         """A serialized record of defaults, to fill a batch whose shape must be static (`is_real_example` is 0)."""
         return self.serialize({field.name: _padding_value(field) for field in self.fields})
 
+    def token_fields(self) -> tuple[str, ...]:
+        """Names of the sequences with a value for each piece: those whose static length is that of `input_mask`."""
+        lengths = {field.name: field.static for field in self.fields if field.is_sequence}
+        length = lengths.get("input_mask")
+        return tuple(name for name in lengths if length is not None and lengths[name] == length)
+
     def parse_spec(self) -> dict[str, Any]:
         """The features argument of `tf.io.parse_example`: sequences come back padded to the batch's longest."""
         import tensorflow as tf

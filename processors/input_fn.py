@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from processors.features import FeatureSpec
+from processors.length_order import ROW_INDEX, sorted_batches
 
 SHUFFLE_ALL_UP_TO = 1_000_000
 """Largest epoch that is shuffled as a whole by default; beyond it, within a buffer of this many records."""
@@ -27,6 +28,8 @@ class InputSettings:
       static_shapes: pad to the full length and fill the last batch with `is_real_example=0` rows (TPU, XLA).
       num_records: rows of the record set, which decide the shuffle buffer and the filling rows.
       shuffle_buffer: most records that are shuffled at once.
+      sorts_by_length: put rows of similar length into a batch, in one pass without static shapes; each row then has
+        its number in the record set under `processors.length_order.ROW_INDEX`. Without `input_mask` nothing is sorted.
     """
 
     batch_size: int
@@ -36,6 +39,7 @@ class InputSettings:
     skip_records: int = 0
     static_shapes: bool = False
     shuffle_buffer: int = SHUFFLE_ALL_UP_TO
+    sorts_by_length: bool = False
 
 
 def build_input_fn(
@@ -52,6 +56,10 @@ def build_input_fn(
 
     def input_fn(params: dict[str, Any] | None = None) -> tf.data.Dataset:
         batch_size = (params or {}).get("batch_size", settings.batch_size)
+        if settings.sorts_by_length and spec.token_fields():
+            dataset = sorted_batches(tf.data.TFRecordDataset(names), spec, batch_size)
+            dataset = dataset.map(lambda rows, index: {**parse_batch(rows, spec), ROW_INDEX: index}, 2)
+            return dataset.prefetch(2)
         dataset = _mixed(names, settings.seed) if settings.is_training else tf.data.TFRecordDataset(names)
         if settings.is_training:
             buffer = min(max(settings.num_records, 1), settings.shuffle_buffer)
@@ -84,21 +92,26 @@ def parse_batch(rows: tf.Tensor, spec: FeatureSpec, static_shapes: bool = False)
     """
     parsed = tf.io.parse_example(rows, spec.parse_spec())
     parsed = {name: tf.cast(v, tf.int32) if v.dtype == tf.int64 else v for name, v in parsed.items()}
-    sequences = [field for field in spec.fields if field.is_sequence]
     if static_shapes:
-        for field in sequences:
-            parsed[field.name] = _pad_to(parsed[field.name], field.static or 0, field.default)
+        for field in spec.fields:
+            if field.is_sequence:
+                parsed[field.name] = _pad_to(parsed[field.name], field.static or 0, field.default)
         return parsed
-    if "input_mask" in parsed:
-        longest = tf.reduce_max(tf.reduce_sum(parsed["input_mask"], axis=1))
-        for field in sequences:
-            if field.static is not None and field.static == _mask_static(spec):
-                parsed[field.name] = parsed[field.name][:, :longest]
-    return parsed
+    return cut_to_longest(parsed, spec.token_fields())
 
 
-def _mask_static(spec: FeatureSpec) -> int | None:
-    return next(field.static for field in spec.fields if field.name == "input_mask")
+def cut_to_longest(features: dict[str, tf.Tensor], token_fields: Sequence[str]) -> dict[str, tf.Tensor]:
+    """Cuts fields `[B, S]` to the longest row that `input_mask` knows; without one, everything is as it was.
+
+    Args:
+      features: a batch.
+      token_fields: names of the fields with a value for each piece, see `FeatureSpec.token_fields`.
+    """
+    if "input_mask" not in features:
+        return features
+    longest = tf.reduce_max(tf.reduce_sum(features["input_mask"], axis=1))
+    cut = {name: features[name][:, :longest] for name in token_fields if name in features}
+    return {**features, **cut}
 
 
 def _pad_to(values: tf.Tensor, length: int, default: Any) -> tf.Tensor:

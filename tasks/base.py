@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from processors.features import Features
+from processors.features import Features, FeatureSpec
 from processors.featurizer import Featurizer
 
 TRAIN, DEV, TEST = "train", "dev", "test"
@@ -30,11 +30,13 @@ class Task(abc.ABC):
       featurizer: the only way from this task's examples to records.
       collects_rows: whether an evaluation keeps every row's outputs for `score` and `write_evaluation`; not where
         rows are too many and the head's own metrics say it all.
+      main_metric: the score that says which of several checkpoints is best, unless the user names another.
     """
 
     name: str
     featurizer: Featurizer
     collects_rows: bool = True
+    main_metric: str = "loss"
 
     @abc.abstractmethod
     def head(self, is_training: bool) -> Any:
@@ -52,6 +54,11 @@ class Task(abc.ABC):
         """Finished record files to read for a split as they are; none (the default) where examples are converted."""
         del split
         return []
+
+    @property
+    def record_spec(self) -> FeatureSpec:
+        """Schema of the records to train and evaluate on: that of the featurizer, which makes them of examples."""
+        return self.featurizer.spec
 
     @abc.abstractmethod
     def source(self) -> dict[str, Any]:

@@ -68,6 +68,7 @@ class SpanTask(Task):
     """
 
     name = "squad"
+    main_metric = "f1"
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import tensorflow as tf
 import run_classifier
 from estimator.config import ModelSettings
 from estimator.hooks import progress_tensors
-from estimator.model_fn import GraphSettings, Schedule, build_model_fn
+from estimator.model_fn import ENCODER_INPUTS, GraphSettings, Schedule, build_model_fn
 from modeling import BertConfig, ClassificationHead, MultiLabelHead, RegressionHead
 from modeling import heads as heads_module
 from modeling.accumulation import accumulate
@@ -143,6 +143,47 @@ def test_every_layout_and_number_of_parts_trains_as_the_large_batch(packed, one_
     large = train(ClassificationHead(3), batch(), settings, one_hot=one_hot)
     settings = dataclasses.replace(settings, micro_batches=micro_batches, recompute=True)
     assert_same_training(large, train(ClassificationHead(3), batch(), settings, one_hot=one_hot))
+
+
+class MeasuringHead(heads_module.Head):
+    """A classification that also reports how wide its features are: over all parts, their widths add up."""
+
+    uses_sequence_output = False
+    measured = ("input_ids", "token_labels", "scores")
+
+    def __init__(self):
+        self._inner = ClassificationHead(3)
+
+    def logits(self, encoder, features, is_training):
+        return self._inner.logits(encoder, features, is_training)
+
+    def loss(self, logits, features):
+        return self._inner.loss(logits, features)
+
+    def loss_parts(self, logits, features):
+        widths = {f"{name}_loss": tf.cast(tf.shape(features[name])[1], tf.float32) for name in self.measured}
+        return {"loss": self.loss(logits, features)[0], **widths}
+
+    def loss_weights(self, features):
+        ones = {f"{name}_loss": tf.constant(1.0) for name in self.measured}
+        return {**self._inner.loss_weights(features), **ones}
+
+    def predictions(self, logits, features):
+        return self._inner.predictions(logits, features)
+
+    def metrics(self, logits, features, per_example_loss):
+        return self._inner.metrics(logits, features, per_example_loss)
+
+
+@pytest.mark.parametrize(("packed", "width"), [(True, 11 + 7 + 9 + 6), (False, 4 * LENGTH)])
+def test_each_part_is_as_wide_as_its_own_longest_row_unless_shapes_are_static(packed, width):
+    """What has a value for each piece goes along; what only happens to be as wide does not."""
+    features = batch()
+    others = {"token_labels": features["input_mask"], "scores": np.ones([ROWS, LENGTH], np.float32)}
+    settings = GraphSettings(packed=packed, micro_batches=4, token_fields=(*ENCODER_INPUTS, "token_labels"))
+    reported = train(MeasuringHead(), {**features, **others}, settings, updates=1)[0][0][0]
+    assert reported["input_ids_loss"] == reported["token_labels_loss"] == width
+    assert reported["scores_loss"] == 4 * LENGTH
 
 
 def test_one_part_is_the_graph_without_accumulation():

@@ -1,5 +1,7 @@
 """The same numbers on every device and after every interruption: what is asked of the lifecycle besides working."""
 
+import copy
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,9 +13,10 @@ import tensorflow as tf
 import run_classifier
 from errors import CheckpointError, FlagError
 from estimator import devices, experiment
-from estimator.config import DeviceSettings, ExperimentSettings, ModelSettings, TrainingSettings
+from estimator.config import FP16, DeviceSettings, ExperimentSettings, ModelSettings, TrainingSettings
 from estimator.experiment import Experiment
 from estimator.model_fn import build_encoder, build_model_fn
+from estimator.run_directory import RunDirectory
 from modeling import heads
 from modeling.config import BertConfig
 from processors.table import TableProcessor
@@ -261,6 +264,26 @@ def test_fine_tuned_weights_start_another_task_with_a_new_head(run_script, plain
     np.testing.assert_array_equal(reader.get_tensor(name), variables(plain)[name])
 
 
+@pytest.mark.parametrize("checkpoint", ["", "model.ckpt-10", "model.ckpt-10.index"])
+@pytest.mark.parametrize("names", [("good", "bad"), ("pos", "neg"), ("neg", "pos")], ids="-".join)
+def test_head_of_other_labels_is_restored_with_a_warning(plain, checkpoint, names, tmp_path, caplog):
+    """As many labels, and so the same layer; but which output stands for which label is another matter."""
+    shutil.copytree(plain.output_dir, tmp_path / "run")
+    RunDirectory(tmp_path / "run").write({"labels": ["neg", "pos"]}, {}, None, "{}")
+    weights = str(tmp_path / "run" / checkpoint)
+    settings = dataclasses.replace(plain.settings, output_dir=tmp_path / "new")
+    settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, init_checkpoint=weights))
+    task = copy.copy(plain.task)
+    task.labels = list(names)
+    Experiment(task, settings).check_weights()
+    expected = [] if names == ("neg", "pos") else [
+        f'--init_checkpoint={weights}: its output layer was trained for the labels ["neg", "pos"] and goes on as one '
+        f'for ["{names[0]}", "{names[1]}"], in this order; if these are the same labels, give them in the order of the '
+        "checkpoint (--labels)"
+    ]  # fmt: skip
+    assert [record.getMessage() for record in caplog.records if "labels" in record.getMessage()] == expected
+
+
 def test_shape_of_the_head_alone_may_differ(make, plain):
     wider = BertConfig.from_dict({**tiny.CONFIG, "intermediate_size": 64})
     model_fn = build_model_fn(ModelSettings(wider, str(plain.output_dir)), heads.ClassificationHead(3))
@@ -302,3 +325,14 @@ def test_dev_split_is_evaluated_as_it_stands(make):
     made = make("dev")
     assert made.record_set(DEV).num_records == 21
     assert made.record_set(DEV) is made.record_set(DEV)
+
+
+@pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
+def test_two_devices_go_on_from_a_checkpoint_without_a_scale(make, two_devices):
+    assert make("scaled", train_batch_size=8, num_train_epochs=0.7).train() == 5
+    made = make("scaled", device=DeviceSettings(precision=FP16), train_batch_size=8)
+    assert made.train() == 10
+    held = tf.train.load_checkpoint(str(made.output_dir))
+    assert held.get_tensor("global_step") == 10
+    assert held.get_tensor("loss_scale_good_steps") == 5
+    assert held.get_tensor("loss_scale") == 2.0**15

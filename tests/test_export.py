@@ -90,6 +90,28 @@ def test_an_answer_does_not_depend_on_the_rows_beside_it(task, checkpoint, tmp_p
             assert alone["probabilities"] == pytest.approx(answer["probabilities"], abs=1e-6)
 
 
+def test_many_rows_are_answered_in_batches_of_similar_length(task, checkpoint, tmp_path, monkeypatch):
+    rows = [{"text_a": text} for text, _ in tiny.rows(12)]
+    batches = []
+    with Predictor(export(task, checkpoint, tmp_path / "export")) as predictor:
+        together = predictor.answer(rows)
+        run = predictor.run
+
+        def noted(inputs):
+            batches.append([len(text) for text in inputs["text_a"]])
+            return run(inputs)
+
+        monkeypatch.setattr(predictor, "run", noted)
+        found = predictor.answer(rows, batch_size=5)
+    assert [len(batch) for batch in batches] == [5, 5, 2]
+    lengths = [length for batch in batches for length in batch]
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[0] > lengths[-1]
+    for answer, other in zip(found, together, strict=True):
+        assert answer["label"] == other["label"]
+        assert answer["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
+
+
 @pytest.mark.parametrize("damage", ["absent", "empty file", "no variables"])
 def test_what_is_no_export_is_said_in_one_line(task, checkpoint, tmp_path, damage):
     folder = tmp_path / "nothing"

@@ -57,6 +57,12 @@ def test_static_shapes_are_known_before_the_graph_runs():
     assert graph_batch["input_ids"].shape == (1, 8)
 
 
+def test_token_fields_have_the_static_length_of_the_mask():
+    fields = (*SPEC.fields, Field("guesses", shape=(None,), static=5), Field("tags", shape=(None,), static=8))
+    assert FeatureSpec(fields).token_fields() == ("input_ids", "input_mask", "tags")
+    assert FeatureSpec((Field("input_ids", shape=(None,), static=8), Field("label_ids"))).token_fields() == ()
+
+
 def test_padding_row_is_all_defaults():
     example = tf.train.Example.FromString(SPEC.padding()).features.feature
     assert list(example["label_ids"].int64_list.value) == [0]

@@ -9,6 +9,8 @@ import tensorflow as tf
 from errors import BertError
 from estimator import memory
 from estimator.config import TrainingSettings
+from estimator.mishaps import one_line_errors
+from processors.records import RecordSet
 
 
 def allocate(count: int) -> np.ndarray:
@@ -46,10 +48,23 @@ def test_running_out_of_memory_names_flags_that_need_less(settings, expected):
 
 
 def test_a_full_disk_is_no_lack_of_memory():
-    full = tf.errors.ResourceExhaustedError(None, None, "model.ckpt-5.data; No space left on device")
+    # As TensorFlow words it, hint and all.
+    hint = (
+        "Hint: If you want to see a list of allocated tensors when OOM happens, add report_tensor_allocations_upon_oom"
+    )
+    message = f"Graph execution error:\n\nmodel.ckpt-5.data; No space left on device\n\t [[node save/SaveV2]]\n{hint}"
+    full = tf.errors.ResourceExhaustedError(None, None, message)
     with pytest.raises(tf.errors.ResourceExhaustedError) as excinfo, memory.advice(TrainingSettings()):
         raise full
     assert excinfo.value is full
+    with (
+        pytest.raises(BertError) as excinfo,
+        one_line_errors(RecordSet(Path("train.tf_record"), 1, 1, reused=False)),
+        memory.advice(TrainingSettings()),
+    ):
+        raise full
+    reason = "model.ckpt-5.data; No space left on device"
+    assert str(excinfo.value) == f"the disk is full ({reason}); free disk space, then run the same command again"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel's own count is read from /proc")

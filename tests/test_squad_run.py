@@ -1,5 +1,6 @@
 """Reading comprehension end to end, through the script's own main, on the example sets."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 
 import run_squad
+from errors import DataError
 from estimator.predictor import Predictor
-from processors import records
+from estimator.predictor import answer_lines as predictor_lines
+from processors import length_order, records
 from processors.squad import SquadReader
 from tests import tiny
 
@@ -117,6 +120,80 @@ def test_export_answers_as_the_prediction_does(trained):
         if answer["answer"]:
             assert row["context"][answer["start"] : answer["end"]] == answer["answer"]
         assert 0 <= answer["no_answer_score"] <= 1
+
+
+def test_predictions_do_not_depend_on_the_order_of_computation(trained, monkeypatch):
+    """Windows of a question are computed in several batches, and come back as its windows."""
+    language, folder = trained
+    before = load(folder / "null_odds.json")
+    monkeypatch.setattr(length_order, "ROWS_SORTED_AT_ONCE", 1)
+    run(f"--predict_file={example_file(language, 'dev')}", "--do_predict", "--max_answer_length=16",
+        f"--output_dir={folder}")  # fmt: skip
+    as_they_lie = load(folder / "null_odds.json")
+    assert list(before) == list(as_they_lie)
+    assert before == pytest.approx(as_they_lie, abs=1e-5)
+    assert len({round(value, 3) for value in before.values()}) > 5
+
+
+def answer_lines(folder: Path, lines: list[str]) -> subprocess.CompletedProcess:
+    """Pipes lines into the script, as a person would."""
+    command = [sys.executable, str(ROOT / "run_squad.py"), "--do_predict", "--predict_file=-", f"--output_dir={folder}"]
+    return subprocess.run(
+        command, input="\n".join(lines), capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
+    )
+
+
+def test_standard_input_is_answered_from_the_export(trained):
+    language, folder = trained
+    questions = list(SquadReader(example_file(language, "dev"), learns=False))
+    rows = [{"question": example.question_text, "context": example.passage.text} for example in questions]
+    assert not any("\t" in text or "\n" in text for row in rows for text in row.values())
+    lines = [
+        json.dumps(row | {"key": index}) if index % 2 else f"{row['question']}\t{row['context']}"
+        for index, row in enumerate(rows)
+    ]
+    done = answer_lines(folder, lines)
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [{name: answer[name] for name in rows[0]} for answer in answers] == rows
+    assert [answer.get("key") for answer in answers] == [index if index % 2 else None for index in range(len(rows))]
+    predictions = load(folder / "predictions.json")
+    assert [answer["answer"] == "" for answer in answers] == [predictions[e.qas_id] == "" for e in questions]
+    with Predictor(next((folder / "export").iterdir())) as predictor:
+        expected = predictor.answer(rows)
+    for answer, other in zip(answers, expected, strict=True):
+        assert (answer["answer"], answer["start"], answer["end"]) == (other["answer"], other["start"], other["end"])
+        assert answer["score"] == pytest.approx(other["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize("line", ["Who went?", "Who went?\t", '{"question": "Who went?"}', ""])
+def test_a_line_without_a_context_is_named_and_those_before_it_are_answered(trained, line, tmp_path):
+    _, folder = trained
+    source, sink = tmp_path / "lines", io.StringIO()
+    source.write_text(f"Who went?\tAnna went.\n{line}\nWho?\tBen.\n", encoding="utf-8")
+    with (
+        Predictor(next((folder / "export").iterdir())) as predictor,
+        source.open("rb") as stream,
+        pytest.raises(DataError) as refused,
+    ):
+        predictor_lines(predictor, stream, sink, 8)
+    assert str(refused.value) == (
+        "standard input:2: no context; expected question<TAB>context, or a JSON object with question and context"
+    )
+    (answer,) = [json.loads(answered) for answered in sink.getvalue().splitlines()]
+    assert answer["context"] == "Anna went."
+
+
+def test_a_line_without_a_context_ends_the_script_in_one_line(trained):
+    language, folder = trained
+    if language != "en":
+        pytest.skip("a process of its own for one language is enough")
+    done = answer_lines(folder, ["Who went?\tAnna went.", "Who went?"])
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["question"] == "Who went?"
+    assert done.stderr.splitlines()[-1] == (
+        "error: standard input:2: no context; expected question<TAB>context, or a JSON object with question and context"
+    )
 
 
 @pytest.mark.parametrize(
