@@ -120,10 +120,19 @@ def attention_layer(  # noqa: PLR0913 - upstream's signature
     value = dense(to_rows, units, "value", value_act, initializer_range)
     bias = None if attention_mask is None else attention_bias(attention_mask)
     context = _attend(
-        from_layout.unpack(query), to_layout.unpack(key), to_layout.unpack(value), bias,
-        num_attention_heads, attention_probs_dropout_prob,
-    )  # fmt: skip
-    return from_layout.pack(context) if do_return_2d_tensor else context
+        from_layout.split_heads(_scaled(query, num_attention_heads), num_attention_heads),
+        to_layout.split_heads(key, num_attention_heads),
+        to_layout.split_heads(value, num_attention_heads),
+        bias,
+        attention_probs_dropout_prob,
+    )
+    rows = from_layout.merge_heads(context)
+    return rows if do_return_2d_tensor else from_layout.unpack(rows)
+
+
+def _scaled(query: tf.Tensor, num_heads: int) -> tf.Tensor:
+    """Queries `[N, A * D]` by the root of D: that scales the scores, with less work."""
+    return query * (1.0 / math.sqrt(query.shape[-1] // num_heads))
 
 
 def _attend(
@@ -131,28 +140,41 @@ def _attend(
     key: tf.Tensor,
     value: tf.Tensor,
     bias: tf.Tensor | None,
-    num_heads: int,
     dropout_prob: float,
     seed: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Values weighted by the softmax of scaled scores: `[B, F, A*D]`, two of `[B, T, A*D]` -> `[B, F, A*D]`.
+    """Values weighted by the softmax of the scores: `[B, A, F, D]`, two of `[B, A, T, D]` -> `[B, A, F, D]`.
 
     Products are computed in the type of the inputs, the softmax in float32.
     """
-    scale = 1.0 / math.sqrt(query.shape[-1] // num_heads)
-    # Scaling the queries is scaling the scores with less work.
-    query, key, value = (_split_heads(tensor, num_heads) for tensor in (query * scale, key, value))
     scores = as_type(tf.matmul(query, key, transpose_b=True), tf.float32)  # [B, A, F, T]
     weights = as_type(tf.nn.softmax(scores if bias is None else scores + bias), value.dtype)
-    weights = dropout(weights, dropout_prob, seed)
-    context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [B, F, A, D]
-    batch_size, length = get_shape_list(context)[:2]
-    return tf.reshape(context, [batch_size, length, num_heads * context.shape[-1]])
+    return tf.matmul(dropout(weights, dropout_prob, seed), value)
 
 
-def _split_heads(tensor: tf.Tensor, num_heads: int) -> tf.Tensor:
-    batch_size, length, width = get_shape_list(tensor)
-    return tf.transpose(tf.reshape(tensor, [batch_size, length, num_heads, width // num_heads]), [0, 2, 1, 3])
+def _self_attention(
+    inputs: tf.Tensor,
+    rows: tf.Tensor,
+    layout: Layout,
+    bias: tf.Tensor | None,
+    settings: LayerSettings,
+    seed: tf.Tensor | None,
+) -> tf.Tensor:
+    """What `inputs` gather from `rows`: all of these, or, where they differ, the first token of each example."""
+    width, heads = rows.shape[-1], settings.num_attention_heads
+    first_only = inputs is not rows
+    query = _scaled(dense(inputs, width, "query", initializer_range=settings.initializer_range), heads)
+    key, value = (
+        layout.split_heads(dense(rows, width, name, initializer_range=settings.initializer_range), heads)
+        for name in ("key", "value")
+    )
+    if first_only:  # a single position has its heads side by side already
+        query = tf.reshape(query, [-1, heads, 1, width // heads])
+        bias = bias if bias is None or bias.shape[2] == 1 else bias[:, :, :1]
+    else:
+        query = layout.split_heads(query, heads)
+    context = _attend(query, key, value, bias, settings.attention_probs_dropout_prob, seed)
+    return tf.reshape(context, [-1, width]) if first_only else layout.merge_heads(context)
 
 
 def encoder_layer(
@@ -182,15 +204,7 @@ def encoder_layer(
     with tf.compat.v1.variable_scope("attention"):
         inputs = layout.first(rows) if first_only else rows
         with tf.compat.v1.variable_scope("self"):
-            query = dense(inputs, width, "query", initializer_range=spread)
-            key = layout.unpack(dense(rows, width, "key", initializer_range=spread))
-            value = layout.unpack(dense(rows, width, "value", initializer_range=spread))
-            query = query[:, tf.newaxis] if first_only else layout.unpack(query)
-            if first_only and bias is not None and bias.shape[2] != 1:
-                bias = bias[:, :, :1]
-            heads, dropped = settings.num_attention_heads, settings.attention_probs_dropout_prob
-            context = _attend(query, key, value, bias, heads, dropped, seed_of_weights)
-            context = context[:, 0] if first_only else layout.pack(context)
+            context = _self_attention(inputs, rows, layout, bias, settings, seed_of_weights)
         with tf.compat.v1.variable_scope("output"):
             attended = dense(context, width, "dense", None, spread)
             attended = dropout(attended, settings.hidden_dropout_prob, seeds_of_outputs[0])

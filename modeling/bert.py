@@ -87,9 +87,9 @@ class BertModel:
         if token_type_ids is None:
             token_type_ids = tf.zeros([batch_size, seq_length], tf.int32)
         self._pooled_only = pooled_only
-        self._layout: Layout = (
-            PackedLayout(input_mask) if packed and input_mask is not None else PaddedLayout(batch_size, seq_length)
-        )
+        self._layout: Layout = PaddedLayout(batch_size, seq_length)
+        if packed and input_mask is not None:
+            self._layout = PackedLayout(input_mask, config.num_attention_heads)
         with tf.compat.v1.variable_scope(scope, default_name="bert"):
             rows = self._embed(config, input_ids, token_type_ids, use_one_hot_embeddings, position_ids)
             with tf.compat.v1.variable_scope("encoder"):
