@@ -14,11 +14,12 @@ from errors import FlagError
 from processors.features import Features
 from processors.featurizer import chunked
 from processors.squad import SquadExample, SquadReader
-from processors.squad_windows import SpanFeaturizer, Window
+from processors.squad_windows import SpanFeaturizer
 from tasks import span_metrics
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
-from tasks.span_decoding import Decoded, DecodingSettings, decode
+from tasks.span_decoding import Decoded, DecodingSettings, decode, decode_all
 from tasks.span_files import answer_files, store_threshold
+from tasks.span_ranking import Asked, Logits
 from tasks.span_text import SpanText
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,14 @@ class SpanSettings:
     answer_text: str = "upstream"
     tune_null_threshold: bool = False
     skip_bad_answers: bool = False
+
+
+def as_asked(windows: Sequence[Features], rows: Sequence[Logits]) -> Asked:
+    """A question for decoding: its windows and the model's outputs for them."""
+    # What stands behind a window is padding, whose length is that of other rows of its batch.
+    lengths = [len(window["input_ids"]) for window in windows]
+    logits = [(start[:length], end[:length]) for (start, end), length in zip(rows, lengths, strict=True)]
+    return Asked([window["_window"] for window in windows], logits)
 
 
 class SpanTask(Task):
@@ -169,22 +178,28 @@ class SpanTask(Task):
     def answers(self, folder: Path) -> Iterator[AnswerSink]:
         """Opens upstream's prediction files and `predictions.jsonl`."""
         with answer_files(folder, self._version_2) as write:
+            pending: list[tuple[SquadExample, Asked]] = []
 
             def sink(
                 example: SquadExample, windows: Sequence[Features], outputs: Sequence[Mapping[str, np.ndarray]]
             ) -> None:
                 rows = [(output["start_logits"], output["end_logits"]) for output in outputs]
-                write(example, self.decode(windows, rows), self.null_threshold)
+                pending.append((example, as_asked(windows, rows)))
+                if len(pending) >= self.settings.decoding.questions_at_once:
+                    flush()
+
+            def flush() -> None:
+                for example, decoded in self._decode(pending):
+                    write(example, decoded, self.null_threshold)
+                pending.clear()
 
             yield sink
+            flush()
 
-    def decode(self, windows: Sequence[Features], rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> Decoded:
+    def decode(self, windows: Sequence[Features], rows: Sequence[Logits]) -> Decoded:
         """Ranks the answers to one question from the model's outputs for its windows."""
-        spans: list[Window] = [window["_window"] for window in windows]
-        # What stands behind a window is padding, whose length is that of other rows of its batch.
-        lengths = [len(window["input_ids"]) for window in windows]
-        logits = [(start[:length], end[:length]) for (start, end), length in zip(rows, lengths, strict=True)]
-        return decode(spans, logits, self._span_text, self.settings.decoding)
+        asked = as_asked(windows, rows)
+        return decode(asked.windows, asked.logits, self._span_text, self.settings.decoding)
 
     def text_signature(self) -> TextSignature:
         """Raw `question` and `context` -> answer text, offsets and scores."""
@@ -196,10 +211,19 @@ class SpanTask(Task):
         """Every question of a split with what the collected logits say, in order."""
         rows = iter(zip(collected["start_logits"], collected["end_logits"], strict=True))
         for chunk in chunked(self.examples(split), CHUNK_EXAMPLES):
-            for example, windows in zip(chunk, self.featurizer.featurize(chunk), strict=True):
-                yield example, self.decode(windows, list(itertools.islice(rows, len(windows))))
+            asked = (
+                (example, as_asked(windows, list(itertools.islice(rows, len(windows)))))
+                for example, windows in zip(chunk, self.featurizer.featurize(chunk), strict=True)
+            )
+            for together in chunked(asked, self.settings.decoding.questions_at_once):
+                yield from self._decode(together)
         if next(rows, None) is not None:
             raise ValueError(f"more rows were evaluated than the {split} split has windows")
+
+    def _decode(self, asked: Sequence[tuple[SquadExample, Asked]]) -> Iterator[tuple[SquadExample, Decoded]]:
+        """Ranks the answers to questions, all together."""
+        decoded = decode_all([question for _, question in asked], self._span_text, self.settings.decoding)
+        return zip([example for example, _ in asked], decoded, strict=True)
 
     def _scores(self) -> dict[str, float]:
         judged = (

@@ -1,59 +1,63 @@
-"""Start and end logits -> ranked answers: small functions over the windows of one question.
+"""Start and end logits -> ranked answers to questions.
 
-Source: `write_predictions` of google-research/bert, whose ranking this repeats to the last tie.
+Source: `write_predictions` of google-research/bert.
 """
 
-import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from processors.squad_windows import Window
-from tasks.span_text import LocatedText
+from tasks.span_ranking import Asked, DecodingSettings, Logits, Span, null_span, ranked_spans
+from tasks.span_text import LocatedText, SpanText
 
 NO_CANDIDATE_ODDS = 1_000_000.0
 """Stands for "certainly no answer" where no span of the context can be one; finite, so that it is JSON."""
 
-Locate = Callable[[Window, int, int], LocatedText]
-
-
-@dataclasses.dataclass(frozen=True)
-class DecodingSettings:
-    """How answers are chosen.
-
-    Args:
-      n_best_size: starts and ends looked at in each window, and answers kept.
-      max_answer_length: most pieces of an answer.
-      version_2_with_negative: "no answer" is a candidate.
-    """
-
-    n_best_size: int = 20
-    max_answer_length: int = 30
-    version_2_with_negative: bool = False
-
-
-class Candidates(NamedTuple):
-    """Spans of one question, one row each: index of the window, positions in it (end inclusive), their logits."""
-
-    windows: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    start_logits: np.ndarray
-    end_logits: np.ndarray
+NO_SPAN: Span = (-1, 0, 0, 0.0, 0.0)
+"""Where nothing can be a candidate, not even "no answer"."""
 
 
 class Entry(NamedTuple):
-    """One answer of an n-best list; `text` is "" for "no answer", which has no place (-1)."""
+    """One answer of an n-best list.
+
+    Args:
+      text: "" for "no answer".
+      probability: among the answers of the list.
+      start_logit: of the first piece.
+      end_logit: of the last piece.
+      span: where the pieces are; position 0 for "no answer".
+      locate: gives the text of `span` with its place in the context.
+    """
 
     text: str
     probability: float
     start_logit: float
     end_logit: float
-    start: int = -1
-    end: int = -1
-    window: int = -1
+    span: Span = NO_SPAN
+    locate: Callable[[Span], LocatedText] | None = None
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """Characters of the context, end exclusive, worked out when asked for; None for "no answer"."""
+        return self.locate(self.span)[1:] if self.span[1] and self.locate else None
+
+    @property
+    def start(self) -> int:
+        """Character of the context that the answer starts at; -1 for "no answer"."""
+        return self.place[0] if self.place else -1
+
+    @property
+    def end(self) -> int:
+        """The character after the answer's last; -1 for "no answer"."""
+        return self.place[1] if self.place else -1
+
+    @property
+    def window(self) -> int:
+        """Index of the window that the answer was found in; -1 for "no answer"."""
+        return self.span[0] if self.span[1] else -1
 
 
 class Decoded(NamedTuple):
@@ -82,112 +86,71 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    windows: Sequence[Window],
-    logits: Sequence[tuple[np.ndarray, np.ndarray]],
-    locate: Locate,
-    settings: DecodingSettings,
+    windows: Sequence[Window], logits: Sequence[Logits], span_text: SpanText, settings: DecodingSettings
 ) -> Decoded:
-    """Ranks the answers to one question.
+    """Ranks the answers to one question; see `decode_all`."""
+    return decode_all([Asked(windows, logits)], span_text, settings)[0]
+
+
+def decode_all(asked: Sequence[Asked], span_text: SpanText, settings: DecodingSettings) -> list[Decoded]:
+    """Ranks the answers to each of some questions; `settings.questions_at_once` is a good number of them.
 
     Args:
-      windows: of the question; none for an empty context.
-      logits: start and end logits of each window, float [S].
-      locate: gives the text of a span, a `tasks.span_text.SpanText`.
+      asked: the questions.
+      span_text: gives the text of a span.
       settings: sizes and version.
     """
-    logits = [(start.astype(np.float64), end.astype(np.float64)) for start, end in logits]
-    null = null_candidate(logits) if settings.version_2_with_negative and logits else None
-    found = [
-        span_candidates(index, window, start, end, settings)
-        for index, (window, (start, end)) in enumerate(zip(windows, logits, strict=True))
+    has_null = settings.version_2_with_negative
+    nulls = [null_span(question.logits) if has_null and question.logits else None for question in asked]
+    ranked = ranked_spans(asked, nulls, settings)
+    return [
+        _decoded(question.windows, spans, null, span_text, settings)
+        for question, spans, null in zip(asked, ranked, nulls, strict=True)
     ]
-    ranked = rank([*found, null] if null else found)
-    unscored = distinct_answers(windows, ranked, locate, settings.n_best_size)
-    if null and all(entry.text for entry in unscored):
-        unscored.append(Entry("", 0.0, float(null.start_logits[0]), float(null.end_logits[0])))
+
+
+def _decoded(
+    windows: Sequence[Window],
+    ranked: Iterable[Span],
+    null: Span | None,
+    span_text: SpanText,
+    settings: DecodingSettings,
+) -> Decoded:
+    answers = distinct_answers(windows, ranked, span_text, settings.n_best_size)
+    if null:
+        answers.setdefault("", null)
     # Upstream writes the word "empty" here, which reads as an answer.
-    entries = with_probabilities(unscored or [Entry("", 0.0, 0.0, 0.0)])
+    answers = answers or {"": NO_SPAN}
+    entries = with_probabilities(answers, lambda span: span_text(windows[span[0]], span[1], span[2]))
     best = next((entry for entry in entries if entry.text), None)
     if not settings.version_2_with_negative:
         return Decoded(entries, best, 0.0)
     if null is None or best is None:
         return Decoded(entries, best, NO_CANDIDATE_ODDS)
-    null_score = float(null.start_logits[0] + null.end_logits[0])
-    return Decoded(entries, best, null_score - best.start_logit - best.end_logit)
+    return Decoded(entries, best, null[3] + null[4] - best.start_logit - best.end_logit)
 
 
-def top_indexes(logits: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the `count` largest logits, largest first; equal ones in order.
-
-    Example:
-      >>> top_indexes(np.array([1.0, 3.0, 3.0]), 2).tolist()
-      [1, 2]
-    """
-    return np.argsort(-logits, kind="stable")[:count]
-
-
-def span_candidates(
-    index: int, window: Window, start_logits: np.ndarray, end_logits: np.ndarray, settings: DecodingSettings
-) -> Candidates:
-    """The spans of a window that can be answers: of its best starts and best ends, ordered by start, then end.
-
-    A start must be a piece of the context that no other window shows with more context, an end any piece of the
-    context, at or after the start, and the answer not too long.
-    """
-    starts = top_indexes(start_logits, settings.n_best_size)
-    ends = top_indexes(end_logits, settings.n_best_size)
-    starts = starts[(starts >= window.offset) & (starts < window.offset + window.length)]
-    starts = starts[window.is_max_context[starts - window.offset]]
-    ends = ends[(ends >= window.offset) & (ends < window.offset + window.length)]
-    lengths = ends[np.newaxis, :] - starts[:, np.newaxis] + 1
-    rows, columns = np.nonzero((lengths > 0) & (lengths <= settings.max_answer_length))
-    starts, ends = starts[rows], ends[columns]
-    return Candidates(np.full(len(starts), index), starts, ends, start_logits[starts], end_logits[ends])
-
-
-def null_candidate(logits: Sequence[tuple[np.ndarray, np.ndarray]]) -> Candidates:
-    """ "No answer", which is position 0, scored by the window that finds it least likely."""
-    starts = np.array([start[0] for start, _ in logits])
-    ends = np.array([end[0] for _, end in logits])
-    least = int(np.argmin(starts + ends))
-    return Candidates(
-        np.array([least]), np.array([0]), np.array([0]), starts[least : least + 1], ends[least : least + 1]
-    )
-
-
-def rank(candidates: Sequence[Candidates]) -> Candidates:
-    """All candidates by falling sum of logits; equal ones stay in order of windows, starts, ends."""
-    if not candidates:
-        return Candidates(*(np.zeros(0, np.int64) for _ in Candidates._fields))
-    joined = Candidates(*(np.concatenate(values) for values in zip(*candidates, strict=True)))
-    order = np.argsort(-(joined.start_logits + joined.end_logits), kind="stable")
-    return Candidates(*(values[order] for values in joined))
-
-
-def distinct_answers(windows: Sequence[Window], ranked: Candidates, locate: Locate, count: int) -> list[Entry]:
-    """The first `count` answers of different text, without probabilities."""
-    entries: list[Entry] = []
-    seen: set[str] = set()
-    for window, start, end, start_logit, end_logit in zip(*(values.tolist() for values in ranked), strict=True):
-        if len(entries) >= count:
-            break
+def distinct_answers(
+    windows: Sequence[Window], ranked: Iterable[Span], span_text: SpanText, count: int
+) -> dict[str, Span]:
+    """The first `count` answers of different text, by text, best first."""
+    found: dict[str, Span] = {}
+    for span in ranked:
+        window, start, end, _, _ = span
         # Position 0 is [CLS], which means "no answer".
-        text, first, last = locate(windows[window], start, end) if start else LocatedText("", -1, -1)
-        if text not in seen:
-            seen.add(text)
-            entries.append(Entry(text, 0.0, start_logit, end_logit, first, last, window if start else -1))
-    return entries
+        found.setdefault(span_text.text(windows[window], start, end) if start else "", span)
+        if len(found) >= count:
+            break
+    return found
 
 
-def with_probabilities(entries: Sequence[Entry]) -> list[Entry]:
-    """Gives each entry its softmax probability among all of them.
-
-    Example:
-      >>> [entry.probability for entry in with_probabilities([Entry("a", 0, 1.0, 2.0), Entry("b", 0, 2.0, 1.0)])]
-      [0.5, 0.5]
-    """
-    scores = [entry.start_logit + entry.end_logit for entry in entries]
+def with_probabilities(answers: Mapping[str, Span], locate: Callable[[Span], LocatedText]) -> list[Entry]:
+    """Gives each answer its softmax probability among all of them."""
+    _, _, _, start_logits, end_logits = zip(*answers.values(), strict=True)
+    scores = list(map(operator.add, start_logits, end_logits))
     highest = max(scores)
     weights = [math.exp(score - highest) for score in scores]
     total = sum(weights)
-    return [entry._replace(probability=weight / total) for entry, weight in zip(entries, weights, strict=True)]
+    probabilities = [weight / total for weight in weights]
+    locates = itertools.repeat(locate)
+    return list(map(Entry, answers, probabilities, start_logits, end_logits, answers.values(), locates))

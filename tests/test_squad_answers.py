@@ -1,6 +1,7 @@
 """Scores and files of answers."""
 
 import json
+from random import Random
 
 import pytest
 
@@ -9,8 +10,9 @@ from processors.passages import Passage
 from processors.squad import GoldAnswer, SquadExample
 from tasks.span import SpanSettings, SpanTask
 from tasks.span_decoding import Decoded, Entry
-from tasks.span_files import answer_files, store_threshold, stored_threshold
+from tasks.span_files import answer_files, nbest_json, store_threshold, stored_threshold
 from tasks.span_metrics import Judged, characters, scores
+from tasks.span_text import LocatedText
 from tokenization import BulkTokenizer
 
 
@@ -52,8 +54,11 @@ def test_chinese_f1_counts_characters():
     assert "eval_char_f1" not in scores([Judged(example("a", "cat"), "cat", "cat", 0.0)], False)
 
 
+PLACE = lambda span: LocatedText('the "cät"', span[1] - 1, 13)  # noqa: E731
 DECODED = {
-    "a": Decoded([Entry('the "cät"', 0.75, 2.0, 3.0, 4, 13, 1), Entry("", 0.25, 1.0, 2.9)], None, -1.5),
+    "a": Decoded(
+        [Entry('the "cät"', 0.75, 2.0, 3.0, (1, 5, 6, 2.0, 3.0), PLACE), Entry("", 0.25, 1.0, 2.9)], None, -1.5
+    ),
     "b": Decoded([Entry("", 1.0, 0.5, 0.25)], None, 7.0),
 }
 DECODED["a"] = DECODED["a"]._replace(best=DECODED["a"].entries[0])
@@ -76,6 +81,25 @@ def test_files_have_upstreams_bytes(tmp_path):
         "no_answer_probability": 0.25, "window": 1,
     }  # fmt: skip
     assert (second["answer"], second["start"], second["window"], second["probability"]) == ("", None, None, 1.0)
+
+
+NUMBERS = [1.0, -0.0, 0.0, 0.1, 1e-5, 5e-324, 1.5e300, -7.25, 1e16, float("inf"), -float("inf"), float("nan")]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nbest_lists_have_the_bytes_of_json(seed):
+    random = Random(seed)
+    # Without the last three, and without the zeros, other branches are taken.
+    usable = (NUMBERS, NUMBERS[:-3], NUMBERS[3:-3], NUMBERS[:1])[seed % 4]
+    letters = 'aé\u2028\n"\\%s{}\x00😀'
+    entries = [
+        Entry("".join(random.choices(letters, k=random.randrange(6))), *random.choices(usable, k=3))
+        for _ in range(random.choice([1, 2, 20, 21]))
+    ]
+    names = ("text", "probability", "start_logit", "end_logit")
+    listed = [dict(zip(names, entry, strict=False)) for entry in entries]
+    expected = json.dumps({"q": listed}, indent=4)
+    assert '{\n    "q": ' + nbest_json(Decoded(entries, None, 0.0)) + "\n}" == expected
 
 
 def test_a_threshold_below_the_odds_withholds_the_answer(tmp_path):

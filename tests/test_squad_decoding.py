@@ -8,9 +8,10 @@ import pytest
 from processors.passages import Passage
 from processors.squad import SquadExample, SquadReader
 from processors.squad_windows import SpanFeaturizer
-from tasks.span_decoding import NO_CANDIDATE_ODDS, DecodingSettings, decode, top_indexes
-from tasks.span_text import SpanText, get_final_text
-from tokenization import BulkTokenizer
+from tasks.span_decoding import NO_CANDIDATE_ODDS, decode, decode_all
+from tasks.span_ranking import Asked, DecodingSettings, ranked_spans, top_indexes
+from tasks.span_text import SpanText, TextAligner, get_final_text
+from tokenization import BasicTokenizer, BulkTokenizer
 
 SETTINGS = DecodingSettings()
 SETTINGS_V2 = DecodingSettings(version_2_with_negative=True)
@@ -141,7 +142,103 @@ def test_two_windows_give_one_ranked_list(tokenizer, featurizer):
 
 
 def test_ties_keep_the_order_of_positions():
-    assert top_indexes(np.array([0.0, 2.0, 1.0, 2.0, 1.0]), 4).tolist() == [1, 3, 2, 4]
+    rows = np.array([[0.0, 2.0, 1.0, 2.0, 1.0], [3.0, 3.0, 3.0, 3.0, 3.0]])
+    assert top_indexes(rows, 4).tolist() == [[1, 3, 2, 4], [0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("count", [1, 5, 20, 60, 99])
+def test_the_largest_are_those_of_a_stable_sort(count):
+    random = np.random.default_rng(count)
+    rows = random.normal(0, 3, (40, 60))
+    rows[10:30] = rows[10:30].round()  # ties, also where the count cuts
+    rows[20:25, ::4], rows[25:35, 40:], rows[35, :] = -np.inf, np.nan, 0.0
+    expected = [np.argsort(-row, kind="stable")[:count].tolist() for row in rows]
+    assert top_indexes(rows, count).tolist() == expected
+
+
+def spans_one_by_one(window, start_logits, end_logits, settings):
+    """All candidates of a window, by the plain loops of the description."""
+    best = lambda logits: sorted(range(len(logits)), key=lambda i: -logits[i])[: settings.n_best_size]  # noqa: E731
+    context = range(window.offset, window.offset + window.length)
+    return [
+        (start, end)
+        for start in best(start_logits)
+        for end in best(end_logits)
+        if start in context and end in context and start <= end < start + settings.max_answer_length
+        if window.is_max_context[start - window.offset]
+    ]
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_questions_decoded_together_are_ranked_one_by_one(tokenizer, featurizer, rounded):
+    random = np.random.default_rng(5)
+    settings = DecodingSettings(6, 9, True)
+    asked = []
+    for length in (1, 100, 0, 7, 300, 40):
+        windows = windows_of(featurizer, " ".join(f"a{i}" for i in range(length)))
+        sizes = [window.offset + window.length + 1 for window in windows]
+        logits = [random.normal(0, 2, (2, size)).astype(np.float32) for size in sizes]
+        asked.append(Asked(windows, [tuple(one.round() if rounded else one) for one in logits]))
+    for question, ranked in zip(asked, ranked_spans(asked, [None] * len(asked), settings), strict=True):
+        expected = [
+            (number, start, end, float(logits[0][start]), float(logits[1][end]))
+            for number, (window, logits) in enumerate(zip(*question, strict=True))
+            for start, end in spans_one_by_one(window, *logits, settings)
+        ]
+        assert list(ranked) == sorted(expected, key=lambda span: -(span[3] + span[4]))
+    locate = SpanText(tokenizer)
+    together = decode_all(asked, locate, settings)
+    alone = [decode(*question, locate, settings) for question in asked]
+    listed = lambda found: [(e.text, e.probability, e.window, e.place) for e in found.entries]  # noqa: E731
+    assert [(listed(found), found.null_odds) for found in together] == [
+        (listed(found), found.null_odds) for found in alone
+    ]
+
+
+def test_repeated_texts_are_passed_over_until_the_list_is_full(tokenizer, featurizer):
+    context = " ".join(["cat"] * 30 + ["dog"])
+    (window,) = windows_of(featurizer, context)
+    start = np.zeros(128, np.float32)
+    start[window.offset : window.offset + 30] = 5.0
+    start[window.offset + 30] = 1.0
+    one_piece = DecodingSettings(n_best_size=31, max_answer_length=1)
+    decoded = decode([window], [(start, start)], SpanText(tokenizer), one_piece)
+    assert [(entry.text, entry.place) for entry in decoded.entries] == [("cat", (0, 3)), ("dog", (120, 123))]
+
+
+@pytest.mark.parametrize("do_lower_case", [True, False])
+def test_spans_of_ascii_are_aligned_as_any_text(vocab_dir, do_lower_case):
+    name = "bert-base-uncased" if do_lower_case else "bert-base-cased"
+    tokenizer = BulkTokenizer(vocab_dir / name / "vocab.txt", do_lower_case)
+    random = np.random.default_rng(3)
+    letters = [*"aAbB1.,-'#$_ ", "the ", "Player", "x" * 201, "\x7f", "é", "\x0b"]
+    common = [0.07] * 13 + [0.03, 0.03, 0.002, 0.01, 0.01, 0.008]
+    aligner, locate = TextAligner(do_lower_case), SpanText(tokenizer)
+    featurizer = SpanFeaturizer(tokenizer, 384, 128, 24)
+    seen = 0
+    for _ in range(150):
+        context = "".join(random.choice(letters, 40, p=np.array(common) / sum(common)))
+        for window in windows_of(featurizer, context):
+            document = window.document
+            for first in range(window.length):
+                last = int(random.integers(first, window.length))
+                tokens = " ".join(tokenizer.convert_ids_to_tokens(document.ids[first : last + 1]))
+                words = document.passage.words_text(document.piece_words[first], document.piece_words[last])
+                begin, end = aligner.span(tokens.replace(" ##", "").replace("##", ""), words)
+                found = locate(window, window.offset + first, window.offset + last)
+                assert found.text == words[begin:end], (context, tokens)
+                assert locate.text(window, window.offset + first, window.offset + last) == found.text
+                seen += found.text != words
+    assert seen > 500
+
+
+def test_normalised_ascii_words_are_those_of_the_tokenizer():
+    random = np.random.default_rng(4)
+    for do_lower_case in (True, False):
+        aligner, basic = TextAligner(do_lower_case), BasicTokenizer(do_lower_case)
+        for _ in range(500):
+            word = "".join(map(chr, random.integers(33, 127, 12)))
+            assert aligner._normalized(word) == " ".join(basic.tokenize(word))
 
 
 def test_empty_context_is_answered_with_nothing(tokenizer):
