@@ -79,7 +79,9 @@ def _common(training: TrainingSettings) -> dict[str, Any]:
         "tf_random_seed": training.seed,
         "save_checkpoints_steps": training.eval_every_n_steps or training.save_checkpoints_steps,
         "keep_checkpoint_max": training.keep_checkpoint_max or None,
-        "save_summary_steps": training.log_every_n_steps,
+        # Our own reports write what TensorBoard shows; the graph as text takes seconds and nothing reads it.
+        "save_summary_steps": None,
+        "checkpoint_save_graph_def": False,
         # Our own progress reports take the place of the estimator's lines.
         "log_step_count_steps": training.log_every_n_steps,
     }

@@ -41,6 +41,12 @@ class MetricsLog:
         with writing(self._path), self._path.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
+    def draw(self, values: dict[str, Any], step: int) -> None:
+        """Adds scalars to what TensorBoard shows of the folder."""
+        shown = [tf.compat.v1.Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]
+        writer = tf.compat.v1.summary.FileWriterCache.get(str(self._path.parent))
+        writer.add_summary(tf.compat.v1.Summary(value=shown), step)
+
     def read(self) -> list[dict[str, Any]]:
         """Every event so far, in order; a line that was cut off by a crash is left out."""
         if not self._path.is_file():
@@ -100,9 +106,9 @@ class ProgressHook(SessionRunHook):
             self._bar = tqdm(total=self._num_steps, initial=self._step, unit="step", dynamic_ncols=True)
 
     def before_run(self, run_context: Any) -> Any:
-        """Asks for the loss only on steps that are reported: the others run without a fetch."""
+        """Asks for the same scalars at every step: TensorFlow plans a graph anew for each set of fetches."""
         del run_context
-        return SessionRunArgs(self._fetches) if self._is_due(self._step + 1) else None
+        return SessionRunArgs(self._fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Counts the step, and reports it if it is due; after the first, the time it took to get there."""
@@ -114,7 +120,7 @@ class ProgressHook(SessionRunHook):
         self._step += 1
         if self._bar is not None:
             self._bar.update(1)
-        if run_values.results is not None:
+        if self._is_due(self._step):
             self._report(run_values.results)
 
     def exclude(self, seconds: float) -> None:
@@ -145,6 +151,7 @@ class ProgressHook(SessionRunHook):
             "examples_per_second": round(rate * self._batch_size, 2),
         }
         self._metrics.write("train", report)
+        self._metrics.draw({name: value for name, value in results.items() if name != "step"}, self._step)
         left = (self._num_steps - self._step) / max(rate, 1e-9)
         shown = "".join(f" {name} {value:.4f}" for name, value in parts.items())
         line = (

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from errors import CheckpointError
 from estimator.config import ADAMW, BF16, FLOAT32, FP16, LAMB, ModelSettings
-from estimator.hooks import PER_EXAMPLE_LOSS, PROGRESS, Collector, progress_tensors
+from estimator.hooks import PER_EXAMPLE_LOSS, PROGRESS, Collector
 from estimator.loss_scaling import LossScaleHook, ScaleSaver
 from modeling.accumulation import Accumulated, accumulate
 from modeling.bert import BertModel
@@ -226,9 +226,6 @@ def _train_op(
     tf.identity(loss, "progress/loss")
     if loss_scale is not None:
         tf.identity(loss_scale.value, "progress/loss_scale")
-    for name, tensor in progress_tensors().items():
-        if name != "loss":  # the estimator's own
-            tf.compat.v1.summary.scalar(name, tensor)
     return create_optimizer(
         loss,
         schedule.learning_rate,

@@ -28,7 +28,11 @@ def load(settings: Settings) -> Rounds:
     examples = classifier.task(settings).examples(TEST)
     rows = [{"text_a": one.text_a, "text_b": one.text_b or ""} for one in itertools.islice(examples, REQUESTED)]
     (settings.folder / ROWS_FILE).write_text(json.dumps(rows), encoding="utf-8")
-    answers: dict[str, Answer] = {"Predictor": Predictor(export).answer, "frozen graph": frozen(export)}
+    answers: dict[str, Answer] = {
+        "Predictor": Predictor(export).answer,
+        "constant weights": Predictor(export, constant_weights=True).answer,
+        "frozen graph": frozen(export),
+    }
     _check_equal(answers, rows[:8])
     return latency_rounds(answers, rows, settings.effort.calls)
 
