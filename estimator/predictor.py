@@ -11,7 +11,6 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
 
 from errors import DataError, ExportError, one_line
-from modeling.checkpoint import WORD_EMBEDDINGS
 from processors.featurizer import chunked
 from processors.length_order import BATCHES_SORTED_AT_ONCE, in_order, longest_first
 
@@ -26,8 +25,6 @@ class Predictor:
 
     Args:
       export_dir: an export directory (the one that holds `saved_model.pb`).
-      constant_weights: make constants of the weights, which the matrix library then lays out once. For a service: a
-        single text is answered in about three quarters of the time, loading takes a second longer and more memory.
 
     Raises:
       ExportError: there is no readable export with a text signature.
@@ -38,12 +35,12 @@ class Predictor:
       -> [{"label": "positive", "probabilities": {"negative": 0.02, "positive": 0.98}}]
     """
 
-    def __init__(self, export_dir: str | os.PathLike[str], constant_weights: bool = False) -> None:
+    def __init__(self, export_dir: str | os.PathLike[str]) -> None:
         self.export_dir = Path(export_dir)
         if not (self.export_dir / "saved_model.pb").is_file():
             raise ExportError(f"{export_dir}: no saved_model.pb; expected an export directory; run with --do_export")
         try:
-            self._session, signature = _loaded(str(export_dir), constant_weights)
+            self._session, signature = _loaded(str(export_dir))
         except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
             raise ExportError(f"{export_dir}: cannot be loaded ({one_line(error)}); export again") from error
         self.input_names = tuple(signature.inputs)
@@ -109,39 +106,16 @@ class Predictor:
         self.close()
 
 
-def _loaded(export_dir: str, constant_weights: bool) -> tuple[Any, Any]:
-    """A session that can run the text signature of an export, and the signature."""
+def _loaded(export_dir: str) -> tuple[Any, Any]:
+    """A session that holds an export, and its text signature."""
     session = v1.Session(graph=tf.Graph())
     try:
         with session.graph.as_default():
             loaded = v1.saved_model.loader.load(session, [v1.saved_model.tag_constants.SERVING], export_dir)
-            signature = loaded.signature_def["text"]
-            return (_with_constants(session, signature) if constant_weights else session), signature
+        return session, loaded.signature_def["text"]
     except BaseException:
         session.close()
         raise
-
-
-def _with_constants(session: Any, signature: Any) -> Any:
-    """A session on the same signature whose weights are constants; takes the place of `session`.
-
-    The word table stays a variable: rows are only read from it, and as a constant it would be copied several times.
-    """
-    ends = [tensor.name.split(":")[0] for tensor in signature.outputs.values()]
-    table = next(one for one in v1.global_variables() if one.op.name == WORD_EMBEDDINGS)
-    frozen = v1.graph_util.convert_variables_to_constants(
-        session, session.graph.as_graph_def(), ends, variable_names_blacklist=[WORD_EMBEDDINGS]
-    )
-    rows = session.run(table)
-    session.close()
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(frozen, name="")
-        value = v1.placeholder(tf.float32, rows.shape)
-        handle = graph.get_operation_by_name(WORD_EMBEDDINGS).outputs[0]
-        assign = tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-    constant = v1.Session(graph=graph)
-    constant.run(assign, {value: rows})
-    return constant
 
 
 def _guesses(outputs: Mapping[str, np.ndarray], row: int) -> dict[str, Any]:

@@ -103,13 +103,12 @@ def test_run_directory_describes_itself(trained, tiny_model):
     assert (run / "labels.txt").read_text() == "neg\npos\n"
 
 
-@pytest.mark.parametrize("constant_weights", [False, True])
-def test_export_answers_as_the_estimator_predicts(trained, constant_weights):
+def test_export_answers_as_the_estimator_predicts(trained):
     from estimator.predictor import Predictor
 
     (export,) = (trained / "run" / "export").iterdir()
     named = [json.loads(line) for line in (trained / "run" / "predictions.jsonl").read_text().splitlines()]
-    with Predictor(export, constant_weights) as predictor:
+    with Predictor(export) as predictor:
         answers = predictor.answer([{"text_a": row["text_a"]} for row in named])
     for row, answer in zip(named, answers, strict=True):
         assert answer["label"] == row["label"]

@@ -20,47 +20,50 @@ pytestmark = pytest.mark.slow
 DEV_SHARE = 6  # one article in six is held out
 
 
-def split_articles(source: Path, folder: Path) -> tuple[Path, Path]:
-    """Articles of a SQuAD file in two: most to train on, the rest held out."""
-    data = json.loads(source.read_text(encoding="utf-8"))["data"]
-    random.Random(1).shuffle(data)
-    held_out = round(len(data) / DEV_SHARE)
-    paths = folder / "train.json", folder / "dev.json"
-    for path, part in zip(paths, (data[held_out:], data[:held_out]), strict=True):
-        path.write_text(json.dumps({"version": source.stem, "data": part}), encoding="utf-8")
-    return paths
+def articles(path: Path) -> list[dict]:
+    return json.loads(path.read_text(encoding="utf-8"))["data"]
+
+
+def write_articles(path: Path, data: list[dict]) -> Path:
+    path.write_text(json.dumps({"version": path.stem, "data": data}), encoding="utf-8")
+    return path
 
 
 def squad(minilm: Path, folder: Path, *arguments: str) -> dict[str, float]:
-    weights = [f"--{flag}={minilm / name}" for flag, name in (("init_checkpoint", "model.safetensors"),
-               ("vocab_file", "vocab.txt"), ("bert_config_file", "config.json"))]  # fmt: skip
+    files = {"init_checkpoint": "model.safetensors", "vocab_file": "vocab.txt", "bert_config_file": "config.json"}
+    weights = [f"--{flag}={minilm / name}" for flag, name in files.items()]
     run_squad.main(["run_squad.py", *weights, "--do_eval", f"--output_dir={folder}", *arguments])
     return json.loads((folder / "eval_results.json").read_text())
 
 
-def test_squad_1_is_learnt_from_part_of_the_dev_articles(shared, minilm, tmp_path):
-    train, dev = split_articles(shared / "data" / "squad" / "dev-v1.1.json", tmp_path)
+TRAINING = ["--do_train", "--train_batch_size=8", "--learning_rate=1e-4", "--num_train_epochs=1"]
+
+
+def test_squad_is_learnt_from_part_of_the_dev_articles(shared, minilm, tmp_path):
+    data = articles(shared / "data" / "squad" / "dev-v1.1.json")
+    random.Random(1).shuffle(data)
+    held_out = round(len(data) / DEV_SHARE)
+    dev = write_articles(tmp_path / "dev-1.json", data[:held_out])
+    train = write_articles(tmp_path / "train-1.json", data[held_out:])
     before = squad(minilm, tmp_path / "untrained", f"--predict_file={dev}", "--max_eval_examples=400")
-    after = squad(
-        minilm, tmp_path / "run", f"--train_file={train}", f"--predict_file={dev}", "--do_train",
-        "--train_batch_size=8", "--learning_rate=1e-4", "--num_train_epochs=1", "--max_train_examples=8000",
-    )  # fmt: skip
+    files = [f"--train_file={train}", f"--predict_file={dev}"]
+    after = squad(minilm, tmp_path / "run-1", *files, *TRAINING, "--max_train_examples=8000")
     print(f"\nSQuAD 1.1, held-out articles: untrained F1 {before['eval_f1']:.1f}, trained F1 {after['eval_f1']:.1f}")
     assert before["eval_f1"] < 15
     assert after["eval_f1"] > 55
 
-
-def test_squad_2_is_learnt_from_part_of_the_dev_articles(shared, minilm, tmp_path):
-    train, dev = split_articles(shared / "data" / "squad" / "cs224n-dev-v2.0.json", tmp_path)
-    after = squad(
-        minilm, tmp_path / "run", f"--train_file={train}", f"--predict_file={dev}", "--do_train",
-        "--version_2_with_negative", "--tune_null_threshold", "--train_batch_size=8", "--learning_rate=1e-4",
-        "--num_train_epochs=1.5",
-    )  # fmt: skip
-    print(f"\nSQuAD 2.0, held-out articles: F1 {after['eval_f1']:.1f}, {after}")
+    # Version 2 goes on from there, as MiniLM alone answers nothing after as many steps; the same articles are held out.
+    titles = {article["title"] for article in data[:held_out]}
+    data = articles(shared / "data" / "squad" / "cs224n-dev-v2.0.json")
+    dev = write_articles(tmp_path / "dev-2.json", [one for one in data if one["title"] in titles])
+    train = write_articles(tmp_path / "train-2.json", [one for one in data if one["title"] not in titles])
+    files = [f"--train_file={train}", f"--predict_file={dev}", f"--init_checkpoint={tmp_path / 'run-1'}"]
+    version_2 = ["--version_2_with_negative", "--tune_null_threshold"]
+    after = squad(minilm, tmp_path / "run-2", *files, *TRAINING, *version_2)
     nothing_answered = 100.0 * after["eval_NoAns_total"] / after["eval_total"]
-    assert after["eval_f1"] > nothing_answered
-    assert after["eval_HasAns_f1"] > 15
+    print(f"SQuAD 2.0, held-out articles: F1 {after['eval_f1']:.1f}, nothing answered {nothing_answered:.1f}")
+    assert after["eval_f1"] > nothing_answered + 2
+    assert after["eval_HasAns_f1"] > 25
 
 
 def sentences(path: Path) -> str:

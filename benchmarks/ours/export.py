@@ -30,7 +30,6 @@ def load(settings: Settings) -> Rounds:
     (settings.folder / ROWS_FILE).write_text(json.dumps(rows), encoding="utf-8")
     answers: dict[str, Answer] = {
         "Predictor": Predictor(export).answer,
-        "constant weights": Predictor(export, constant_weights=True).answer,
         "frozen graph": frozen(export),
     }
     _check_equal(answers, rows[:8])
