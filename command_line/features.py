@@ -12,9 +12,9 @@ from typing import Any
 from absl import flags
 
 from command_line import model_files
-from command_line.settings import check_precision, require
+from command_line.settings import check_precision, device_settings, require
 from errors import FlagError
-from estimator.config import DeviceSettings, ModelSettings
+from estimator.config import ModelSettings
 from estimator.run_directory import RunDirectory
 from modeling.pooling_names import POOLINGS
 from processors.featurizer import PairFeaturizer, chunked
@@ -105,13 +105,7 @@ def run(options: SimpleNamespace) -> None:
     size = options.batch_size * batches_at_once(options, len(layers) * files.config.hidden_size)
     examples = chunked(map(text_or_pair, read_text_lines(Path(options.input_file))), size)
     model = ModelSettings(files.config, options.init_checkpoint, options.use_one_hot_embeddings)
-    device = DeviceSettings(
-        use_tpu=options.use_tpu,
-        master=options.master,
-        num_tpu_cores=options.num_tpu_cores,
-        precision=options.precision,
-        use_xla=options.use_xla,
-    )
+    device = device_settings(options)
     log.info(devices.banner(device))
     answers = extract(model, reader, featurizer, examples, options.batch_size, device)
     pieces = functools.partial(PieceLines, inv_vocab=vocab_names(vocab), layers=layers, left_out=left_out)

@@ -17,26 +17,25 @@ def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> Experimen
         output_dir=Path(flags.output_dir),
         model=ModelSettings(config, flags.init_checkpoint or None, flags.use_one_hot_embeddings),
         training=training_settings(flags),
-        devices=DeviceSettings(
-            use_tpu=flags.use_tpu,
-            tpu_name=flags.tpu_name,
-            tpu_zone=flags.tpu_zone,
-            gcp_project=flags.gcp_project,
-            master=flags.master,
-            num_tpu_cores=flags.num_tpu_cores,
-            iterations_per_loop=flags.iterations_per_loop,
-            static_shapes=flags.pad_to_max_length,
-            precision=flags.precision,
-            use_xla=flags.use_xla,
-        ),
+        devices=device_settings(flags),
         num_workers=flags.num_workers,
     )
 
 
 def training_settings(flags: SimpleNamespace) -> TrainingSettings:
     """The training settings that a script has flags for, under the same names; defaults for the others."""
-    names = {field.name for field in dataclasses.fields(TrainingSettings)} & vars(flags).keys()
-    return TrainingSettings(**{name: getattr(flags, name) for name in names})
+    return TrainingSettings(**_of_the_same_name(flags, TrainingSettings))
+
+
+def device_settings(flags: SimpleNamespace) -> DeviceSettings:
+    """The device settings that a script has flags for; defaults for the others."""
+    padded = getattr(flags, "pad_to_max_length", False)
+    return DeviceSettings(**_of_the_same_name(flags, DeviceSettings), static_shapes=padded)
+
+
+def _of_the_same_name(flags: SimpleNamespace, settings: type) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(settings)} & vars(flags).keys()
+    return {name: getattr(flags, name) for name in names}
 
 
 def check_batches(flags: SimpleNamespace) -> None:

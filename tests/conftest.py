@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ def table_dir(tmp_path) -> Path:
     from tests import tiny
 
     return tiny.write_table(tmp_path / "data")
+
+
+@pytest.fixture
+def corpus_vocab_file(tmp_path) -> Path:
+    """A vocabulary that has every word of examples/corpus.txt."""
+    text = (ROOT / "examples" / "corpus.txt").read_text(encoding="utf-8").lower()
+    words = sorted(set(re.findall(r"\w+|[^\w\s]", text)))
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n", encoding="utf-8")
+    return path
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modeling import BertConfig, BertModel, PackedLayout
+from modeling import BertConfig, BertModel, PackedLayout, PaddedLayout
 
 tf1 = tf.compat.v1
 CONFIG = BertConfig(
@@ -88,6 +88,20 @@ def test_rows_are_the_real_tokens_only():
     np.testing.assert_array_equal(packed, tensor[MASK.astype(bool)])
     np.testing.assert_array_equal(back, tensor * MASK[..., np.newaxis])
     np.testing.assert_array_equal(first, tensor[:, 0])
+
+
+def test_heads_of_real_tokens_are_those_of_padded_rows():
+    tensor = np.random.default_rng(3).normal(size=(*MASK.shape, 6)).astype(np.float32)
+    with tf.Graph().as_default(), tf1.Session() as session:
+        layout, padded = PackedLayout(tf.constant(MASK), num_heads=2), PaddedLayout(*MASK.shape)
+        heads = layout.split_heads(layout.pack(tf.constant(tensor)), 2)
+        expected = padded.split_heads(padded.pack(tf.constant(tensor)), 2)
+        found, wanted, rows = session.run([heads, expected, layout.merge_heads(heads)])
+        with pytest.raises(ValueError, match="made for 2 heads, not 3"):
+            layout.split_heads(layout.pack(tf.constant(tensor)), 3)
+    real = MASK.astype(bool)
+    np.testing.assert_array_equal(found.transpose(0, 2, 1, 3)[real], wanted.transpose(0, 2, 1, 3)[real])
+    np.testing.assert_array_equal(rows, tensor[real])
 
 
 @pytest.mark.parametrize("options", [{}, {"pooled_only": True}])

@@ -33,14 +33,6 @@ def direct(tmp_path):
 
 
 @pytest.fixture
-def vocab_file(tmp_path):
-    words = sorted(set(re.findall(r"\w+|[^\w\s]", CORPUS.read_text(encoding="utf-8").lower())))
-    path = tmp_path / "vocab.txt"
-    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n", encoding="utf-8")
-    return path
-
-
-@pytest.fixture
 def folder(tmp_path):
     """The corpus cut at places where no document ends, into plain and packed files."""
     data = CORPUS.read_bytes().replace(b"\n", b"\r\n")
@@ -53,14 +45,14 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def create(vocab_file, tmp_path, run_script):
+def create(corpus_vocab_file, tmp_path, run_script):
     """Runs the script; gives its error output, and what it wrote by name."""
 
     def run(name, *given, code=0):
         found, _, err = run_script(
             create_pretraining_data.main, f"--input_file={CORPUS}", f"--output_file={tmp_path / name}/t.tf_record",
-            f"--vocab_file={vocab_file}", "--max_seq_length=48", "--max_predictions_per_seq=7", "--dupe_factor=3",
-            "--block_size=600", *given,
+            f"--vocab_file={corpus_vocab_file}", "--max_seq_length=48", "--max_predictions_per_seq=7",
+            "--dupe_factor=3", "--block_size=600", *given,
         )  # fmt: skip
         assert found == code, err
         return err, {path.name: path for path in sorted((tmp_path / name).glob("*"))}
@@ -112,7 +104,7 @@ PACKED = {".bz2": bz2.compress, ".xz": lzma.compress, ".zip": zipped, ".zst": zs
 
 
 @pytest.mark.parametrize("block_size", [1, 90, 600, 1 << 20])
-def test_a_shard_begins_where_the_one_before_it_ends(vocab_file, folder, tmp_path, block_size):
+def test_a_shard_begins_where_the_one_before_it_ends(corpus_vocab_file, folder, tmp_path, block_size):
     files = [folder / "a.txt", folder / "b" / "1.txt.gz", folder / "c.TXT"]
     for suffix, packed in PACKED.items():
         files.append(folder / f"d{suffix}")
@@ -121,7 +113,7 @@ def test_a_shard_begins_where_the_one_before_it_ends(vocab_file, folder, tmp_pat
     data = PretrainingData(
         files,
         [tmp_path / str(index) for index in range(min(7, len(whole)))],
-        BulkTokenizer(vocab_file),
+        BulkTokenizer(corpus_vocab_file),
         InstanceSettings(masking=MaskingSettings()),
         block_size=block_size,
     )

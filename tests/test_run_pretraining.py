@@ -110,15 +110,20 @@ def test_golden_evaluation(golden, tmp_path, run_script):
     assert not (tmp_path / "run" / "vocab.txt").exists()  # none was there, and none was needed
 
 
-def test_result_fine_tunes_at_the_first_try(trained, table_dir, tmp_path, run_script):
+def assert_fine_tunes(checkpoint, data, output_dir, run_script):
+    """A classifier learns from what pretraining left, with nothing but the flags of any checkpoint."""
     code, _, err = run_script(
-        run_classifier.main, "--task_name=table", "--text_a=text", "--label=label", f"--data_dir={table_dir}",
-        f"--init_checkpoint={trained}", "--do_train", "--do_eval", "--max_seq_length=24", "--train_batch_size=8",
-        "--learning_rate=2e-3", "--num_train_epochs=15", f"--output_dir={tmp_path / 'run'}",
+        run_classifier.main, "--task_name=table", "--text_a=text", "--label=label", f"--data_dir={data}",
+        f"--init_checkpoint={checkpoint}", "--do_train", "--do_eval", "--max_seq_length=24", "--train_batch_size=8",
+        "--learning_rate=2e-3", "--num_train_epochs=15", f"--output_dir={output_dir}",
     )  # fmt: skip
     assert code == 0, err
     assert re.search(r"restored (\d+)/(\d+); new: output_weights, output_bias; unused: cls/predictions/\* \(5\)", err)
-    assert results(tmp_path / "run")["eval_accuracy"] >= 0.8
+    assert results(output_dir)["eval_accuracy"] >= 0.8
+
+
+def test_result_fine_tunes_at_the_first_try(trained, table_dir, tmp_path, run_script):
+    assert_fine_tunes(trained, table_dir, tmp_path / "run", run_script)
 
 
 def test_finished_run_says_so_and_more_steps_continue(trained, records, run_script, tmp_path):

@@ -21,21 +21,13 @@ PER_INSTANCE = ("input_ids", "segment_ids", "masked_lm_positions", "masked_lm_id
 
 
 @pytest.fixture
-def vocab_file(tmp_path):
-    words = sorted(set(re.findall(r"\w+|[^\w\s]", CORPUS.read_text(encoding="utf-8").lower())))
-    path = tmp_path / "vocab.txt"
-    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n", encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def create(vocab_file, tmp_path, run_script):
+def create(corpus_vocab_file, tmp_path, run_script):
     """Runs the script; gives its folder and its error output."""
 
     def run(name, *given):
         code, _, err = run_script(
             create_pretraining_data.main, f"--input_file={CORPUS}", f"--output_file={tmp_path / name}/t.tf_record",
-            f"--vocab_file={vocab_file}", f"--max_seq_length={LENGTH}", f"--max_predictions_per_seq={GUESSES}",
+            f"--vocab_file={corpus_vocab_file}", f"--max_seq_length={LENGTH}", f"--max_predictions_per_seq={GUESSES}",
             "--dupe_factor=3", "--short_seq_prob=0.5", *given,
         )  # fmt: skip
         assert code == 0, err

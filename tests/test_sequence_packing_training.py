@@ -2,14 +2,12 @@
 
 import json
 import math
-import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import create_pretraining_data
-import run_classifier
 import run_pretraining
 from estimator.config import ModelSettings
 from estimator.model_fn import GraphSettings, build_model_fn
@@ -21,7 +19,7 @@ from processors.pretraining_records import InstanceSerializer
 from processors.sequence_packing import RowSerializer, packed_rows
 from tests import tiny
 from tests.test_accumulation import CONFIG, assert_same_training, train
-from tests.test_run_pretraining import json_lines, results
+from tests.test_run_pretraining import assert_fine_tunes, json_lines, results
 
 tf1 = tf.compat.v1
 LENGTH, GUESSES = 24, 4
@@ -244,14 +242,7 @@ def test_export_and_guesses_know_nothing_of_packing(trained):
 
 
 def test_result_fine_tunes_at_the_first_try(trained, table_dir, tmp_path, run_script):
-    code, _, err = run_script(
-        run_classifier.main, "--task_name=table", "--text_a=text", "--label=label", f"--data_dir={table_dir}",
-        f"--init_checkpoint={trained}", "--do_train", "--do_eval", "--max_seq_length=24", "--train_batch_size=8",
-        "--learning_rate=2e-3", "--num_train_epochs=15", f"--output_dir={tmp_path / 'run'}",
-    )  # fmt: skip
-    assert code == 0, err
-    assert re.search(r"restored (\d+)/(\d+); new: output_weights, output_bias; unused: cls/predictions/\* \(5\)", err)
-    assert results(tmp_path / "run")["eval_accuracy"] >= 0.8
+    assert_fine_tunes(trained, table_dir, tmp_path / "run", run_script)
 
 
 def test_packed_masked_pieces_alone_train(records, tiny_model, tmp_path, run_script):
