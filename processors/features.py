@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ A name that begins with an underscore is for the host alone (character offsets, 
 _LENGTH_DELIMITED = 2
 _LIST_FIELD = {"bytes": 1, "float32": 2, "int64": 3}
 """Number of the `oneof kind` field of `tf.train.Feature` for each dtype."""
+
+_TABLE_BITS = (15, 17)
+"""Integers of so many bits have their encoding ready: 30,522 pieces, and the 120,000 of the largest vocabularies."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,11 @@ class Field:
         """Whether rows differ in length."""
         return self.shape == (None,)
 
+    @property
+    def size(self) -> int | None:
+        """How many values every row has; None where rows differ."""
+        return None if self.is_sequence else math.prod(size or 0 for size in self.shape)
+
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSpec:
@@ -72,16 +80,31 @@ class FeatureSpec:
         Raises:
           ValueError: a key that is no field of this spec, or a fixed field of another length.
         """
-        unknown = {name for name in features if name[0] != "_"} - {field.name for field in self.fields}
-        if unknown:
-            raise ValueError(f"not in the feature spec: {sorted(unknown)}")
-        entries = [
-            _map_entry(field.name, _feature(field, features[field.name]))
-            for field in self.fields
-            if features.get(field.name) is not None
-        ]
+        unknown = features.keys() - self._names
+        if unknown and not all(name[0] == "_" for name in unknown):
+            raise ValueError(f"not in the feature spec: {sorted(name for name in unknown if name[0] != '_')}")
+        entries = []
+        for name, dtype, size, pack in self._plan:
+            value = features.get(name)
+            if value is None:
+                continue
+            values = value if isinstance(value, (list, tuple)) else _as_list(value)
+            if size is not None and len(values) != size:
+                raise ValueError(f"field {name} holds {len(values)} values, expected {size}")
+            content = pack(values)
+            entries.append(_header(name, dtype, len(content)))
+            entries.append(content)
         body = b"".join(entries)
         return b"\n" + _varint(len(body)) + body
+
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(field.name for field in self.fields)
+
+    @functools.cached_property
+    def _plan(self) -> list[tuple[str, str, int | None, Callable[[Sequence[Any]], bytes]]]:
+        """Of each field its name, dtype, number of values (None: any), and what packs them."""
+        return [(field.name, field.dtype, field.size, _PACKERS[field.dtype]) for field in self.fields]
 
     def padding(self) -> bytes:
         """A serialized record of defaults, to fill a batch whose shape must be static (`is_real_example` is 0)."""
@@ -121,43 +144,63 @@ def _padding_value(field: Field) -> Any:
     return [field.default] if field.is_sequence else _fixed_default(field)
 
 
-def _feature(field: Field, value: Any) -> bytes:
-    """`tf.train.Feature` bytes of one value."""
-    values = np.asarray(value).reshape(-1).tolist() if not isinstance(value, list | tuple | bytes) else value
-    values = [values] if isinstance(values, bytes) else values
-    expected = None if field.is_sequence else math.prod(size or 0 for size in field.shape)
-    if expected is not None and len(values) != expected:
-        raise ValueError(f"field {field.name} holds {len(values)} values, expected {expected}")
-    content = _LIST_CONTENT[field.dtype](values)
-    return _delimited(_LIST_FIELD[field.dtype], content)
+def _as_list(value: Any) -> Sequence[Any]:
+    """One value, or an array, as a sequence."""
+    if isinstance(value, (int, float, bytes)):
+        return (value,)
+    return np.asarray(value).reshape(-1).tolist()
 
 
-def _map_entry(name: str, feature: bytes) -> bytes:
-    return _delimited(1, _delimited(1, name.encode()) + _delimited(2, feature))
+@functools.lru_cache(maxsize=1 << 14)
+def _header(name: str, dtype: str, size: int) -> bytes:
+    """What comes before the `size` bytes of a list's values: an entry, its key, a feature, the list in it.
+
+    It depends on so little that it is made once for most records.
+    """
+    before = b"" if dtype == "bytes" else _prefix(1, size)  # numbers are packed: one field for all of them
+    before = _prefix(_LIST_FIELD[dtype], len(before) + size) + before
+    before = _prefix(2, len(before) + size) + before
+    before = _prefix(1, len(name.encode())) + name.encode() + before
+    return _prefix(1, len(before) + size) + before
 
 
-def _delimited(number: int, content: bytes) -> bytes:
-    """A length-delimited protocol-buffer field."""
-    return bytes((number << 3 | _LENGTH_DELIMITED,)) + _varint(len(content)) + content
+def _prefix(number: int, size: int) -> bytes:
+    """What comes before the `size` bytes of a length-delimited protocol-buffer field."""
+    return bytes((number << 3 | _LENGTH_DELIMITED,)) + _varint(size)
 
 
-def _int64_list(values: Sequence[int]) -> bytes:
-    table = _varint_table()
-    try:
-        return _delimited(1, b"".join([table[value] for value in values]))
-    except KeyError:
-        return _delimited(1, b"".join([_varint(int(value)) for value in values]))
+def _packed_integers(values: Sequence[int]) -> bytes:
+    """Varints side by side. Below 128 an integer is its own: masks, segments, labels. A look at the middle tells."""
+    if values and 0 <= values[len(values) // 2] < 128:
+        try:
+            packed = bytes(values)
+        except (ValueError, TypeError):
+            packed = b"\xff"
+        if packed.isascii():
+            return packed
+    if values and min(values) >= 0:
+        for bits in _TABLE_BITS:
+            table = _varints(bits)
+            try:
+                return b"".join([table[value] for value in values])
+            except (IndexError, TypeError):
+                continue
+    return b"".join([_varint(int(value)) for value in values])
 
 
-def _float_list(values: Sequence[float]) -> bytes:
-    return _delimited(1, struct.pack(f"<{len(values)}f", *values))
+def _packed_floats(values: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(values)}f", *values)
 
 
-def _bytes_list(values: Sequence[bytes]) -> bytes:
-    return b"".join(_delimited(1, value) for value in values)
+def _repeated_bytes(values: Sequence[bytes]) -> bytes:
+    return b"".join(_prefix(1, len(value)) + value for value in values)
 
 
-_LIST_CONTENT: dict[str, Any] = {"int64": _int64_list, "float32": _float_list, "bytes": _bytes_list}
+_PACKERS: dict[str, Callable[[Sequence[Any]], bytes]] = {
+    "int64": _packed_integers,
+    "float32": _packed_floats,
+    "bytes": _repeated_bytes,
+}
 
 
 def _varint(value: int) -> bytes:
@@ -177,6 +220,13 @@ def _varint(value: int) -> bytes:
 
 
 @functools.cache
-def _varint_table() -> dict[int, bytes]:
-    """Ready-made varints of every piece id in use; a look-up costs a fifth of an encoding."""
-    return {value: _varint(value) for value in range(1 << 16)}
+def _varints(bits: int) -> list[bytes]:
+    """Ready-made varints of all integers of so many bits; a look-up costs a fifth of an encoding."""
+    table: list[bytes] = []
+    for size in (1, 2, 3):
+        values = np.arange(len(table), 1 << min(7 * size, bits))
+        more = [0x80] * (size - 1) + [0]  # the bit that says that another byte follows
+        digits = [values >> 7 * index & 0x7F | bit for index, bit in enumerate(more)]
+        packed = np.stack(digits, axis=1).astype(np.uint8).tobytes()
+        table += [packed[start : start + size] for start in range(0, len(packed), size)]
+    return table

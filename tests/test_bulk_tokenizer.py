@@ -142,6 +142,20 @@ def test_more_texts_than_a_chunk_keep_their_order(bulk):
     assert bulk.encode([]) == []
 
 
+def test_forgetting_words_changes_nothing(vocab_file, monkeypatch):
+    monkeypatch.setattr("tokenization.bulk._MOST_WORDS", 3)
+    tokenizer, specification = BulkTokenizer(vocab_file), FullTokenizer(vocab_file)
+    batches = [["unwanted a b", "the"], ["the the a", "x"], ["want 中文", "unwanted b"], []]
+    for batch in batches:
+        expected = [specification.convert_tokens_to_ids(specification.tokenize(text)) for text in batch]
+        assert tokenizer.encode(batch) == expected
+
+
+def test_answers_are_not_what_is_remembered(bulk):
+    bulk.encode(["unwanted"])[0].append(0)
+    assert bulk.encode(["unwanted", "unwanted unwanted"]) == [[5, 6, 7], [5, 6, 7, 5, 6, 7]]
+
+
 def test_one_string_is_not_a_list_of_texts(bulk):
     with pytest.raises(TypeError) as raised:
         bulk.encode("the")

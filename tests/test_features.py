@@ -37,6 +37,24 @@ def test_bytes_are_those_of_a_tf_example(ids, scores, name):
     assert "input_mask" not in example
 
 
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [0, 127],
+        [127, 128],
+        [1, -1],
+        [-1, 0, 1],
+        [-(1 << 17) - 1],
+        [(1 << 15) - 1, 1 << 15],
+        [1 << 17, 5],
+        [True, False],
+    ],
+)
+def test_integers_around_the_ways_of_writing_them_come_back(ids):
+    example = tf.train.Example.FromString(SPEC.serialize({"input_ids": ids})).features.feature
+    assert list(example["input_ids"].int64_list.value) == ids
+
+
 def test_absent_values_are_read_as_defaults_and_rows_are_padded_to_the_longest():
     rows = [
         SPEC.serialize({"input_ids": [1, 2, 3], "input_mask": [1, 1, 1], "label_ids": 1}),
