@@ -16,10 +16,11 @@ from estimator import devices, learning_curve, memory
 from estimator.config import ExperimentSettings, ModelSettings
 from estimator.hooks import Collector, MetricsLog, ProgressHook
 from estimator.mishaps import one_line_errors
-from estimator.model_fn import ENCODER_INPUTS, GraphSettings, Schedule, build_encoder, build_model_fn, load_weights
+from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from estimator.periodic_evaluation import PeriodicEvaluation, best_checkpoint
 from estimator.run_directory import warn_of_other_labels
 from estimator.streaming import Answered, ExampleStream, answered, rows_in_order
+from estimator.weights import check_weights
 from modeling.checkpoint import read_tensor, verify_checkpoint
 from processors import records
 from processors.features import Features
@@ -64,10 +65,7 @@ class Experiment:
         if checkpoint is not None:
             self._verify(checkpoint)
         elif model.init_checkpoint is not None:
-            with tf.Graph().as_default():
-                ids = {name: tf.compat.v1.placeholder(tf.int32, [None, None], name) for name in ENCODER_INPUTS}
-                build_encoder(model, self.task.head(False), ids, is_training=False, packed=False)
-                load_weights(model.init_checkpoint)
+            check_weights(model.bert_config, model.init_checkpoint)
             warn_of_other_labels(model.init_checkpoint, self.task.identity().get("labels", []))
         elif not is_training:
             raise FlagError(

@@ -8,13 +8,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from errors import CheckpointError
 from estimator.config import ADAMW, BF16, FLOAT32, FP16, LAMB, ModelSettings
 from estimator.hooks import PER_EXAMPLE_LOSS, PROGRESS, Collector
 from estimator.loss_scaling import LossScaleHook, ScaleSaver
+from estimator.weights import load_weights
 from modeling.accumulation import Accumulated, accumulate
 from modeling.bert import BertModel
-from modeling.checkpoint import RestoreReport, initialize_from_checkpoint
 from modeling.heads import Head, Reader
 from modeling.lamb import LambOptimizer
 from modeling.loss_scale import LossScale
@@ -25,7 +24,6 @@ from processors.length_order import ROW_INDEX
 log = logging.getLogger(__name__)
 
 ENCODER_INPUTS = ("input_ids", "input_mask", "segment_ids")
-CLASSIFIER_VARIABLES = ("output_weights", "output_bias")
 COMPUTE_DTYPES = {FLOAT32: tf.float32, BF16: tf.bfloat16, FP16: tf.float16}
 
 
@@ -132,28 +130,6 @@ def _predictions(head: Reader, logits: Any, features: dict[str, tf.Tensor]) -> d
     """The head's, and the numbers of the rows where they are not in order."""
     numbers = {ROW_INDEX: features[ROW_INDEX]} if ROW_INDEX in features else {}
     return {**head.predictions(logits, features), **numbers}
-
-
-def load_weights(init_checkpoint: str) -> RestoreReport:
-    """Lets the graph's variables start from a checkpoint that has the whole encoder.
-
-    A classifier's own weights start anew where the checkpoint was trained with another number of labels.
-
-    Raises:
-      CheckpointError: it cannot be read, or does not fit the model configuration.
-    """
-    report = initialize_from_checkpoint(tf.compat.v1.trainable_variables(), init_checkpoint, CLASSIFIER_VARIABLES)
-    # The pooler is no part of every published encoder.
-    missing = [name for name in report.new if name.startswith("bert/") and not name.startswith("bert/pooler/")]
-    surplus = [name for name in report.unused if name.startswith("bert/encoder/layer_")]
-    for names, verb in ((missing, "lacks"), (surplus, "has")):
-        if names:
-            other = "has" if verb == "lacks" else "lacks"
-            raise CheckpointError(
-                f"{report.source}: {verb} {names[0]} and {len(names) - 1} more that the model configuration {other}; "
-                "num_hidden_layers must be that of the checkpoint; use the configuration that came with it"
-            )
-    return report
 
 
 def _warm_start(init_checkpoint: str | None) -> None:

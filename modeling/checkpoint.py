@@ -143,21 +143,41 @@ def initialize_from_checkpoint(
       CheckpointError: the checkpoint is not found, cannot be read, has none of the encoder's variables, or one of them
         has another shape.
     """
+    model = {_name_of(variable): tuple(variable.shape.as_list()) for variable in variables}
+    report, prefix = _compared(model, init_checkpoint, replaceable)
+    tf.compat.v1.train.init_from_checkpoint(prefix, {name: name for name in report.restored})
+    return report
+
+
+def compare_with_checkpoint(model: Shapes, init_checkpoint: str, replaceable: Collection[str] = ()) -> RestoreReport:
+    """What `initialize_from_checkpoint` would do for variables of these shapes; it reads the values as well.
+
+    Args:
+      model: shapes of a model's variables, by name.
+      init_checkpoint, replaceable: as for `initialize_from_checkpoint`.
+
+    Raises:
+      CheckpointError: as for `initialize_from_checkpoint`.
+    """
+    return _compared(model, init_checkpoint, replaceable)[0]
+
+
+def _compared(model: Shapes, init_checkpoint: str, replaceable: Collection[str]) -> tuple[RestoreReport, str]:
+    """The report, and the prefix of a TensorFlow checkpoint whose values have been read."""
     source = _open(init_checkpoint)
     shapes = source.shapes()
-    model = {_name_of(variable): tuple(variable.shape.as_list()) for variable in variables}
     reshaped = tuple(name for name in model if name in replaceable and shapes.get(name, model[name]) != model[name])
     restored = tuple(name for name in model if name in shapes and name not in reshaped)
     _require_encoder(model, shapes, source.path)
     _require_equal_shapes({name: model[name] for name in restored}, shapes, source.path)
-    tf.compat.v1.train.init_from_checkpoint(source.verified_prefix(restored), {name: name for name in restored})
-    return RestoreReport(
+    report = RestoreReport(
         source=source.path,
         restored=restored,
         new=tuple(name for name in model if name not in shapes),
         unused=tuple(sorted(name for name in shapes if name not in model and not _BOOKKEEPING.search(name))),
         reshaped=reshaped,
     )
+    return report, source.verified_prefix(restored)
 
 
 def write_weights(init_checkpoint: str, prefix: str) -> None:
@@ -205,7 +225,7 @@ class _SafeTensors(HuggingFaceCheckpoint):
 
     def verified_prefix(self, names: Iterable[str]) -> str:
         stat = Path(self.path).stat()
-        return _converted(self.path, stat.st_mtime_ns, stat.st_size, tuple(names))
+        return _converted(self.path, stat.st_mtime_ns, stat.st_size, tuple(sorted(names)))
 
 
 def _open(init_checkpoint: str) -> _Bundle | _SafeTensors:
