@@ -9,7 +9,6 @@ bytes do not match it, was left by a run that was interrupted: it is rebuilt and
 
 import contextlib
 import dataclasses
-import gc
 import glob
 import hashlib
 import json
@@ -24,6 +23,7 @@ from typing import Any
 from errors import DataError, one_line
 from processors.featurizer import Featurizer, chunked
 from processors.files import write_atomically
+from processors.garbage import old_objects_left_alone
 from processors.workers import ordered_map
 
 FORMAT_VERSION = 1
@@ -133,7 +133,7 @@ def build(
         log.info("reusing %d records of %s", existing.num_records, path)
         return existing
     started = time.monotonic()
-    with _modules_left_out_of_garbage():
+    with old_objects_left_alone():
         counts = _write(path, _converted(examples(), featurizer, num_workers or 1), featurizer.numbered)
     if counts["num_examples"] == 0:
         path.unlink()
@@ -195,19 +195,6 @@ def _write(
                 writer.write(numbered(record, index))
             num_records += len(records)
     return {"num_examples": num_examples, "num_records": num_records}
-
-
-@contextlib.contextmanager
-def _modules_left_out_of_garbage() -> Iterator[None]:
-    """Spares the garbage collector what lives already: one search through TensorFlow's objects takes 0.2 s."""
-    if gc.get_freeze_count():  # the program does so itself
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 from errors import FlagError
 from processors.features import Features
 from processors.featurizer import chunked
+from processors.garbage import old_objects_left_alone
 from processors.squad import SquadExample, SquadReader
 from processors.squad_windows import SpanFeaturizer
 from tasks import span_metrics
@@ -177,7 +178,7 @@ class SpanTask(Task):
     @contextlib.contextmanager
     def answers(self, folder: Path) -> Iterator[AnswerSink]:
         """Opens upstream's prediction files and `predictions.jsonl`."""
-        with answer_files(folder, self._version_2) as write:
+        with old_objects_left_alone(), answer_files(folder, self._version_2) as write:
             pending: list[tuple[SquadExample, Asked]] = []
 
             def sink(

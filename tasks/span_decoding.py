@@ -3,11 +3,11 @@
 Source: `write_predictions` of google-research/bert.
 """
 
-import itertools
+import dataclasses
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from processors.squad_windows import Window
 from tasks.span_ranking import Asked, DecodingSettings, Logits, Span, null_span, ranked_spans
@@ -60,6 +60,36 @@ class Entry(NamedTuple):
         return self.span[0] if self.span[1] else -1
 
 
+@dataclasses.dataclass(frozen=True)
+class NBest(Sequence[Entry]):
+    """An n-best list as columns; an `Entry` is made when one is asked for, since most are only written to a file.
+
+    Args:
+      texts, probabilities, start_logits, end_logits, spans: of each answer, as in `Entry`.
+      locate: as in `Entry`.
+    """
+
+    texts: Sequence[str]
+    probabilities: Sequence[float]
+    start_logits: Sequence[float]
+    end_logits: Sequence[float]
+    spans: Sequence[Span]
+    locate: Callable[[Span], LocatedText] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        logits = self.start_logits[index], self.end_logits[index]
+        return Entry(self.texts[index], self.probabilities[index], *logits, self.spans[index], self.locate)
+
+    def first(self, is_answer: bool) -> Entry | None:
+        """The best answer, or "no answer"; None if it is not among the entries."""
+        return next((self[index] for index, text in enumerate(self.texts) if bool(text) == is_answer), None)
+
+
 class Decoded(NamedTuple):
     """All that the logits say about one question.
 
@@ -69,7 +99,7 @@ class Decoded(NamedTuple):
       null_odds: score of "no answer" minus that of `best`; 0 where "no answer" is no candidate.
     """
 
-    entries: list[Entry]
+    entries: NBest
     best: Entry | None
     null_odds: float
 
@@ -82,7 +112,7 @@ class Decoded(NamedTuple):
     @property
     def null(self) -> Entry:
         """The "no answer" entry; of probability 0 where it is no candidate."""
-        return next((entry for entry in self.entries if not entry.text), Entry("", 0.0, 0.0, 0.0))
+        return self.entries.first(is_answer=False) or Entry("", 0.0, 0.0, 0.0)
 
 
 def decode(
@@ -122,7 +152,7 @@ def _decoded(
     # Upstream writes the word "empty" here, which reads as an answer.
     answers = answers or {"": NO_SPAN}
     entries = with_probabilities(answers, lambda span: span_text(windows[span[0]], span[1], span[2]))
-    best = next((entry for entry in entries if entry.text), None)
+    best = entries.first(is_answer=True)
     if not settings.version_2_with_negative:
         return Decoded(entries, best, 0.0)
     if null is None or best is None:
@@ -144,7 +174,7 @@ def distinct_answers(
     return found
 
 
-def with_probabilities(answers: Mapping[str, Span], locate: Callable[[Span], LocatedText]) -> list[Entry]:
+def with_probabilities(answers: Mapping[str, Span], locate: Callable[[Span], LocatedText]) -> NBest:
     """Gives each answer its softmax probability among all of them."""
     _, _, _, start_logits, end_logits = zip(*answers.values(), strict=True)
     scores = list(map(operator.add, start_logits, end_logits))
@@ -152,5 +182,4 @@ def with_probabilities(answers: Mapping[str, Span], locate: Callable[[Span], Loc
     weights = [math.exp(score - highest) for score in scores]
     total = sum(weights)
     probabilities = [weight / total for weight in weights]
-    locates = itertools.repeat(locate)
-    return list(map(Entry, answers, probabilities, start_logits, end_logits, answers.values(), locates))
+    return NBest(list(answers), probabilities, start_logits, end_logits, list(answers.values()), locate)

@@ -50,12 +50,14 @@ def nbest_json(decoded: Decoded) -> str:
 
     An indentation makes `json` leave its C encoder; this is many times as fast.
     """
-    texts, probabilities, starts, ends, *_ = zip(*decoded.entries, strict=True)
+    entries = decoded.entries
+    starts, ends = entries.start_logits, entries.end_logits
     number = float.__repr__
     if not math.isfinite(sum(starts) + sum(ends)):
         number = json.dumps  # which has names for Infinity and NaN
-    columns = map(_TEXT, texts), map(number, probabilities), _each_once(number, starts), _each_once(number, ends)
-    return _nbest_template(len(texts)) % tuple(itertools.chain.from_iterable(zip(*columns, strict=True)))
+    numbers = map(number, entries.probabilities), _each_once(number, starts), _each_once(number, ends)
+    columns = (map(_TEXT, entries.texts), *numbers)
+    return _nbest_template(len(entries)) % tuple(itertools.chain.from_iterable(zip(*columns, strict=True)))
 
 
 def _each_once(number: Callable[[float], str], values: Sequence[float]) -> Iterable[str]:

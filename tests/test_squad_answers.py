@@ -9,7 +9,7 @@ from errors import FlagError
 from processors.passages import Passage
 from processors.squad import GoldAnswer, SquadExample
 from tasks.span import SpanSettings, SpanTask
-from tasks.span_decoding import Decoded, Entry
+from tasks.span_decoding import NO_SPAN, Decoded, NBest
 from tasks.span_files import answer_files, nbest_json, store_threshold, stored_threshold
 from tasks.span_metrics import Judged, characters, scores
 from tasks.span_text import LocatedText
@@ -55,11 +55,10 @@ def test_chinese_f1_counts_characters():
 
 
 PLACE = lambda span: LocatedText('the "cät"', span[1] - 1, 13)  # noqa: E731
+SPANS = [(1, 5, 6, 2.0, 3.0), NO_SPAN]
 DECODED = {
-    "a": Decoded(
-        [Entry('the "cät"', 0.75, 2.0, 3.0, (1, 5, 6, 2.0, 3.0), PLACE), Entry("", 0.25, 1.0, 2.9)], None, -1.5
-    ),
-    "b": Decoded([Entry("", 1.0, 0.5, 0.25)], None, 7.0),
+    "a": Decoded(NBest(['the "cät"', ""], [0.75, 0.25], [2.0, 1.0], [3.0, 2.9], SPANS, PLACE), None, -1.5),
+    "b": Decoded(NBest([""], [1.0], [0.5], [0.25], [NO_SPAN]), None, 7.0),
 }
 DECODED["a"] = DECODED["a"]._replace(best=DECODED["a"].entries[0])
 
@@ -92,13 +91,13 @@ def test_nbest_lists_have_the_bytes_of_json(seed):
     # Without the last three, and without the zeros, other branches are taken.
     usable = (NUMBERS, NUMBERS[:-3], NUMBERS[3:-3], NUMBERS[:1])[seed % 4]
     letters = 'aé\u2028\n"\\%s{}\x00😀'
-    entries = [
-        Entry("".join(random.choices(letters, k=random.randrange(6))), *random.choices(usable, k=3))
-        for _ in range(random.choice([1, 2, 20, 21]))
-    ]
+    count = random.choice([1, 2, 20, 21])
+    texts = ["".join(random.choices(letters, k=random.randrange(6))) for _ in range(count)]
+    numbers = [random.choices(usable, k=count) for _ in range(3)]
     names = ("text", "probability", "start_logit", "end_logit")
-    listed = [dict(zip(names, entry, strict=False)) for entry in entries]
+    listed = [dict(zip(names, row, strict=True)) for row in zip(texts, *numbers, strict=True)]
     expected = json.dumps({"q": listed}, indent=4)
+    entries = NBest(texts, *numbers, [NO_SPAN] * count)
     assert '{\n    "q": ' + nbest_json(Decoded(entries, None, 0.0)) + "\n}" == expected
 
 
