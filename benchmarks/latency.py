@@ -11,18 +11,34 @@ from benchmarks.summary import percentile
 FEWER_LARGE = 5
 """A round of large batches has so many times fewer requests."""
 
+FIRST_ANSWER = "first answer, loading included"
+"""Case of one request to what has only now been loaded; libraries are there already."""
+
 Row = dict[str, str]
 """`text_a` and `text_b`."""
 Answer = Callable[[Sequence[Row]], Any]
 
 
 def latency_rounds(answers: Mapping[str, Answer], rows: Sequence[Row], calls: int) -> Rounds:
-    """A case for each way to answer and each size of a request; `calls` requests a round for single rows."""
+    """A case for each way to answer and each size of a request: pairs, and the first texts of these alone.
+
+    Args:
+      answers: ways to answer, by name.
+      rows: pairs.
+      calls: requests a round for single rows.
+    """
+    sentences = [{**row, "text_b": ""} for row in rows]
+    cases = [(f"batch {size}", rows, size) for size in LATENCY_BATCH_SIZES] + [("one sentence", sentences, 1)]
     return {
-        f"{name}, batch {batch_size}": functools.partial(_latencies, answer, rows, batch_size, calls)
+        f"{name}, {case}": functools.partial(_latencies, answer, asked, size, calls)
         for name, answer in answers.items()
-        for batch_size in LATENCY_BATCH_SIZES
+        for case, asked, size in cases
     }
+
+
+def first_answer(load: Callable[[], Answer], rows: Sequence[Row]) -> Rounds:
+    """The case of loading and then answering one request."""
+    return {FIRST_ANSWER: lambda: Result({"s": seconds(lambda: load()(rows[:1]))})}
 
 
 def _latencies(answer: Answer, rows: Sequence[Row], batch_size: int, calls: int) -> Result:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
 
-from benchmarks.latency import Answer, Row, latency_rounds
+from benchmarks.latency import Answer, Row, first_answer, latency_rounds
 from benchmarks.ours import classifier, script
 from benchmarks.protocol import ROWS_FILE, Rounds, Settings
 from estimator.predictor import Predictor
@@ -33,7 +33,7 @@ def load(settings: Settings) -> Rounds:
         "frozen graph": frozen(export),
     }
     _check_equal(answers, rows[:8])
-    return latency_rounds(answers, rows, settings.effort.calls)
+    return latency_rounds(answers, rows, settings.effort.calls) | first_answer(lambda: Predictor(export).answer, rows)
 
 
 def frozen(export: Path) -> Answer:
