@@ -78,18 +78,28 @@ class ClassificationHead(Head):
     Args:
       num_labels: number of labels C.
       class_weights: weight of each label in the mean of the losses; all the same by default.
+      label_smoothing: share of a row's target, 0 to 1, that is spread over all labels evenly.
+      focal_gamma: a row's loss is multiplied by (1 - p)^gamma, p the probability of its label: 0, or at least 1.
 
     Raises:
       ValueError: not one weight for each label.
 
-    Source: `run_classifier.create_model` of google-research/bert.
+    Source: `run_classifier.create_model` of google-research/bert; label smoothing: arXiv:1512.00567; focal loss:
+    arXiv:1708.02002.
     """
 
     uses_sequence_output = False
 
-    def __init__(self, num_labels: int, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        num_labels: int,
+        class_weights: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 0.0,
+    ) -> None:
         self.num_labels = num_labels
         self.class_weights = _checked_weights(class_weights, num_labels)
+        self.label_smoothing, self.focal_gamma = label_smoothing, focal_gamma
 
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
         """Scores `[B, C]` before the softmax."""
@@ -97,7 +107,14 @@ class ClassificationHead(Head):
 
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Weighted mean cross-entropy, and that of each row `[B]`."""
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=features["label_ids"], logits=logits)
+        labels = features["label_ids"]
+        plain = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+        losses = plain
+        if self.label_smoothing:
+            even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+            losses = (1.0 - self.label_smoothing) * plain + self.label_smoothing * even
+        if self.focal_gamma:
+            losses *= tf.pow(-tf.math.expm1(-plain), self.focal_gamma)  # plain is -log p
         return weighted_mean(losses, self._weights(features, losses)), losses
 
     def loss_weights(self, features: Features) -> dict[str, tf.Tensor]:
@@ -156,6 +173,8 @@ class MultiLabelHead(Head):
     Args:
       num_labels: number of labels C.
       class_weights: weight of each label in that average; all the same by default.
+      label_smoothing: share of each target, 0 to 1, that is drawn to one half.
+      focal_gamma: as for `ClassificationHead`, for each label.
 
     Raises:
       ValueError: not one weight for each label.
@@ -164,9 +183,16 @@ class MultiLabelHead(Head):
     uses_sequence_output = False
     threshold = 0.5
 
-    def __init__(self, num_labels: int, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        num_labels: int,
+        class_weights: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 0.0,
+    ) -> None:
         self.num_labels = num_labels
         self.class_weights = _checked_weights(class_weights, num_labels)
+        self.label_smoothing, self.focal_gamma = label_smoothing, focal_gamma
 
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
         """Scores `[B, C]` before the sigmoid."""
@@ -175,7 +201,10 @@ class MultiLabelHead(Head):
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean over rows of the weighted mean over labels, and the latter `[B]`."""
         labels = tf.cast(features["label_ids"], tf.float32)
-        by_label = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)  # [B, C]
+        targets = labels + self.label_smoothing * (0.5 - labels) if self.label_smoothing else labels
+        by_label = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)  # [B, C]
+        if self.focal_gamma:
+            by_label *= tf.pow(tf.abs(labels - tf.sigmoid(logits)), self.focal_gamma)
         weights = tf.constant(self.class_weights or (1.0,) * self.num_labels, tf.float32)
         losses = tf.reduce_sum(by_label * weights, axis=-1) / tf.reduce_sum(weights)
         return weighted_mean(losses, real_rows(features, losses)), losses

@@ -30,6 +30,14 @@ HEADS = {
         MultiLabelHead(2), np.array([[0, 1], [1, 1], [0, 0], [1, 0]], np.float32),
         {"probabilities": [4, 2], "logits": [4, 2]}, {"eval_accuracy", "eval_loss"},
     ),
+    "classification with smoothing and focus": (
+        ClassificationHead(3, None, 0.1, 2.0), np.array([0, 2, 1, 1], np.int32),
+        {"probabilities": [4, 3], "logits": [4, 3]}, {"eval_accuracy", "eval_loss"},
+    ),
+    "multi-label with smoothing and focus": (
+        MultiLabelHead(2, None, 0.1, 2.0), np.array([[0, 1], [1, 1], [0, 0], [1, 0]], np.float32),
+        {"probabilities": [4, 2], "logits": [4, 2]}, {"eval_accuracy", "eval_loss"},
+    ),
     "multi-label with weights": (
         MultiLabelHead(2, [3.0, 1.0]), np.array([[0, 1], [1, 1], [0, 0], [1, 0]], np.float32),
         {"probabilities": [4, 2], "logits": [4, 2]}, {"eval_accuracy", "eval_loss"},
@@ -138,6 +146,37 @@ def test_class_weights_make_a_weighted_mean():
     np.testing.assert_allclose(by_row, CROSS_ENTROPY, rtol=1e-5)
     kept = weights[LABELS[:3]]
     np.testing.assert_allclose(mean, (CROSS_ENTROPY[:3] * kept).sum() / kept.sum(), rtol=1e-5)
+
+
+def test_label_smoothing_is_cross_entropy_with_soft_targets():
+    targets = np.eye(3)[LABELS] * 0.9 + 0.1 / 3
+    log_probabilities = LOGITS - np.log(np.exp(LOGITS).sum(-1, keepdims=True))
+    _, by_row = losses(ClassificationHead(3, label_smoothing=0.1), LOGITS, label_ids=LABELS)
+    np.testing.assert_allclose(by_row, -(targets * log_probabilities).sum(-1), rtol=1e-5)
+    _, by_row = losses(MultiLabelHead(2, label_smoothing=0.2), [[2.0, -1.0]], label_ids=np.array([[1, 0]], np.float32))
+    by_label = [np.log1p(np.exp(-2.0)) + 0.1 * 2.0, np.log1p(np.exp(-1.0)) + 0.1 * 1.0]
+    np.testing.assert_allclose(by_row, [np.mean(by_label)], rtol=1e-5)
+
+
+def test_focal_loss_weighs_rows_by_what_their_label_lacks():
+    weights = np.array([1.0, 4.0, 0.5])
+    expected = CROSS_ENTROPY * (1.0 - np.exp(-CROSS_ENTROPY)) ** 2
+    mean, by_row = losses(ClassificationHead(3, weights, focal_gamma=2.0), LOGITS, label_ids=LABELS)
+    np.testing.assert_allclose(by_row, expected, rtol=1e-4)
+    np.testing.assert_allclose(mean, (expected * weights[LABELS]).sum() / weights[LABELS].sum(), rtol=1e-4)
+    _, by_row = losses(MultiLabelHead(2, focal_gamma=2.0), [[2.0, -1.0]], label_ids=np.array([[1, 0]], np.float32))
+    missed = 1.0 / (1.0 + np.exp([2.0, 1.0]))
+    np.testing.assert_allclose(by_row, [np.mean(-np.log1p(-missed) * missed**2)], rtol=1e-4)
+
+
+@pytest.mark.parametrize("head", [ClassificationHead(3, None, 0.1, 1.0), MultiLabelHead(3, None, 0.1, 1.0)])
+def test_certain_answers_have_finite_gradients(head):
+    logits = tf.constant([[80.0, -80.0, -80.0]])
+    labels = tf.constant([0]) if isinstance(head, ClassificationHead) else tf.constant([[1.0, 0.0, 0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss, _ = head.loss(logits, {"label_ids": labels})
+    assert np.isfinite(tape.gradient(loss, logits).numpy()).all()
 
 
 def test_squared_error():
