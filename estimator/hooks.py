@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
+from errors import BertError
 from processors.files import writing
 from processors.length_order import ROW_INDEX
 
@@ -68,6 +70,19 @@ def progress_tensors() -> dict[str, tf.Tensor]:
     return {operation.name.removeprefix(PROGRESS): operation.outputs[0] for operation in named}
 
 
+def nan_loss(where: str = "", further_advice: str = "") -> BertError:
+    """What to say of a loss that is no number.
+
+    Args:
+      where: what is known of the step.
+      further_advice: in this case.
+    """
+    return BertError(
+        f"training: the loss became NaN{where}; expected a finite number; lower --learning_rate{further_advice} "
+        "or look for broken rows with --validate_only"
+    )
+
+
 class ProgressHook(SessionRunHook):
     """Loss, learning rate, examples/s, epoch and time left: a bar on a terminal, plain lines elsewhere.
 
@@ -88,6 +103,7 @@ class ProgressHook(SessionRunHook):
         self._bar: Any = None
         self._first = self._step = self._reported_step = 0
         self._reported_at = 0.0
+        self._last_loss = ""
 
     def begin(self) -> None:
         """Finds the tensors of the graph that is about to run."""
@@ -111,13 +127,18 @@ class ProgressHook(SessionRunHook):
         return SessionRunArgs(self._fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Counts the step, and reports it if it is due; after the first, the time it took to get there."""
+        """Counts the step, and reports it if it is due; after the first, the time it took to get there.
+
+        Raises:
+          BertError: the loss is NaN.
+        """
         del run_context
         if self._step == self._first:
             seconds = time.time() - psutil.Process().create_time()
             log.info("first step done %.1f s after launch", seconds)
             self._metrics.write("start", {"step": self._step + 1, "seconds_from_launch": round(seconds, 2)})
         self._step += 1
+        self._require_number(run_values.results)
         if self._bar is not None:
             self._bar.update(1)
         if self._is_due(self._step):
@@ -132,6 +153,15 @@ class ProgressHook(SessionRunHook):
         del session
         if self._bar is not None:
             self._bar.close()
+
+    def _require_number(self, results: dict[str, Any]) -> None:
+        loss = float(results["loss"])
+        if math.isnan(loss):
+            raise nan_loss(
+                f" at step {self._step} (learning rate {float(results['learning_rate']):.1e}{self._last_loss})",
+                ", use --precision=bf16 in place of fp16" if "loss_scale" in results else "",
+            )
+        self._last_loss = f"; it was {loss:.4g} a step before"
 
     def _is_due(self, step: int) -> bool:
         return step % self._every == 0 or step == self._num_steps or step == 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from errors import BertError, DataError
+from estimator.hooks import nan_loss
 from estimator.memory import full_disk
 from processors import records
 
@@ -23,10 +24,7 @@ def one_line_errors(record_set: records.RecordSet) -> Iterator[None]:
     except tf.errors.DataLossError as error:
         raise _damaged(record_set, str(error.message).splitlines()[0]) from error
     except tf.compat.v1.train.NanLossDuringTrainingError as error:
-        raise BertError(
-            "training: the loss became NaN; expected a finite number; lower --learning_rate or look for broken rows "
-            "with --validate_only"
-        ) from error
+        raise nan_loss() from error
     except tf.errors.ResourceExhaustedError as error:
         full = full_disk(error)
         if full is not None:
