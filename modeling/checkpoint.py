@@ -7,7 +7,7 @@ import functools
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,7 @@ class RestoreReport:
         groups = (("new", self.new), ("new, as the shape differs", self.reshaped), ("unused", self.unused))
         for label, names in groups:
             if names:
-                parts.append(f"{label}: {_grouped(names)}")
+                parts.append(f"{label}: {grouped(names)}")
         return "; ".join(parts)
 
 
@@ -174,7 +174,7 @@ def _compared(model: Shapes, init_checkpoint: str, replaceable: Collection[str])
         source=source.path,
         restored=restored,
         new=tuple(name for name in model if name not in shapes),
-        unused=tuple(sorted(name for name in shapes if name not in model and not _BOOKKEEPING.search(name))),
+        unused=tuple(sorted(name for name in shapes if name not in model and not is_bookkeeping(name))),
         reshaped=reshaped,
     )
     return report, source.verified_prefix(restored)
@@ -191,8 +191,38 @@ def write_weights(init_checkpoint: str, prefix: str) -> None:
       CheckpointError: the checkpoint is not found, truncated or damaged.
     """
     source = _open(init_checkpoint)
-    kept = [name for name in source.shapes() if name == GLOBAL_STEP or not _BOOKKEEPING.search(name)]
+    kept = [name for name in source.shapes() if name == GLOBAL_STEP or not is_bookkeeping(name)]
     _save({name: source.tensor(name) for name in kept}, prefix)
+
+
+def is_bookkeeping(name: str) -> bool:
+    """Whether a variable is an optimizer's slot or a counter of training, which no model asks for."""
+    return bool(_BOOKKEEPING.search(name))
+
+
+def read_tensors(init_checkpoint: str, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Variables of a checkpoint with their values, one after the other.
+
+    Args:
+      init_checkpoint: prefix, file or directory.
+      names: Google's names of variables that it holds.
+
+    Raises:
+      CheckpointError: the checkpoint is not found, truncated or damaged.
+    """
+    source = _open(init_checkpoint)
+    for name in names:
+        yield name, source.tensor(name)
+
+
+def left_out(init_checkpoint: str) -> dict[str, str]:
+    """Why a tensor of a checkpoint is not among its `checkpoint_variables`, by its name in the file.
+
+    Raises:
+      CheckpointError: the checkpoint is not found or cannot be read.
+    """
+    source = _open(init_checkpoint)
+    return {} if isinstance(source, _Bundle) else source.left_out()
 
 
 class _Bundle:
@@ -266,7 +296,7 @@ def _require_encoder(model: Shapes, shapes: Mapping[str, tuple[int, ...]], path:
     encoder = [name for name in model if name.startswith("bert/")] or list(model)
     if any(name in shapes for name in encoder):
         return
-    held = [name for name in sorted(shapes) if not _BOOKKEEPING.search(name)]
+    held = [name for name in sorted(shapes) if not is_bookkeeping(name)]
     raise CheckpointError(
         f"{path}: none of the model's {len(encoder)} encoder variables is in this checkpoint; the model has "
         f"{_some(encoder)}, the checkpoint has {_some(held)}; use a BERT checkpoint in Google's or Hugging Face's names"
@@ -296,7 +326,7 @@ def _damaged(prefix: str, suffix: str, error: Exception) -> str:
     return f"{prefix}: the {suffix} file is missing, truncated or damaged ({detail}); copy or download the files again"
 
 
-def _grouped(names: Sequence[str], most: int = 6) -> str:
+def grouped(names: Sequence[str], most: int = 6) -> str:
     """Names for a line: those of one scope as one, `cls/predictions/* (5)`, and not more than a handful."""
     groups = collections.Counter(_scope_of(name) for name in names)
     shown = [

@@ -21,7 +21,7 @@ def commands() -> list[str]:
             joined = block.replace("\\\n", " ")
             found += [line[line.index("python ") :] for line in joined.splitlines() if "python run_" in line]
             found += [line for line in joined.splitlines() if line.startswith("python create_")]
-            found += [line for line in joined.splitlines() if line.startswith("python extract_")]
+            found += [line for line in joined.splitlines() if line.startswith(("python extract_", "python convert_"))]
     return found
 
 
