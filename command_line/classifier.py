@@ -13,18 +13,19 @@ from command_line.execution import (
     check_actions,
     execute,
 )
-from command_line.settings import require, settle
+from command_line.settings import require, settle, settle_freeze
 from command_line.table import table_changes, table_processor
 from errors import FlagError
 from estimator.run_directory import RunDirectory
 from processors import registry
 from processors.base import DataProcessor
 from processors.table import TableProcessor
-from tasks.classification import DEV, TEST, TRAIN, ClassificationTask
+from tasks.classification import DEV, TEST, TRAIN, ClassificationTask, LossSettings
 
 SETTLED = (
-    "task_name", "processor_module", "problem_type", "data_dir", "max_seq_length", "do_lower_case", "text_a", "text_b",
-    "label", "label_separator", "delimiter", "quoting", "encoding", "header", "keep_best_checkpoint",
+    "task_name", "processor_module", "problem_type", "data_dir", "max_seq_length", "truncation", "do_lower_case",
+    "text_a", "text_b", "label", "label_separator", "delimiter", "quoting", "encoding", "header",
+    "keep_best_checkpoint",
 )  # fmt: skip
 """Flags that a later run in the same output directory need not repeat."""
 
@@ -46,6 +47,7 @@ def run(flags: SimpleNamespace) -> None:
     flags = settle(flags, description.get("flags", {}), SETTLED)
     identity = description.get("identity", {})
     files = model_files.load(flags, path, identity)
+    flags = settle_freeze(flags, description.get("flags", {}), files.config)
     task = build_task(flags, files.tokenizer, identity)
     if flags.validate_only:
         report(flags, task)
@@ -60,8 +62,10 @@ def build_task(flags: SimpleNamespace, tokenizer: Any, identity: Mapping[str, An
     processor = build_processor(name, flags, identity)
     limits = {TRAIN: flags.max_train_examples, DEV: flags.max_eval_examples, TEST: flags.max_predict_examples}
     labels = [] if processor.problem_type == "regression" else list(processor.get_labels())
-    weights = class_weights(flags.class_weights, labels)
-    return ClassificationTask(name, processor, tokenizer, flags.max_seq_length, flags.data_dir or "", weights, limits)
+    loss = LossSettings(class_weights(flags.class_weights, labels), flags.label_smoothing, flags.focal_gamma)
+    return ClassificationTask(
+        name, processor, tokenizer, flags.max_seq_length, flags.data_dir or "", loss, limits, flags.truncation
+    )
 
 
 def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, Any]) -> DataProcessor:

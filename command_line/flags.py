@@ -6,6 +6,7 @@ A group defines its flags on the `FlagValues` it is given, never on a global one
 from absl import flags
 
 from estimator.config import BF16, FLOAT32, FP16
+from processors.featurizer import HEAD, TRUNCATIONS
 
 
 def define_model_flags(values: flags.FlagValues, max_seq_length: int = 128) -> None:
@@ -96,6 +97,13 @@ def define_update_flags(values: flags.FlagValues) -> None:
         "recompute",
         False,
         "Compute activations again in the backward pass: less memory, a third more work.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "freeze",
+        None,
+        "Parts of the model that training leaves as they are: embeddings, layers from 0 (3, 0-5), pooler, or encoder "
+        "for the embeddings and all layers; with commas between them, as in embeddings,0-5.",
         flag_values=values,
     )
     flags.DEFINE_integer("eval_batch_size", 8, "Rows a batch in evaluation.", lower_bound=1, flag_values=values)
@@ -205,10 +213,27 @@ def define_classifier_flags(values: flags.FlagValues) -> None:
         "What a label is; by default what the task says, single_label for tables.",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "truncation",
+        HEAD,
+        list(TRUNCATIONS),
+        "Which pieces of a text beyond --max_seq_length are kept: the first, the last, or a quarter from its beginning "
+        "and the others from its end.",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "class_weights",
         None,
         "'balanced', or a loss weight for each label: 1,2.5 in label order, or name=2.5,other=1.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "label_smoothing", 0.0, "Share of a training target that is spread over all labels.", flag_values=values
+    )
+    flags.DEFINE_float(
+        "focal_gamma",
+        0.0,
+        "Train on what is hard: a row's loss times (1 - probability of its label) to this power; 0 is off, 2 usual.",
         flag_values=values,
     )
     flags.DEFINE_string(

@@ -11,7 +11,7 @@ from typing import Any
 
 from command_line import model_files
 from command_line.execution import STANDARD_INPUT, begin, check_actions
-from command_line.settings import require, settle
+from command_line.settings import require, settle, settle_freeze
 from errors import CheckpointError, FlagError
 from estimator.run_directory import RunDirectory
 from processors import pretraining_checks, records
@@ -46,6 +46,7 @@ def run(flags: SimpleNamespace) -> None:
     files = {split: record_files(*given) for split, given in _inputs(flags).items()}
     identity = description.get("identity", {})
     model = model_files.load(flags, path, identity, needs_vocabulary=_reads_text(flags))
+    flags = settle_freeze(flags, description.get("flags", {}), model.config)
     kind = pretraining_checks.RecordKind(identity.get("next_sentence", True))
     if files:
         kind = _check_records(files, flags, model.config.vocab_size)

@@ -1,22 +1,27 @@
 """Flags -> frozen settings, for every script alike."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from errors import FlagError
+from errors import FlagError, RunDirectoryError
 from estimator.config import FP16, DeviceSettings, ExperimentSettings, ModelSettings, TrainingSettings
 from modeling.config import BertConfig
+from modeling.freezing import parse_frozen_parts
+
+log = logging.getLogger(__name__)
 
 
 def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> ExperimentSettings:
     """The settings of a run, from flags that are checked by their definitions."""
+    frozen = parse_frozen_parts(flags.freeze, config.num_hidden_layers)
     return ExperimentSettings(
         output_dir=Path(flags.output_dir),
         model=ModelSettings(config, flags.init_checkpoint or None, flags.use_one_hot_embeddings),
-        training=training_settings(flags),
+        training=dataclasses.replace(training_settings(flags), frozen=frozen),
         devices=device_settings(flags),
         num_workers=flags.num_workers,
     )
@@ -83,6 +88,41 @@ def check_periodic_evaluation(flags: SimpleNamespace) -> None:
             f"--save_checkpoints_steps={flags.save_checkpoints_steps} contradicts --eval_every_n_steps={every}, which "
             "saves what it evaluates; remove one of them"
         )
+
+
+def settle_freeze(flags: SimpleNamespace, earlier: Mapping[str, Any], config: BertConfig) -> SimpleNamespace:
+    """Flags with `freeze` in one spelling, which `run.json` keeps as what the checkpoints were trained with.
+
+    Args:
+      earlier: flags that runs in the same output directory were given; its `freeze` is that of the last training.
+      config: says how many layers there are.
+
+    Returns:
+      The flags; without `freeze` where nothing is trained, so that such a run neither needs nor changes it.
+
+    Raises:
+      FlagError: `--freeze` cannot be read, or names a layer that is not there.
+      RunDirectoryError: training would go on with other parts frozen, so that the optimizer's state does not fit.
+    """
+    frozen = parse_frozen_parts(flags.freeze, config.num_hidden_layers)
+    if not flags.do_train:
+        return SimpleNamespace(**{**vars(flags), "freeze": None, "given": flags.given - {"freeze"}})
+    now, there = str(frozen), earlier.get("freeze") or ""
+    is_trained = bool(flags.output_dir) and (Path(flags.output_dir) / "checkpoint").is_file()
+    if is_trained and now != there:
+        raise RunDirectoryError(
+            f"--output_dir={flags.output_dir} was trained {_with_freeze(there)}, now {_with_freeze(now)}: its "
+            f"checkpoints hold the optimizer's state for other variables; train {_with_freeze(there)}, or into "
+            f"another --output_dir with --init_checkpoint={flags.output_dir}"
+        )
+    if frozen and not is_trained and not flags.init_checkpoint:
+        log.warning("--freeze=%s without --init_checkpoint: these parts keep random weights", frozen)
+    recorded = {"freeze"} if now or there else set()
+    return SimpleNamespace(**{**vars(flags), "freeze": now, "given": flags.given | recorded})
+
+
+def _with_freeze(text: str) -> str:
+    return f"with --freeze={text}" if text else "without --freeze"
 
 
 def require(flags: SimpleNamespace, *names: str) -> None:

@@ -12,7 +12,7 @@ from command_line.execution import (
     check_actions,
     execute,
 )
-from command_line.settings import require, settle
+from command_line.settings import require, settle, settle_freeze
 from errors import FlagError
 from estimator.run_directory import RunDirectory
 from processors.featurizer import chunked
@@ -48,6 +48,7 @@ def run(flags: SimpleNamespace) -> None:
     check_threshold(flags)
     check_files(flags)
     files = model_files.load(flags, path, description.get("identity", {}))
+    flags = settle_freeze(flags, description.get("flags", {}), files.config)
     task = build_task(flags, files.tokenizer, path)
     if flags.validate_only:
         report(task)

@@ -4,6 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from modeling.freezing import NOTHING_FROZEN, FrozenParts
+
 ADAMW, LAMB = "adamw", "lamb"
 """Optimizers by name."""
 FLOAT32, BF16, FP16 = "float32", "bf16", "fp16"
@@ -49,6 +51,7 @@ class TrainingSettings:
       gradient_accumulation_steps: parts of a batch that are computed one after the other; must divide the rows of a
         batch on each device.
       recompute: compute activations again in the backward pass instead of keeping them.
+      frozen: parts of the encoder that are not trained.
     """
 
     train_batch_size: int = 32
@@ -72,6 +75,7 @@ class TrainingSettings:
     keep_best_checkpoint: bool = False
     gradient_accumulation_steps: int = 1
     recompute: bool = False
+    frozen: FrozenParts = NOTHING_FROZEN
 
 
 @dataclasses.dataclass(frozen=True)

@@ -318,6 +318,7 @@ class Experiment:
             use_tpu=device.use_tpu,
             micro_batches=self.settings.training.gradient_accumulation_steps,
             recompute=self.settings.training.recompute,
+            frozen=self.settings.training.frozen,
             token_fields=self.task.record_spec.token_fields(),
             precision=device.precision,
         )

@@ -14,6 +14,7 @@ from estimator.loss_scaling import LossScaleHook, ScaleSaver
 from estimator.weights import load_weights
 from modeling.accumulation import Accumulated, accumulate
 from modeling.bert import BertModel
+from modeling.freezing import NOTHING_FROZEN, FrozenParts
 from modeling.heads import Head, Reader
 from modeling.lamb import LambOptimizer
 from modeling.loss_scale import LossScale
@@ -49,6 +50,7 @@ class GraphSettings:
       recompute: compute activations again in the backward pass.
       token_fields: features with a value for each piece, `[B, S]`; packed, each part has the S of its own longest row.
       precision: what the layers multiply in, as in `DeviceSettings`.
+      frozen: parts of the encoder that get no gradient.
     """
 
     packed: bool = True
@@ -58,6 +60,11 @@ class GraphSettings:
     recompute: bool = False
     token_fields: tuple[str, ...] = ENCODER_INPUTS
     precision: str = FLOAT32
+    frozen: FrozenParts = NOTHING_FROZEN
+
+    def trained_variables(self) -> list[tf.Variable]:
+        """The variables that are there to train."""
+        return self.frozen.trained(tf.compat.v1.trainable_variables())
 
 
 def build_encoder(
@@ -113,7 +120,7 @@ def build_model_fn(
             return _accumulating_spec(model, head, features, schedule, graph, config)
         encoder = build_encoder(model, head, features, is_training, graph.packed, graph.recompute, graph.precision)
         logits = head.logits(encoder, features, is_training)
-        _warm_start(model.init_checkpoint)
+        _warm_start(model.init_checkpoint, graph.frozen)
         if mode == tf.estimator.ModeKeys.PREDICT:
             return _spec(graph, mode=mode, predictions=_predictions(head, logits, features))
         if not isinstance(head, Head):
@@ -132,9 +139,20 @@ def _predictions(head: Reader, logits: Any, features: dict[str, tf.Tensor]) -> d
     return {**head.predictions(logits, features), **numbers}
 
 
-def _warm_start(init_checkpoint: str | None) -> None:
-    if init_checkpoint is not None:
-        log.info("%s: %s", init_checkpoint, load_weights(init_checkpoint).summary())
+def _warm_start(init_checkpoint: str | None, frozen: FrozenParts) -> None:
+    if init_checkpoint is None:
+        return
+    report = load_weights(init_checkpoint)
+    log.info("%s: %s", init_checkpoint, report.summary())
+    new = [name for name in report.new if frozen.holds(name)]
+    if new:
+        log.warning("--freeze=%s keeps random weights: the checkpoint lacks %s; train them", frozen, ", ".join(new))
+
+
+def _report_frozen(frozen: FrozenParts) -> None:
+    # Every replica builds the graph, and one line says it for all of them.
+    if frozen and tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group) == 0:
+        log.info("%s", frozen.summary(tf.compat.v1.trainable_variables()))
 
 
 def _accumulating_spec(
@@ -158,8 +176,8 @@ def _accumulating_spec(
 
     loss_scale = _loss_scale(graph)
     gradients = functools.partial(gradients_of, use_tpu=graph.use_tpu, loss_scale=loss_scale)
-    accumulated = accumulate(loss_shares, gradients, features, graph.micro_batches)
-    _warm_start(model.init_checkpoint)
+    accumulated = accumulate(loss_shares, gradients, features, graph.micro_batches, graph.trained_variables)
+    _warm_start(model.init_checkpoint, graph.frozen)
     for name, part in accumulated.loss_parts.items():
         if name != "loss":
             tf.identity(part, PROGRESS + name)
@@ -179,7 +197,8 @@ def _training_spec(
     accumulated: Accumulated | None = None,
 ) -> Any:
     fields: dict[str, Any] = {"mode": tf.estimator.ModeKeys.TRAIN, "loss": loss}
-    fields["train_op"] = _train_op(loss, schedule, graph.use_tpu, loss_scale, accumulated)
+    _report_frozen(graph.frozen)
+    fields["train_op"] = _train_op(loss, schedule, graph, loss_scale, accumulated)
     if loss_scale is not None:
         fields["training_hooks"] = [LossScaleHook(loss_scale)]
         saver = ScaleSaver(config.keep_checkpoint_max if config else None)
@@ -190,7 +209,7 @@ def _training_spec(
 def _train_op(
     loss: tf.Tensor,
     schedule: Schedule | None,
-    use_tpu: bool,
+    graph: GraphSettings,
     loss_scale: LossScale | None,
     accumulated: Accumulated | None,
 ) -> tf.Operation:
@@ -207,7 +226,8 @@ def _train_op(
         schedule.learning_rate,
         schedule.num_train_steps,
         schedule.num_warmup_steps,
-        use_tpu=use_tpu,
+        use_tpu=graph.use_tpu,
+        variables=graph.trained_variables(),
         learning_rate=rate,
         accumulated=accumulated,
         optimizer=LambOptimizer if schedule.optimizer == LAMB else None,

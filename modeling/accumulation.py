@@ -38,6 +38,7 @@ def accumulate(
     gradients_of: Callable[[tf.Tensor, Sequence[tf.Variable]], list[Gradient | None]],
     features: Tensors,
     micro_batches: int,
+    trained: Callable[[], Sequence[tf.Variable]] = tf.compat.v1.trainable_variables,
 ) -> Accumulated:
     """Losses and gradients of a batch, computed on its parts one after the other.
 
@@ -49,6 +50,7 @@ def accumulate(
       gradients_of: gradients of a scalar, in the order of the variables.
       features: tensors `[B, ...]`.
       micro_batches: number of parts, which divides B.
+      trained: the variables that gradients are needed of, once they are made; all trainable ones by default.
 
     Returns:
       The sums over all parts.
@@ -57,17 +59,19 @@ def accumulate(
 
     def compute(index: int | tf.Tensor) -> tuple[Tensors, list[Gradient | None]]:
         shares = loss_shares({name: part[index] for name, part in parts.items()})
-        return shares, gradients_of(tf.add_n(list(shares.values())), tf.compat.v1.trainable_variables())
+        return shares, gradients_of(tf.add_n(list(shares.values())), trained())
 
     # The first part stands before the loop: it makes the variables, and what the loop adds to.
     shares, gradients = compute(0)
-    sums = [_summed(gradient, variable) for gradient, variable in _present(gradients)]
+    pairs = zip(gradients, trained(), strict=True)
+    sums = [_summed(gradient, variable) for gradient, variable in pairs if gradient is not None]
     rows = frozenset(index for index, gradient in enumerate(gradients) if isinstance(gradient, tf.IndexedSlices))
 
     def body(index: tf.Tensor, shares: Tensors, sums: list[tf.Tensor], squares: tf.Tensor):
         with tf.compat.v1.variable_scope(tf.compat.v1.get_variable_scope(), reuse=True):
             more, gradients = compute(index)
-        sums = [_added(total, gradient) for total, (gradient, _) in zip(sums, _present(gradients), strict=True)]
+        present = (gradient for gradient in gradients if gradient is not None)
+        sums = [_added(total, gradient) for total, gradient in zip(sums, present, strict=True)]
         return index + 1, {name: shares[name] + more[name] for name in shares}, sums, squares + _squares(gradients)
 
     squares = _squares(gradients)
@@ -86,11 +90,6 @@ def _parts(tensor: tf.Tensor, micro_batches: int) -> tf.Tensor:
     rows = tensor.shape[0]
     size = tf.shape(tensor)[0] // micro_batches if rows is None else rows // micro_batches
     return tf.reshape(tensor, tf.concat([[micro_batches, size], tf.shape(tensor)[1:]], axis=0))
-
-
-def _present(gradients: Sequence[Gradient | None]) -> list[tuple[Gradient, tf.Variable]]:
-    variables = tf.compat.v1.trainable_variables()
-    return [pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None]
 
 
 def _summed(gradient: Gradient, variable: tf.Variable) -> tf.Tensor:

@@ -36,8 +36,8 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
       variables: what to train; all trainable variables by default.
       learning_rate: the rate, where the caller has made it in order to log it; `learning_rate_schedule` of the other
         arguments by default.
-      accumulated: gradients of all trainable variables, where they are computed on parts of the batch; those of
-        `loss` by default. They are clipped once, over the whole batch, by the norm that `clip_gradients` describes.
+      accumulated: gradients of these variables, where they are computed on parts of the batch; those of `loss` by
+        default. They are clipped once, over the whole batch, by the norm that `clip_gradients` describes.
       optimizer: another one with the same arguments; default AdamW.
       loss_scale: for float16; gradients are those of the loss itself all the same. Not on TPU.
 

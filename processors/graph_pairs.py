@@ -2,9 +2,17 @@
 
 import tensorflow as tf
 
+from processors.featurizer import HEAD, HEAD_SHARE, TAIL
+
 
 def pack_pairs(
-    a: tf.RaggedTensor, b: tf.RaggedTensor, has_b: tf.Tensor, max_seq_length: int, cls_id: int, sep_id: int
+    a: tf.RaggedTensor,
+    b: tf.RaggedTensor,
+    has_b: tf.Tensor,
+    max_seq_length: int,
+    cls_id: int,
+    sep_id: int,
+    truncation: str = HEAD,
 ) -> dict[str, tf.Tensor]:
     """Joins pieces to `[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]` where a row has a second text.
 
@@ -13,6 +21,9 @@ def pack_pairs(
       b: piece ids int32 [N, (pieces)]; empty rows where there is no second text.
       has_b: bool [N].
       max_seq_length: most pieces a row, specials included; the longer text loses pieces first.
+      cls_id: id of `[CLS]`.
+      sep_id: id of `[SEP]`.
+      truncation: which pieces of a text that loses some are kept, as `processors.featurizer.kept_pieces`.
 
     Returns:
       `input_ids`, `input_mask`, `segment_ids`, int32 [N, longest row].
@@ -28,8 +39,8 @@ def pack_pairs(
     first_part = keep_a + 2
     length = first_part + keep_b + second
     position = tf.range(tf.reduce_max(length))[tf.newaxis, :]
-    ids_a = _gather(a, position - 1)
-    ids_b = _gather(b, position - _column(first_part))
+    ids_a = _gather(a, _places(position - 1, length_a, keep_a, truncation))
+    ids_b = _gather(b, _places(position - _column(first_part), length_b, keep_b, truncation))
     # tf.equal, not ==: in a graph of the first kind == compares tensors by identity.
     is_separator = tf.equal(position, _column(keep_a) + 1) | tf.equal(position, _column(length) - 1)
     ids = tf.where(position < _column(first_part), ids_a, ids_b)
@@ -42,6 +53,16 @@ def pack_pairs(
 
 def _lengths(pieces: tf.RaggedTensor) -> tf.Tensor:
     return tf.cast(pieces.row_lengths(), tf.int32)
+
+
+def _places(kept: tf.Tensor, length: tf.Tensor, keep: tf.Tensor, truncation: str) -> tf.Tensor:
+    """Places in the text of pieces counted among those kept [N, S]; `length` and `keep` are int32 [N]."""
+    if truncation == HEAD:
+        return kept
+    behind_the_gap = kept + _column(length - keep)
+    if truncation == TAIL:
+        return behind_the_gap
+    return tf.where(kept < _column(tf.maximum(keep // HEAD_SHARE, 1)), kept, behind_the_gap)
 
 
 def _gather(pieces: tf.RaggedTensor, positions: tf.Tensor) -> tf.Tensor:

@@ -1,5 +1,8 @@
 """Texts on which BERT tokenizers are known to part ways; an export must tokenize each as the specification does."""
 
+import itertools
+from collections.abc import Iterator
+
 PARITY_TEXTS = [
     'A plain sentence, with punctuation: quotes "" and (brackets).',
     "MiXeD CaSe, NAÏVE CAFÉ, Ångström, İstanbul, ﬁne ligatures, straße",
@@ -18,3 +21,17 @@ PARITY_TEXTS = [
     "supplementary 𠀀𪜀𫝀 𝒜𝔹 𐐀𐐨 𞤀",
     "   leading and trailing blanks   ",
 ]
+
+
+def long_texts(words: int) -> tuple[str, str]:
+    """Two texts of at least so many words, to be cut: the parity texts over and over, and the same from the last."""
+    forwards, backwards = itertools.cycle(PARITY_TEXTS), itertools.cycle(reversed(PARITY_TEXTS))
+    return _joined(forwards, words), _joined(backwards, words)
+
+
+def _joined(texts: Iterator[str], words: int) -> str:
+    taken: list[str] = []
+    while words > 0:
+        taken.append(next(texts))
+        words -= len(taken[-1].split())
+    return " ".join(taken)

@@ -2,8 +2,10 @@
 
 import contextlib
 import csv
+import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,28 @@ import numpy as np
 from errors import DataError, FlagError
 from processors.base import DataProcessor, InputExample
 from processors.features import Features
-from processors.featurizer import PairFeaturizer
+from processors.featurizer import HEAD, PairFeaturizer
 from processors.files import atomic_writer
 from tasks import metrics
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
 
 MULTI_LABEL_THRESHOLD = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class LossSettings:
+    """How mistakes count in training; in evaluation all count alike, so that runs compare.
+
+    Args:
+      class_weights: loss weight of each label in order, `"balanced"` for the inverse of its frequency in training,
+        or None.
+      label_smoothing: share of a target that is spread over all labels; see `modeling.heads`.
+      focal_gamma: how much less sure rows count, 0 or at least 1; see `modeling.heads`.
+    """
+
+    class_weights: Sequence[float] | str | None = None
+    label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
 
 
 class ClassificationTask(Task):
@@ -30,12 +48,13 @@ class ClassificationTask(Task):
       tokenizer: a `tokenization.BulkTokenizer`.
       max_seq_length: most pieces a row.
       data_dir: handed to the processor.
-      class_weights: loss weight of each label in order, `"balanced"` for the inverse of its frequency in training,
-        or None.
+      loss: how mistakes count in training.
       limits: most examples to take from the start of a split, by split.
+      truncation: which pieces of a text that is too long are kept, one of `processors.featurizer.TRUNCATIONS`.
 
     Raises:
-      FlagError: class weights for a regression, or of another length than the labels.
+      FlagError: loss settings for a regression, class weights of another length than the labels, or numbers out of
+        range.
     """
 
     def __init__(
@@ -45,8 +64,9 @@ class ClassificationTask(Task):
         tokenizer: Any,
         max_seq_length: int,
         data_dir: str,
-        class_weights: Sequence[float] | str | None = None,
+        loss: LossSettings = LossSettings(),
         limits: Mapping[str, int | None] | None = None,
+        truncation: str = HEAD,
     ) -> None:
         self.name = name
         self.processor = processor
@@ -54,20 +74,25 @@ class ClassificationTask(Task):
         self.labels = [] if self.problem_type == "regression" else list(processor.get_labels())
         self.tokenizer = tokenizer
         self.max_seq_length = max_seq_length
-        self.featurizer: PairFeaturizer = PairFeaturizer(tokenizer, max_seq_length, self.labels, self.problem_type)
+        self.truncation = truncation
+        self.featurizer: PairFeaturizer = PairFeaturizer(
+            tokenizer, max_seq_length, self.labels, self.problem_type, truncation
+        )
         self._data_dir = data_dir
         self._limits = dict(limits or {})
-        self._class_weights = self._checked_weights(class_weights)
+        self._loss = loss
+        self._check_loss()
 
     def head(self, is_training: bool) -> Any:
-        """The head of the problem type; class weights count in training alone, so that evaluations compare."""
+        """The head of the problem type; loss settings count in training alone."""
         from modeling import heads
 
         if self.problem_type == "regression":
             return heads.RegressionHead()
-        weights = self._training_weights() if is_training else None
         kind = heads.MultiLabelHead if self.problem_type == "multi_label" else heads.ClassificationHead
-        return kind(len(self.labels), class_weights=weights)
+        if not is_training:
+            return kind(len(self.labels))
+        return kind(len(self.labels), self._training_weights(), self._loss.label_smoothing, self._loss.focal_gamma)
 
     def examples(self, split: str) -> Iterator[InputExample]:
         """Yields the processor's examples of a split.
@@ -97,8 +122,13 @@ class ClassificationTask(Task):
         }
 
     def identity(self) -> dict[str, Any]:
-        """Task name, problem type, labels."""
-        return {"task": self.name, "problem_type": self.problem_type, "labels": self.labels}
+        """Task name, problem type, labels, and which pieces of long texts are read."""
+        return {
+            "task": self.name,
+            "problem_type": self.problem_type,
+            "labels": self.labels,
+            "truncation": self.truncation,
+        }
 
     def score(self, collected: Collected) -> dict[str, float]:
         """The metrics of the problem type beyond upstream's accuracy and loss."""
@@ -159,30 +189,33 @@ class ClassificationTask(Task):
         """Raw `text_a` and optional `text_b` -> label names, probabilities, scores."""
         from tasks.serving import PairTextSignature
 
-        return PairTextSignature(self.tokenizer, self.max_seq_length, self.labels, self.problem_type)
+        return PairTextSignature(self.tokenizer, self.max_seq_length, self.labels, self.problem_type, self.truncation)
 
     def _scores(self, output: Mapping[str, Any]) -> np.ndarray:
         return np.atleast_1d(output["score" if self.problem_type == "regression" else "probabilities"])
 
-    def _checked_weights(self, weights: Sequence[float] | str | None) -> Sequence[float] | str | None:
-        if weights is None:
-            return None
-        if self.problem_type == "regression":
-            raise FlagError("--class_weights has no meaning for --problem_type=regression; remove it")
+    def _check_loss(self) -> None:
+        weights, smoothing, gamma = dataclasses.astuple(self._loss)
+        given = {"class_weights": weights is not None, "label_smoothing": smoothing, "focal_gamma": gamma}
+        if self.problem_type == "regression" and any(given.values()):
+            name = next(name for name, value in given.items() if value)
+            raise FlagError(f"--{name} has no meaning for --problem_type=regression; remove it")
+        if not 0.0 <= smoothing < 1.0:
+            raise FlagError(f"--label_smoothing={smoothing}: expected a share of at least 0 and below 1, 0.1 say")
+        if gamma and not 1.0 <= gamma < math.inf:
+            raise FlagError(f"--focal_gamma={gamma}: expected 0 (off) or at least 1; 2 is usual")
         if weights == "balanced":
             if self.problem_type == "multi_label":
                 raise FlagError("--class_weights=balanced needs one label a row; give a weight for each label instead")
-        elif len(weights) != len(self.labels):
+        elif weights is not None and len(weights) != len(self.labels):
             raise FlagError(
                 f"--class_weights has {len(weights)} weights for {len(self.labels)} labels "
                 f"({', '.join(self.labels)}); give one for each, in this order"
             )
-        return weights
 
     def _training_weights(self) -> Sequence[float] | None:
-        if isinstance(self._class_weights, str):
-            return self._balanced_weights()
-        return self._class_weights
+        weights = self._loss.class_weights
+        return self._balanced_weights() if isinstance(weights, str) else weights
 
     def _balanced_weights(self) -> list[float]:
         """Inverse frequency, so that every class present weighs the same in sum (as scikit-learn's "balanced")."""

@@ -7,19 +7,26 @@ from typing import Any
 import tensorflow as tf
 
 from processors.base import InputExample
+from processors.featurizer import HEAD
 from processors.graph_pairs import pack_pairs
 from processors.graph_tokenizer import GraphTokenizer
 from tasks.base import TextSignature
 
 
 class PairTextSignature(TextSignature):
-    """`text_a` [N] and optional `text_b` ([N], or [1] for all rows; empty means none) -> labels and probabilities."""
+    """`text_a` [N] and optional `text_b` ([N], or [1] for all rows; empty means none) -> labels and probabilities.
 
-    def __init__(self, tokenizer: Any, max_seq_length: int, labels: Sequence[str], problem_type: str) -> None:
+    Its arguments are those of the `PairFeaturizer` whose rows it makes in the graph.
+    """
+
+    def __init__(
+        self, tokenizer: Any, max_seq_length: int, labels: Sequence[str], problem_type: str, truncation: str = HEAD
+    ) -> None:
         self._tokenizer = tokenizer
         self._max_seq_length = max_seq_length
         self._labels = list(labels)
         self._problem_type = problem_type
+        self._truncation = truncation
 
     def inputs(self) -> dict[str, tf.Tensor]:
         """Placeholders; `text_b` defaults to "no second text"."""
@@ -36,7 +43,8 @@ class PairTextSignature(TextSignature):
         pieces = graph_tokenizer(tf.concat([text_a, text_b], axis=0))
         rows = tf.size(text_a)
         has_b = tf.not_equal(text_b, "")
-        return pack_pairs(pieces[:rows], pieces[rows:], has_b, self._max_seq_length, vocab["[CLS]"], vocab["[SEP]"])
+        specials = vocab["[CLS]"], vocab["[SEP]"]
+        return pack_pairs(pieces[:rows], pieces[rows:], has_b, self._max_seq_length, *specials, self._truncation)
 
     def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Single-label: `label` [N], `score` [N] (its probability), `probabilities` [N, C], `labels` [N, C].
@@ -55,11 +63,13 @@ class PairTextSignature(TextSignature):
         return outputs
 
     def parity_examples(self) -> tuple[dict[str, list[str]], list[InputExample]]:
-        """Every parity text alone, and in a pair with its neighbour."""
-        from processors.parity import PARITY_TEXTS
+        """Every parity text alone, and in a pair with its neighbour; and texts that are too long, alike."""
+        from processors.parity import PARITY_TEXTS, long_texts
 
-        second = [*[""] * len(PARITY_TEXTS), *PARITY_TEXTS[1:], PARITY_TEXTS[0]]
-        first = [*PARITY_TEXTS, *PARITY_TEXTS]
+        long, other = long_texts(self._max_seq_length)
+        short = PARITY_TEXTS[0]
+        first = [*PARITY_TEXTS, *PARITY_TEXTS, long, long, short, long]
+        second = [*[""] * len(PARITY_TEXTS), *PARITY_TEXTS[1:], short, "", short, long, other]
         examples = [
             InputExample(f"parity-{i}", a, b or None) for i, (a, b) in enumerate(zip(first, second, strict=True))
         ]
@@ -72,6 +82,7 @@ class PairTextSignature(TextSignature):
             "do_lower_case": self._tokenizer.do_lower_case,
             "max_seq_length": self._max_seq_length,
             "problem_type": self._problem_type,
+            "truncation": self._truncation,
         }
         return {
             "vocab.txt": "".join(f"{token}\n" for token, _ in by_id),

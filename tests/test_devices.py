@@ -22,7 +22,7 @@ from modeling.config import BertConfig
 from processors.table import TableProcessor
 from processors.table_spec import Columns, TableSpec
 from tasks.base import DEV, TRAIN
-from tasks.classification import ClassificationTask
+from tasks.classification import ClassificationTask, LossSettings
 from tests import tiny
 from tokenization import BulkTokenizer
 
@@ -45,10 +45,10 @@ def make(data, tiny_model, tmp_path_factory):
     """Makes an `Experiment` on the tiny table that draws no random numbers while it trains."""
     folder = tmp_path_factory.mktemp("experiments")
 
-    def build(name, device=None, class_weights=None, init_checkpoint=tiny_model, **training):
+    def build(name, device=None, loss=None, init_checkpoint=tiny_model, **training):
         processor = TableProcessor(TableSpec(columns=Columns("text", None, "label")), data_dir=str(data))
         tokenizer = BulkTokenizer(str(tiny_model / "vocab.txt"))
-        task = ClassificationTask("table", processor, tokenizer, 24, str(data), class_weights)
+        task = ClassificationTask("table", processor, tokenizer, 24, str(data), loss or LossSettings())
         model = ModelSettings(BertConfig.from_dict(tiny.CONFIG), init_checkpoint and str(init_checkpoint))
         fast = {"train_batch_size": 8, "num_train_epochs": 1.4, "learning_rate": 1e-3, "log_every_n_steps": 1}
         settings = TrainingSettings(**{**fast, **training})
@@ -227,9 +227,9 @@ def test_class_weights_count_in_training_alone(make, plain):
         counts[example.label] += 1
     total = sum(counts.values())
     assert counts["neg"] < counts["pos"]
-    balanced = make("balanced", class_weights="balanced", num_train_epochs=0.4)
+    balanced = make("balanced", loss=LossSettings("balanced"), num_train_epochs=0.4)
     by_count = [total / 2 / counts["neg"], total / 2 / counts["pos"]]
-    explicit = make("explicit", class_weights=by_count, num_train_epochs=0.4)
+    explicit = make("explicit", loss=LossSettings(by_count), num_train_epochs=0.4)
     balanced.train()
     explicit.train()
     assert losses(balanced) == pytest.approx(losses(explicit), rel=1e-6)
@@ -239,6 +239,15 @@ def test_class_weights_count_in_training_alone(make, plain):
     shutil.copy(plain.output_dir / "checkpoint", explicit.output_dir)
     assert explicit.evaluate() == pytest.approx(scores(plain), abs=1e-6)
     assert explicit.task.head(is_training=False).class_weights is None
+
+
+def test_label_smoothing_and_focus_count_in_training_alone(make, plain):
+    shaped = make("shaped", loss=LossSettings(None, 0.2, 2.0), num_train_epochs=0.4)
+    shaped.train()
+    assert losses(shaped)[1] != pytest.approx(losses(plain)[1], abs=1e-4)
+    trained, evaluated = (shaped.task.head(is_training=one) for one in (True, False))
+    assert (trained.label_smoothing, trained.focal_gamma) == (0.2, 2.0)
+    assert (evaluated.label_smoothing, evaluated.focal_gamma) == (0.0, 0.0)
 
 
 def trained_with(run_script, tmp_path, *flags):
