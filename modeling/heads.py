@@ -71,22 +71,8 @@ class Head(Reader):
         return {name: parts[name] * tf.math.divide_no_nan(weights[name], whole_weights[name]) for name in parts}
 
 
-@final
-class ClassificationHead(Head):
-    """One label of several: softmax cross-entropy; `label_ids` int32 `[B]`.
-
-    Args:
-      num_labels: number of labels C.
-      class_weights: weight of each label in the mean of the losses; all the same by default.
-      label_smoothing: share of a row's target, 0 to 1, that is spread over all labels evenly.
-      focal_gamma: a row's loss is multiplied by (1 - p)^gamma, p the probability of its label: 0, or at least 1.
-
-    Raises:
-      ValueError: not one weight for each label.
-
-    Source: `run_classifier.create_model` of google-research/bert; label smoothing: arXiv:1512.00567; focal loss:
-    arXiv:1708.02002.
-    """
+class _LabelHead(Head):
+    """What the heads over C labels have in common; the arguments are described there."""
 
     uses_sequence_output = False
 
@@ -102,8 +88,26 @@ class ClassificationHead(Head):
         self.label_smoothing, self.focal_gamma = label_smoothing, focal_gamma
 
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
-        """Scores `[B, C]` before the softmax."""
+        """Scores `[B, C]` before they become probabilities."""
         return pooled_logits(encoder.get_pooled_output(), self.num_labels, is_training)
+
+
+@final
+class ClassificationHead(_LabelHead):
+    """One label of several: softmax cross-entropy; `label_ids` int32 `[B]`.
+
+    Args:
+      num_labels: number of labels C.
+      class_weights: weight of each label in the mean of the losses; all the same by default.
+      label_smoothing: share of a row's target, 0 to 1, that is spread over all labels evenly.
+      focal_gamma: a row's loss is multiplied by (1 - p)^gamma, p the probability of its label: 0, or at least 1.
+
+    Raises:
+      ValueError: not one weight for each label.
+
+    Source: `run_classifier.create_model` of google-research/bert; label smoothing: arXiv:1512.00567; focal loss:
+    arXiv:1708.02002.
+    """
 
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Weighted mean cross-entropy, and that of each row `[B]`."""
@@ -167,7 +171,7 @@ class RegressionHead(Head):
 
 
 @final
-class MultiLabelHead(Head):
+class MultiLabelHead(_LabelHead):
     """Any of several labels: sigmoid cross-entropy, averaged over labels; `label_ids` float32 multi-hot `[B, C]`.
 
     Args:
@@ -180,23 +184,7 @@ class MultiLabelHead(Head):
       ValueError: not one weight for each label.
     """
 
-    uses_sequence_output = False
     threshold = 0.5
-
-    def __init__(
-        self,
-        num_labels: int,
-        class_weights: Sequence[float] | None = None,
-        label_smoothing: float = 0.0,
-        focal_gamma: float = 0.0,
-    ) -> None:
-        self.num_labels = num_labels
-        self.class_weights = _checked_weights(class_weights, num_labels)
-        self.label_smoothing, self.focal_gamma = label_smoothing, focal_gamma
-
-    def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
-        """Scores `[B, C]` before the sigmoid."""
-        return pooled_logits(encoder.get_pooled_output(), self.num_labels, is_training)
 
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean over rows of the weighted mean over labels, and the latter `[B]`."""
