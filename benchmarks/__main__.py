@@ -48,11 +48,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--squad_file", default="", help="a SQuAD 1.1 file")
     made.add_argument("--corpus", default="", help="running text, a sentence or paragraph a line")
     made.add_argument("--only", default="", metavar="NAMES", help="benchmarks to run, separated by commas")
-    made.add_argument("--rounds", type=int, help="rounds of each case (5; 2 with --quick)")
+    made.add_argument("--rounds", type=int, help="rounds of each case (5; 1 with --quick)")
     made.add_argument(
         "--quick",
         action="store_true",
-        help="little work a round, and no long benchmarks but those named; numbers are rough",
+        help="one short round, and some benchmarks only if they are named; numbers are rough",
     )
     made.add_argument("--json", metavar="FILE", help="also write every value of every round")
     made.add_argument("--work", metavar="FOLDER", help="keep what the workers write, their logs too")
@@ -73,7 +73,7 @@ def chosen(only: str, settings: Settings, quick: bool = False) -> list[Benchmark
     names = (
         [name.strip() for name in only.split(",")]
         if only
-        else [name for name, one in known.items() if not (quick and one.is_long)]
+        else [name for name, one in known.items() if one.in_quick or not quick]
     )
     for name in names:
         if name not in known:

@@ -48,7 +48,7 @@ class Effort:
 
 
 QUICK = Effort(
-    rounds=2,
+    rounds=1,
     training_steps=4,
     inference_rows=96,
     text_rows=2000,
