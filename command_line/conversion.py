@@ -11,6 +11,7 @@ from command_line import model_files
 from command_line.settings import require
 from errors import FlagError, RunDirectoryError
 from modeling.huggingface_files import WEIGHTS
+from processors.base import PROBLEM_TYPES
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -40,7 +41,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "problem_type",
         None,
-        ["single_label", "regression", "multi_label"],
+        list(PROBLEM_TYPES),
         "What a label of a classifier is; by default as run.json or config.json beside the checkpoint says.",
         flag_values=values,
     )

@@ -6,6 +6,7 @@ A group defines its flags on the `FlagValues` it is given, never on a global one
 from absl import flags
 
 from estimator.config import BF16, FLOAT32, FP16
+from processors.base import PROBLEM_TYPES
 from processors.featurizer import HEAD, TRUNCATIONS
 
 
@@ -209,7 +210,7 @@ def define_classifier_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "problem_type",
         None,
-        ["single_label", "regression", "multi_label"],
+        list(PROBLEM_TYPES),
         "What a label is; by default what the task says, single_label for tables.",
         flag_values=values,
     )

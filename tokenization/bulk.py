@@ -24,7 +24,7 @@ from .wordpiece import MAX_INPUT_CHARS_PER_WORD, SUFFIX_INDICATOR
 
 # Texts that are held as words at a time; bounds the memory that a long list takes.
 _CHUNK = 8192
-# Words whose pieces are remembered, some 20 MB of them. Beyond, all are forgotten: frequent ones are soon back.
+# Words whose pieces are remembered: 40 MB of made-up ones. Beyond, all are forgotten; frequent ones are soon back.
 _MOST_WORDS = 1 << 17
 _THREADS = "TOKENIZERS_PARALLELISM"
 
