@@ -9,14 +9,14 @@ From TensorFlow to TensorFlow it leaves out the optimizer's variables: a third o
 
 from collections.abc import Sequence
 
-from command_line import app, conversion
+from command_line import app, convert_checkpoint
 
-FLAG_GROUPS = (conversion.define_flags,)
+FLAG_GROUPS = (convert_checkpoint.define_flags,)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Defines the flags, reads them once, and hands them on."""
-    app.start(conversion.run, __doc__, FLAG_GROUPS, argv)
+    app.start(convert_checkpoint.run, __doc__, FLAG_GROUPS, argv)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@
 
 from collections.abc import Sequence
 
-from command_line import app, pretraining_data
+from command_line import app, create_pretraining_data
 
-FLAG_GROUPS = (pretraining_data.define_instance_flags, pretraining_data.define_streaming_flags)
+FLAG_GROUPS = (create_pretraining_data.define_instance_flags, create_pretraining_data.define_streaming_flags)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Defines the flags, reads them once, and hands them on."""
-    app.start(pretraining_data.run, __doc__, FLAG_GROUPS, argv)
+    app.start(create_pretraining_data.run, __doc__, FLAG_GROUPS, argv)
 
 
 if __name__ == "__main__":

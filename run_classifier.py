@@ -9,7 +9,8 @@
 
 from collections.abc import Sequence
 
-from command_line import app, classifier, flags
+from command_line import app, run_classifier
+from command_line.flags import common as flags
 
 FLAG_GROUPS = (
     flags.define_model_flags,
@@ -23,7 +24,7 @@ FLAG_GROUPS = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Defines the flags, reads them once, and hands them on."""
-    app.start(classifier.run, __doc__, FLAG_GROUPS, argv)
+    app.start(run_classifier.run, __doc__, FLAG_GROUPS, argv)
 
 
 if __name__ == "__main__":

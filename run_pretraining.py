@@ -10,20 +10,22 @@
 
 from collections.abc import Sequence
 
-from command_line import app, flags, pretraining, pretraining_flags
+from command_line import app, run_pretraining
+from command_line.flags import common as flags
+from command_line.flags import pretraining
 
 FLAG_GROUPS = (
     flags.define_model_flags,
     flags.define_run_flags,
     flags.define_update_flags,
     flags.define_device_flags,
-    pretraining_flags.define_pretraining_flags,
+    pretraining.define_pretraining_flags,
 )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Defines the flags, reads them once, and hands them on."""
-    app.start(pretraining.run, __doc__, FLAG_GROUPS, argv)
+    app.start(run_pretraining.run, __doc__, FLAG_GROUPS, argv)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,22 @@
 
 from collections.abc import Sequence
 
-from command_line import app, flags, squad, squad_flags
+from command_line import app, run_squad
+from command_line.flags import common as flags
+from command_line.flags import squad
 
 FLAG_GROUPS = (
     lambda values: flags.define_model_flags(values, max_seq_length=384),
     flags.define_run_flags,
     flags.define_training_flags,
     flags.define_device_flags,
-    squad_flags.define_squad_flags,
+    squad.define_squad_flags,
 )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Defines the flags, reads them once, and hands them on."""
-    app.start(squad.run, __doc__, FLAG_GROUPS, argv)
+    app.start(run_squad.run, __doc__, FLAG_GROUPS, argv)
 
 
 if __name__ == "__main__":

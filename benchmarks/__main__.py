@@ -25,8 +25,8 @@ from benchmarks.rounds import Environments, Measurement, measure
 from benchmarks.summary import comparisons, table
 from benchmarks.worker import ROOT
 from command_line import app
-from errors import BertError, FlagError, closest
-from processors.files import write_atomically
+from common.errors import BertError, FlagError, closest
+from common.files import write_atomically
 
 log = logging.getLogger("benchmarks")
 

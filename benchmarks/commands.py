@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.worker import ROOT, WorkerError
-from errors import one_line
+from common.errors import one_line
 
 
 @dataclasses.dataclass(frozen=True)

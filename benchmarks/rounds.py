@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.protocol import Result, Settings
 from benchmarks.registry import Benchmark, Side
 from benchmarks.worker import Worker
-from errors import BertError
+from common.errors import BertError
 
 log = logging.getLogger(__name__)
 

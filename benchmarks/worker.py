@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.protocol import Result, Settings
-from errors import BertError, one_line
+from common.errors import BertError, one_line
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("tensorflow", "torch", "transformers", "datasets", "tokenizers", "numpy")

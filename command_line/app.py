@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 from absl import flags
 
-from errors import BertError, FlagError
+from common.errors import BertError, FlagError
 
 TENSORFLOW_SERIES = "2.15."
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

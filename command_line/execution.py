@@ -16,8 +16,8 @@ from command_line.settings import (
     require,
     require_an_action,
 )
-from errors import FlagError
-from estimator.run_directory import RunDirectory
+from common.errors import FlagError
+from common.run_directory import RunDirectory
 from tasks.base import DEV, TEST, TRAIN, Task
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def answer_standard_input(directory: RunDirectory, batch_size: int) -> None:
     if export is None:
         raise FlagError(f"--predict_file=-: {directory.path} holds no export; add --do_export")
     from estimator import devices
-    from estimator.predictor import Predictor, answer_lines
+    from serving.predictor import Predictor, answer_lines
 
     devices.quiet_tensorflow()
     with Predictor(export) as predictor:

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from errors import ConfigError, FlagError, VocabularyError
-from estimator.run_directory import vocabulary_digest
+from common.errors import ConfigError, FlagError, VocabularyError
+from common.run_directory import vocabulary_digest
+from modeling.checkpoints.locate import FilesBeside, find_beside, locate_checkpoint
 from modeling.config import BertConfig
-from modeling.locate import FilesBeside, find_beside, locate_checkpoint
 from tokenization import BulkTokenizer, check_vocabulary_casing, validate_case_matches_checkpoint
 
 SPARE_ROWS = 1024

@@ -7,10 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from errors import FlagError, RunDirectoryError
-from estimator.config import FP16, DeviceSettings, ExperimentSettings, ModelSettings, TrainingSettings
+from common.errors import FlagError, RunDirectoryError
+from estimator.config import DeviceSettings, ExperimentSettings, TrainingSettings
 from modeling.config import BertConfig
-from modeling.freezing import parse_frozen_parts
+from modeling.settings import FP16, ModelSettings
+from modeling.training.freezing import parse_frozen_parts
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from command_line.execution import STANDARD_INPUT
-from errors import FlagError
-from processors.table import TableProcessor
-from processors.table_spec import Columns, Split, TableFormat, TableSpec, parse_labels
+from common.errors import FlagError
+from processors.tables.processor import TableProcessor
+from processors.tables.spec import Columns, Split, TableFormat, TableSpec, parse_labels
 
 
 def table_processor(flags: SimpleNamespace, identity: Mapping[str, Any]) -> TableProcessor:

@@ -9,7 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from estimator.config import FP16, DeviceSettings, TrainingSettings
+from estimator.config import DeviceSettings, TrainingSettings
+from modeling.settings import FP16
 
 log = logging.getLogger(__name__)
 

@@ -11,22 +11,25 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from errors import CheckpointError, DataError, FlagError
+from common.errors import CheckpointError, DataError, FlagError
+from common.files import write_atomically
+from common.run_directory import warn_of_other_labels
 from estimator import devices, learning_curve, memory
-from estimator.config import ExperimentSettings, ModelSettings
-from estimator.hooks import Collector, MetricsLog, ProgressHook
-from estimator.mishaps import one_line_errors
+from estimator.config import ExperimentSettings
+from estimator.failures import one_line_errors
+from estimator.hooks.collector import Collector
+from estimator.hooks.metrics_log import MetricsLog
+from estimator.hooks.periodic_evaluation import PeriodicEvaluation, best_checkpoint
+from estimator.hooks.progress import ProgressHook
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
-from estimator.periodic_evaluation import PeriodicEvaluation, best_checkpoint
-from estimator.run_directory import warn_of_other_labels
 from estimator.streaming import Answered, ExampleStream, answered, rows_in_order
-from estimator.weights import check_weights
-from modeling.checkpoint import read_tensor, verify_checkpoint
-from processors import records
-from processors.features import Features
-from processors.featurizer import Featurizer, chunked
-from processors.files import write_atomically
-from processors.input_fn import InputSettings, build_input_fn
+from modeling.checkpoints.first_weights import check_weights
+from modeling.checkpoints.restore import read_tensor, verify_checkpoint
+from modeling.settings import ModelSettings
+from processors.records import record_sets
+from processors.records.featurizer import Featurizer, chunked
+from processors.records.input_fn import InputSettings, build_input_fn
+from processors.records.schema import Features
 from tasks.base import DEV, TEST, TRAIN, Task
 
 log = logging.getLogger(__name__)
@@ -48,7 +51,7 @@ class Experiment:
         self.settings = settings
         self.output_dir = settings.output_dir
         self._metrics = MetricsLog(settings.output_dir)
-        self._record_sets: dict[str, records.RecordSet] = {}
+        self._record_sets: dict[str, record_sets.RecordSet] = {}
 
     def check_weights(self, is_training: bool = False) -> None:
         """Reads the weights that the run will begin with against the model, before anything is written.
@@ -169,7 +172,7 @@ class Experiment:
         log.info("peak memory: %s", ", ".join(shown))
         self._metrics.write("memory", peak)
 
-    def _num_steps(self, record_set: records.RecordSet) -> int:
+    def _num_steps(self, record_set: record_sets.RecordSet) -> int:
         training = self.settings.training
         if training.num_train_steps is not None:
             return training.num_train_steps
@@ -213,7 +216,7 @@ class Experiment:
         self._write_scores(scores)
         return scores
 
-    def _eval_steps(self, record_set: records.RecordSet, batch_size: int) -> int | None:
+    def _eval_steps(self, record_set: record_sets.RecordSet, batch_size: int) -> int | None:
         """Batches to evaluate, at most one pass; None for as many as there are."""
         limit = self.settings.training.max_eval_steps
         if limit is None and not self.settings.devices.needs_static_shapes:
@@ -256,30 +259,30 @@ class Experiment:
         yield from answered(self._estimator(), stream, self._answering_checkpoint())
 
     def export(self, frozen_graph: bool = False) -> Path:
-        """Writes a SavedModel of the latest checkpoint under `export/`; see `estimator.export`."""
-        from estimator.export import export_saved_model
+        """Writes a SavedModel of the latest checkpoint under `export/`; see `export.savedmodel`."""
+        from export.savedmodel import export_saved_model
 
         checkpoint = self.trained_checkpoint()
         return export_saved_model(self.task, self.settings.model, checkpoint, self.output_dir / "export", frozen_graph)
 
-    def record_set(self, split: str) -> records.RecordSet:
+    def record_set(self, split: str) -> record_sets.RecordSet:
         """The record set of a split, converted now if it is not there or was made from something else."""
         if split not in self._record_sets:
             self._record_sets[split] = self._build_records(split)
         return self._record_sets[split]
 
-    def _build_records(self, split: str) -> records.RecordSet:
+    def _build_records(self, split: str) -> record_sets.RecordSet:
         files = self.task.record_files(split)
         if files:
-            return records.given(files)
+            return record_sets.given(files)
         files = self.task.data_files(split)
         inputs = {"split": split, **self.task.source(), **self.task.featurizer.settings()}
-        return records.build(
+        return record_sets.build(
             self.output_dir / f"{RECORD_NAMES[split]}.tf_record",
             lambda: self.task.examples(split),
             self.task.featurizer,
-            records.fingerprint(inputs, files),
-            self.settings.num_workers or records.automatic_workers(files),
+            record_sets.fingerprint(inputs, files),
+            self.settings.num_workers or record_sets.automatic_workers(files),
         )
 
     def global_step(self) -> int:
@@ -303,7 +306,7 @@ class Experiment:
 
     def _windows(self, split: str) -> Iterator[tuple[Any, list[Features]]]:
         """Examples with their windows, made anew in the order of the records: what only the host knows of them."""
-        for chunk in chunked(self.task.examples(split), records.CHUNK_EXAMPLES):
+        for chunk in chunked(self.task.examples(split), record_sets.CHUNK_EXAMPLES):
             yield from zip(chunk, self.task.featurizer.featurize(chunk), strict=True)
 
     def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
@@ -326,7 +329,7 @@ class Experiment:
         return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device)
 
     def _input_fn(
-        self, record_set: records.RecordSet, batch_size: int, start_step: int | None = None, sorts: bool = False
+        self, record_set: record_sets.RecordSet, batch_size: int, start_step: int | None = None, sorts: bool = False
     ) -> Any:
         def input_fn(
             params: dict[str, Any] | None = None, input_context: tf.distribute.InputContext | None = None
@@ -361,7 +364,7 @@ class Experiment:
 
     def _batches(
         self,
-        record_set: records.RecordSet,
+        record_set: record_sets.RecordSet,
         batch_size: int,
         global_batch_size: int,
         start_step: int | None,

@@ -5,14 +5,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from errors import CheckpointError
+from common.errors import CheckpointError
 from estimator import devices
-from estimator.config import DeviceSettings, ModelSettings, TrainingSettings
-from estimator.model_fn import ENCODER_INPUTS, GraphSettings, build_model_fn
+from estimator.config import DeviceSettings, TrainingSettings
+from estimator.model_fn import GraphSettings, build_model_fn
 from estimator.streaming import Answered, ExampleStream, answered
-from modeling.checkpoint import checkpoint_variables
-from modeling.heads import Reader
-from processors.featurizer import Featurizer
+from modeling.build import ENCODER_INPUTS
+from modeling.checkpoints.restore import checkpoint_variables
+from modeling.heads.base import Reader
+from modeling.settings import ModelSettings
+from processors.records.featurizer import Featurizer
 
 CPU_OR_GPU = DeviceSettings()
 POOLER = "bert/pooler/dense/kernel"
@@ -30,7 +32,7 @@ def extract(
 
     Args:
       model: encoder and its weights; `init_checkpoint` may be of any task.
-      reader: a `modeling.pooling.VectorReader`; its output is `vectors`.
+      reader: a `modeling.heads.pooling.VectorReader`; its output is `vectors`.
       featurizer: makes rows of examples.
       chunks: examples in lists.
       batch_size: most rows a batch.

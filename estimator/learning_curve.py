@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from estimator.periodic_evaluation import EVENT
-from processors.files import atomic_path
+from common.files import atomic_path
+from estimator.hooks.periodic_evaluation import EVENT
 
 Points = list[tuple[int, float]]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from errors import BertError
+from common.errors import BertError
 from estimator.config import TrainingSettings
 
 log = logging.getLogger(__name__)

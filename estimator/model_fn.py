@@ -8,24 +8,23 @@ from typing import Any
 
 import tensorflow as tf
 
-from estimator.config import ADAMW, BF16, FLOAT32, FP16, LAMB, ModelSettings
-from estimator.hooks import PER_EXAMPLE_LOSS, PROGRESS, Collector
-from estimator.loss_scaling import LossScaleHook, ScaleSaver
-from estimator.weights import load_weights
-from modeling.accumulation import Accumulated, accumulate
-from modeling.bert import BertModel
-from modeling.freezing import NOTHING_FROZEN, FrozenParts
-from modeling.heads import Head, Reader
-from modeling.lamb import LambOptimizer
-from modeling.loss_scale import LossScale
-from modeling.optimization import create_optimizer, gradients_of, learning_rate_schedule
-from processors.input_fn import cut_to_longest
-from processors.length_order import ROW_INDEX
+from estimator.config import ADAMW, LAMB
+from estimator.hooks.collector import PER_EXAMPLE_LOSS, Collector
+from estimator.hooks.loss_scale import LossScaleHook, ScaleSaver
+from estimator.hooks.progress import PROGRESS
+from modeling.build import ENCODER_INPUTS, build_encoder
+from modeling.checkpoints.first_weights import load_weights
+from modeling.heads.base import Head, Reader
+from modeling.settings import FLOAT32, FP16, ModelSettings
+from modeling.training.accumulation import Accumulated, accumulate
+from modeling.training.freezing import NOTHING_FROZEN, FrozenParts
+from modeling.training.lamb import LambOptimizer
+from modeling.training.loss_scale import LossScale
+from modeling.training.optimization import create_optimizer, gradients_of, learning_rate_schedule
+from processors.records.input_fn import cut_to_longest
+from processors.records.length_order import ROW_INDEX
 
 log = logging.getLogger(__name__)
-
-ENCODER_INPUTS = ("input_ids", "input_mask", "segment_ids")
-COMPUTE_DTYPES = {FLOAT32: tf.float32, BF16: tf.bfloat16, FP16: tf.float16}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,36 +64,6 @@ class GraphSettings:
     def trained_variables(self) -> list[tf.Variable]:
         """The variables that are there to train."""
         return self.frozen.trained(tf.compat.v1.trainable_variables())
-
-
-def build_encoder(
-    model: ModelSettings,
-    head: Reader,
-    features: dict[str, tf.Tensor],
-    is_training: bool,
-    packed: bool,
-    recompute: bool = False,
-    precision: str = FLOAT32,
-) -> BertModel:
-    """The BERT encoder over a batch; used by `model_fn` and by the export.
-
-    Packed, the last layer is computed only as far as the head reads it.
-    """
-    return BertModel(
-        config=model.bert_config,
-        is_training=is_training,
-        input_ids=features["input_ids"],
-        input_mask=features["input_mask"],
-        token_type_ids=features["segment_ids"],
-        use_one_hot_embeddings=model.use_one_hot_embeddings,
-        scope="bert",  # named, so that several inputs can share the variables
-        packed=packed,
-        pooled_only=packed and not head.uses_sequence_output,
-        recompute=recompute,
-        compute_dtype=COMPUTE_DTYPES[precision],
-        position_ids=features.get("position_ids"),
-        sequence_ids=features.get("sequence_ids"),
-    )
 
 
 def build_model_fn(

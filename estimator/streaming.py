@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from processors.features import Features, Field
-from processors.featurizer import Featurizer, chunked
-from processors.length_order import ROW_INDEX, in_order, longest_first
+from processors.records.featurizer import Featurizer, chunked
+from processors.records.length_order import ROW_INDEX, in_order, longest_first
+from processors.records.schema import Features, Field
 
 _DTYPES = {"int64": tf.int32, "float32": tf.float32}
 

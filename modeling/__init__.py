@@ -13,26 +13,27 @@ this package stays cheap.
 
 import importlib
 
+from modeling.checkpoints.locate import find_beside as find_beside
+from modeling.checkpoints.locate import locate_checkpoint as locate_checkpoint
 from modeling.config import BertConfig as BertConfig
-from modeling.locate import find_beside as find_beside
-from modeling.locate import locate_checkpoint as locate_checkpoint
 
 _LAZY = {
-    "bert": (
+    "encoder.model": (
         "BertModel", "attention_layer", "create_attention_mask_from_input_mask", "embedding_lookup",
         "embedding_postprocessor", "transformer_model",
     ),
-    "checkpoint": (
+    "checkpoints.restore": (
         "RestoreReport", "checkpoint_variables", "get_assignment_map_from_checkpoint", "initialize_from_checkpoint",
         "read_tensor",
     ),
-    "heads": ("ClassificationHead", "Head", "MultiLabelHead", "RegressionHead"),
-    "layers": (
+    "heads.base": ("Head",),
+    "heads.classification": ("ClassificationHead", "MultiLabelHead", "RegressionHead"),
+    "encoder.layers": (
         "create_initializer", "dropout", "gelu", "gelu_erf", "get_activation", "layer_norm", "layer_norm_and_dropout",
     ),
-    "layout": ("Layout", "PackedLayout", "PaddedLayout"),
-    "optimization": ("AdamWeightDecayOptimizer", "create_optimizer", "learning_rate_schedule"),
-    "shapes": ("assert_rank", "get_shape_list", "reshape_from_matrix", "reshape_to_matrix"),
+    "encoder.unpadding": ("Layout", "PackedLayout", "PaddedLayout"),
+    "training.optimization": ("AdamWeightDecayOptimizer", "create_optimizer", "learning_rate_schedule"),
+    "encoder.shapes": ("assert_rank", "get_shape_list", "reshape_from_matrix", "reshape_to_matrix"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from errors import ConfigError, closest, one_line
+from common.errors import ConfigError, closest, one_line
 
 ACTIVATIONS = ("gelu", "gelu_erf", "linear", "relu", "tanh")
 

@@ -10,14 +10,14 @@ from processors.base import DataProcessor, InputExample, PaddingInputExample
 from processors.registry import register
 
 _LAZY = {
-    "Columns": "processors.table_spec",
-    "Split": "processors.table_spec",
-    "TableFormat": "processors.table_spec",
-    "TableSpec": "processors.table_spec",
-    "TableProcessor": "processors.table",
+    "Columns": "processors.tables.spec",
+    "Split": "processors.tables.spec",
+    "TableFormat": "processors.tables.spec",
+    "TableSpec": "processors.tables.spec",
+    "TableProcessor": "processors.tables.processor",
     "data_report": "processors.report",
     "format_report": "processors.report",
-    "GraphTokenizer": "processors.graph_tokenizer",
+    "GraphTokenizer": "processors.graph.tokenizer",
 }
 
 __all__ = ["DataProcessor", "InputExample", "PaddingInputExample", "register", *sorted(_LAZY)]

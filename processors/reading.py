@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from errors import DataError, one_line
+from common.errors import DataError, one_line
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zip", ".zst")
 JSON_LINES = (".jsonl", ".ndjson", ".json")

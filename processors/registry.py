@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from errors import BertError, RegistryError, closest, one_line
+from common.errors import BertError, RegistryError, closest, one_line
 from processors.base import DataProcessor
 
 ENTRY_POINT_GROUP = "bert.processors"
@@ -45,19 +45,19 @@ def _built_in(target: str, **options: Any) -> _Entry:
 
 
 _ENTRIES: dict[str, _Entry] = {
-    "cola": _built_in("glue:ColaProcessor"),
-    "mnli": _built_in("glue:MnliProcessor"),
-    "mnli-mm": _built_in("glue:MnliMismatchedProcessor"),
-    "mrpc": _built_in("glue:MrpcProcessor"),
-    "qnli": _built_in("glue:QnliProcessor"),
-    "qqp": _built_in("glue:QqpProcessor"),
-    "rte": _built_in("glue:RteProcessor"),
-    "sst-2": _built_in("glue:Sst2Processor"),
-    "sts-b": _built_in("glue:StsbProcessor"),
-    "table": _built_in("table:TableProcessor"),
-    "wnli": _built_in("glue:WnliProcessor"),
-    "xnli": _built_in("glue:XnliProcessor"),
-    **{f"xnli-{language}": _built_in("glue:XnliProcessor", language=language) for language in XNLI_LANGUAGES},
+    "cola": _built_in("tables.glue:ColaProcessor"),
+    "mnli": _built_in("tables.glue:MnliProcessor"),
+    "mnli-mm": _built_in("tables.glue:MnliMismatchedProcessor"),
+    "mrpc": _built_in("tables.glue:MrpcProcessor"),
+    "qnli": _built_in("tables.glue:QnliProcessor"),
+    "qqp": _built_in("tables.glue:QqpProcessor"),
+    "rte": _built_in("tables.glue:RteProcessor"),
+    "sst-2": _built_in("tables.glue:Sst2Processor"),
+    "sts-b": _built_in("tables.glue:StsbProcessor"),
+    "table": _built_in("tables.processor:TableProcessor"),
+    "wnli": _built_in("tables.glue:WnliProcessor"),
+    "xnli": _built_in("tables.glue:XnliProcessor"),
+    **{f"xnli-{language}": _built_in("tables.glue:XnliProcessor", language=language) for language in XNLI_LANGUAGES},
 }
 
 _MODULES: dict[Path, ModuleType] = {}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from errors import DataError
+from common.errors import DataError
 from processors.base import SPLITS, DataProcessor, InputExample
 from processors.reading import MissingDataError
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from errors import DataError, one_line
+from common.errors import DataError, one_line
 from processors.base import InputExample
 from processors.reading import open_text
 

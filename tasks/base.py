@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from processors.features import Features, FeatureSpec
-from processors.featurizer import Featurizer
+from processors.records.featurizer import Featurizer
+from processors.records.schema import Features, FeatureSpec
 
 TRAIN, DEV, TEST = "train", "dev", "test"
 
@@ -40,7 +40,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def head(self, is_training: bool) -> Any:
-        """A `modeling.heads.Head` with the task's losses, predictions and metrics; weighted only while training."""
+        """A `modeling.heads.base.Head` of the task; loss weights apply in training only."""
 
     @abc.abstractmethod
     def examples(self, split: str) -> Iterable[Any]:

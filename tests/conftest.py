@@ -46,7 +46,7 @@ def minilm() -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
     """A directory with a random tiny BERT as google-research/bert leaves it: checkpoint, configuration, vocabulary."""
-    from tests import tiny
+    from tests.support import tiny
 
     return tiny.write_model(tmp_path_factory.mktemp("tiny_model"))
 
@@ -54,7 +54,7 @@ def tiny_model(tmp_path_factory) -> Path:
 @pytest.fixture
 def table_dir(tmp_path) -> Path:
     """A folder with a small, learnable single-text table: train.tsv, dev.tsv, test.tsv."""
-    from tests import tiny
+    from tests.support import tiny
 
     return tiny.write_table(tmp_path / "data")
 

@@ -1,9 +1,10 @@
-"""The shape of the house: imports go one way, one room touches tf.estimator, nobody reads global flags."""
+"""The structure: imports go one way, one package uses tf.estimator, nothing reads global flags, files stay small."""
 
 import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,71 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 MAY_IMPORT = {
-    "tokenization": set(),
-    "modeling": set(),
-    "processors": {"tokenization"},
-    "tasks": {"tokenization", "processors", "modeling"},
-    "estimator": {"tokenization", "processors", "modeling", "tasks"},
-    "command_line": {"tokenization", "processors", "modeling", "tasks", "estimator"},
+    "common": set(),
+    "tokenization": {"common"},
+    "processors": {"common", "tokenization"},
+    "modeling": {"common"},
+    "tasks": {"common", "tokenization", "processors", "modeling"},
+    "export": {"common", "tokenization", "processors", "modeling", "tasks"},
+    "estimator": {"common", "tokenization", "processors", "modeling", "tasks", "export"},
+    "serving": {"common", "tokenization", "processors", "modeling", "tasks", "export"},
+    "command_line": {
+        "common", "tokenization", "processors", "modeling", "tasks", "export", "estimator", "serving",
+    },
+}  # fmt: skip
+PACKAGES = set(MAY_IMPORT)
+
+ORDER = {
+    "common": "errors files garbage_collection workers run_directory",
+    "tokenization": "characters vocabulary casing wordpiece",
+    "processors": "reading base registry report text_lines records tables squad pretraining graph",
+    "modeling": "config settings encoder heads build training checkpoints",
+    "tasks": "base classification span pretraining vectors",
+    "export": "savedmodel conversion",
+    "estimator": (
+        "config devices hooks learning_curve memory failures streaming model_fn feature_extraction experiment"
+    ),
+    "serving": "predictor",
+    "command_line": (
+        "app flags settings model_files execution table run_classifier run_squad run_pretraining "
+        "create_pretraining_data extract_features convert_checkpoint"
+    ),
 }
-ROOMS = set(MAY_IMPORT)
-SCRIPTS = sorted(path for path in ROOT.glob("*.py") if path.name != "errors.py")
+"""The modules and subpackages of each package; each may import those before it. `__init__` may import any."""
+
+SCRIPTS = sorted(ROOT.glob("*.py"))
+
+
+def imported_modules(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of what a file imports; `from package import name` counts as `package.name`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the package"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_the_order_names_everything_in_a_package(package):
+    found = {
+        path.stem for path in (ROOT / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert found - {"__init__"} == set(ORDER[package].split())
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_imports_inside_a_package_go_one_way(package):
+    order = ORDER[package].split()
+    for path in (ROOT / package).rglob("*.py"):
+        unit = path.relative_to(ROOT / package).parts[0].removesuffix(".py")
+        if unit == "__init__":
+            continue
+        for module in imported_modules(ast.parse(path.read_text(encoding="utf-8"))):
+            root, _, rest = module.partition(".")
+            used = rest.partition(".")[0]
+            if root == package and used in order:
+                assert order.index(used) <= order.index(unit), f"{path.relative_to(ROOT)} imports {module}"
 
 
 def imported_roots(tree: ast.AST) -> set[str]:
@@ -32,23 +89,23 @@ def imported_roots(tree: ast.AST) -> set[str]:
     return roots
 
 
-@pytest.mark.parametrize("room", sorted(ROOMS))
-def test_imports_go_one_way(room):
-    files = sorted((ROOT / room).rglob("*.py"))
-    assert files, f"room {room} is empty"
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_imports_go_one_way(package):
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert files, f"package {package} is empty"
     for path in files:
-        used = imported_roots(ast.parse(path.read_text(encoding="utf-8"))) & ROOMS
-        assert used <= MAY_IMPORT[room] | {room}, f"{path.relative_to(ROOT)} imports {used - MAY_IMPORT[room]}"
+        used = imported_roots(ast.parse(path.read_text(encoding="utf-8"))) & PACKAGES
+        assert used <= MAY_IMPORT[package] | {package}, f"{path.relative_to(ROOT)} imports {used - MAY_IMPORT[package]}"
 
 
 def test_nobody_imports_the_benchmarks():
-    for path in [*SCRIPTS, ROOT / "errors.py", *(p for room in ROOMS for p in (ROOT / room).rglob("*.py"))]:
+    for path in [*SCRIPTS, *(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))]:
         assert "benchmarks" not in imported_roots(ast.parse(path.read_text(encoding="utf-8"))), path
 
 
-def test_only_the_estimator_room_touches_tf_estimator():
-    for path in ROOT.glob("*/*.py"):
-        if path.parent.name in ROOMS - {"estimator"}:
+def test_only_the_estimator_package_touches_tf_estimator():
+    for package in PACKAGES - {"estimator"}:
+        for path in (ROOT / package).rglob("*.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             names = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
             assert "estimator" not in names, f"{path.relative_to(ROOT)} touches tf.estimator"
@@ -61,8 +118,8 @@ def test_tokenization_knows_no_tensorflow():
 
 
 def test_nothing_reads_global_flags():
-    for path in sorted(ROOT.glob("*/*.py")):
-        if path.parent.name in ROOMS:
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
             assert not re.search(r"\bFLAGS\b", path.read_text(encoding="utf-8")), path
 
 
@@ -71,7 +128,9 @@ def test_scripts_are_thin(script):
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 100
 
 
-@pytest.mark.parametrize("path", sorted(p for r in {*ROOMS, "benchmarks"} for p in (ROOT / r).rglob("*.py")), ids=str)
+@pytest.mark.parametrize(
+    "path", sorted(p for r in {*PACKAGES, "benchmarks"} for p in (ROOT / r).rglob("*.py")), ids=str
+)
 def test_files_and_functions_stay_small(path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 450

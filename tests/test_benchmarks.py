@@ -24,14 +24,14 @@ from benchmarks.summary import COLUMNS, comparisons, percentile, ratio, shown, s
 from benchmarks.upstream import decoding
 from benchmarks.upstream.squad_decoding import as_upstream
 from benchmarks.worker import Worker, WorkerError
-from errors import BertError
+from common.errors import BertError
 from modeling.config import BertConfig
 from processors.base import InputExample
-from processors.featurizer import PairFeaturizer
+from processors.records.featurizer import PairFeaturizer
 from tasks.base import TEST
-from tasks.span import SpanSettings, SpanTask
-from tasks.span_decoding import DecodingSettings
-from tests import tiny
+from tasks.span.decoding import DecodingSettings
+from tasks.span.task import SpanSettings, SpanTask
+from tests.support import tiny
 from tokenization import BulkTokenizer, FullTokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,7 +160,9 @@ def test_upstreams_way_of_making_records_gives_our_features(tmp_path):
         assert len(record(found)) == len(parsed)
 
 
-ECHO = Benchmark("training", "", (Side("ours", "tests.benchmark_sides"), Side("other", "tests.benchmark_sides")))
+ECHO = Benchmark(
+    "training", "", (Side("ours", "tests.support.benchmark_sides"), Side("other", "tests.support.benchmark_sides"))
+)
 
 
 def test_rounds_alternate_between_processes_that_load_once(tmp_path):
@@ -188,10 +190,10 @@ def test_sides_that_disagree_are_an_error(tmp_path):
 
 
 def test_a_side_that_dies_says_its_last_line(tmp_path):
-    worker = Worker(HERE.ours, "tests.benchmark_sides", Settings(str(tmp_path), options={"name": "dies"}))
+    worker = Worker(HERE.ours, "tests.support.benchmark_sides", Settings(str(tmp_path), options={"name": "dies"}))
     with pytest.raises(WorkerError) as caught:
         worker.ready()
-    assert "tests.benchmark_sides ended with 1 (RuntimeError: out of paper)" in str(caught.value)
+    assert "tests.support.benchmark_sides ended with 1 (RuntimeError: out of paper)" in str(caught.value)
     assert "--work=FOLDER keeps its log" in str(caught.value)
 
 

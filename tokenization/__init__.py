@@ -4,16 +4,12 @@
 same for many texts at a time, with offsets where asked.
 """
 
-from .basic import BasicTokenizer
-from .bulk import BulkTokenizer, Encoding
-from .casing import check_vocabulary_casing, validate_case_matches_checkpoint
-from .full import FullTokenizer
-from .normalization import CONTEXT_MARK, CodePointTable, is_context_dependent
-from .text import convert_to_unicode, printable_text, whitespace_tokenize
-from .text import is_control as _is_control
-from .text import is_punctuation as _is_punctuation
-from .text import is_whitespace as _is_whitespace
-from .vocabulary import (
+from tokenization.casing import check_vocabulary_casing, validate_case_matches_checkpoint
+from tokenization.characters import convert_to_unicode, printable_text, whitespace_tokenize
+from tokenization.characters import is_control as _is_control
+from tokenization.characters import is_punctuation as _is_punctuation
+from tokenization.characters import is_whitespace as _is_whitespace
+from tokenization.vocabulary import (
     PRETRAINING_TOKENS,
     REQUIRED_TOKENS,
     convert_by_vocab,
@@ -21,7 +17,11 @@ from .vocabulary import (
     convert_tokens_to_ids,
     load_vocab,
 )
-from .wordpiece import WordpieceTokenizer
+from tokenization.wordpiece.basic import BasicTokenizer
+from tokenization.wordpiece.bulk import BulkTokenizer, Encoding
+from tokenization.wordpiece.full import FullTokenizer
+from tokenization.wordpiece.longest_match import WordpieceTokenizer
+from tokenization.wordpiece.normalization import CONTEXT_MARK, CodePointTable, is_context_dependent
 
 __all__ = [
     "CONTEXT_MARK",

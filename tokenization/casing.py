@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from errors import FlagError
+from common.errors import FlagError
 
 # The folder that a published checkpoint unpacks to, e.g. uncased_L-12_H-768_A-12/bert_model.ckpt.
 _PUBLISHED = re.compile(r"(?:.*/)?(?P<kind>[a-z_]+)_L-\d+_H-\d+_A-\d+/bert_model\.ckpt", re.DOTALL)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from errors import VocabularyError
+from common.errors import VocabularyError
 
 # What turning text into features looks up. Padding is id 0 whatever its name, and "[MASK]" is for pretraining alone:
 # who needs more says so (`required`).

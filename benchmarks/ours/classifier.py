@@ -9,14 +9,15 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.protocol import MAX_SEQ_LENGTH, Settings
-from errors import FlagError
-from estimator.config import ExperimentSettings, ModelSettings
+from common.errors import FlagError
+from estimator.config import ExperimentSettings
 from estimator.experiment import Experiment
+from modeling.checkpoints.locate import find_beside
 from modeling.config import BertConfig
-from modeling.locate import find_beside
+from modeling.settings import ModelSettings
 from processors import registry
-from processors.input_fn import InputSettings, build_input_fn
-from tasks.classification import ClassificationTask
+from processors.records.input_fn import InputSettings, build_input_fn
+from tasks.classification.task import ClassificationTask
 from tokenization import BulkTokenizer
 
 SEED = 12345

@@ -13,7 +13,7 @@ import tensorflow_text  # noqa: F401 - registers the operations that an export t
 from benchmarks.latency import Answer, Row, first_answer, latency_rounds
 from benchmarks.ours import classifier, script
 from benchmarks.protocol import ROWS_FILE, Rounds, Settings
-from estimator.predictor import Predictor
+from serving.predictor import Predictor
 from tasks.base import TEST
 
 REQUESTED = 1024

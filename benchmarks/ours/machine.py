@@ -11,8 +11,8 @@ import tensorflow as tf
 from benchmarks.ours import classifier, stepping
 from benchmarks.ours.flops import model_flops
 from benchmarks.protocol import TRAIN_BATCH_SIZE, WARM_STEPS, Result, Round, Rounds, Settings, seconds
-from estimator.config import ModelSettings
 from modeling.config import BertConfig
+from modeling.settings import ModelSettings
 from tasks.base import TRAIN
 
 MATRIX = 2048

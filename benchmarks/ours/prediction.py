@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.ours import classifier, stepping
 from benchmarks.protocol import BATCHES_FILE, INFERENCE_BATCH_SIZES, Result, Rounds, Settings, seconds
 from tasks.base import TEST
-from tasks.classification import ClassificationTask
+from tasks.classification.task import ClassificationTask
 
 
 def load(settings: Settings) -> Rounds:

@@ -11,11 +11,11 @@ import numpy as np
 
 from benchmarks.ours import classifier
 from benchmarks.protocol import Result, Rounds, Settings, seconds
-from processors.features import Features
-from processors.squad import SquadExample
-from tasks import span_text
+from processors.records.schema import Features
+from processors.squad.examples import SquadExample
 from tasks.base import TEST
-from tasks.span import SpanSettings, SpanTask
+from tasks.span import text
+from tasks.span.task import SpanSettings, SpanTask
 
 CASE = "SQuAD 1.1, made-up logits"
 SEED = 20
@@ -85,7 +85,7 @@ def digest(folder: Path) -> str:
 
 def _round(task: SpanTask, asked: list[Question], folder: Path) -> Result:
     # What is remembered of words would make a second round faster than the one that a script runs.
-    span_text._aligner.cache_clear()
+    text._aligner.cache_clear()
     task = SpanTask(task.tokenizer, task.settings, {})
     folder = folder / "ours"
     taken = seconds(lambda: decode(task, asked, folder))

@@ -10,9 +10,12 @@ import tensorflow as tf
 
 from benchmarks.protocol import WARM_STEPS, seconds
 from estimator import devices
-from estimator.config import DeviceSettings, ModelSettings, TrainingSettings
-from estimator.hooks import Collector, MetricsLog, ProgressHook, SessionRunHook
+from estimator.config import DeviceSettings, TrainingSettings
+from estimator.hooks.collector import Collector
+from estimator.hooks.metrics_log import MetricsLog
+from estimator.hooks.progress import ProgressHook, SessionRunHook
 from estimator.model_fn import Schedule, build_model_fn
+from modeling.settings import ModelSettings
 
 ENDLESS = 1_000_000
 """Steps that no benchmark reaches."""

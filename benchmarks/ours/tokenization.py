@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmarks.ours import classifier
 from benchmarks.protocol import TEXTS_FILE, Result, Rounds, Settings, seconds
-from processors.featurizer import PairFeaturizer
-from processors.garbage import old_objects_left_alone
+from common.garbage_collection import old_objects_left_alone
+from processors.records.featurizer import PairFeaturizer
 from tasks.base import TRAIN
 from tokenization import BulkTokenizer
 

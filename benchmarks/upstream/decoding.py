@@ -1,6 +1,6 @@
 """Answers to SQuAD questions as google-research/bert finds them: loops over candidates, a tokenizer for each text.
 
-Written from a description of `write_predictions`, to be compared with `tasks.span_decoding` in answers and in time.
+Written from a description of `write_predictions`, to be compared with `tasks.span.decoding` in answers and in time.
 Where nothing is left to answer, upstream writes the word "empty"; here it is the empty text, as in ours.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.span_decoding import NO_CANDIDATE_ODDS, DecodingSettings
+from tasks.span.decoding import NO_CANDIDATE_ODDS, DecodingSettings
 from tokenization import BasicTokenizer
 
 

@@ -30,8 +30,8 @@ def main(corpus: str, vocab_file: str, output: str) -> None:
     import tensorflow as tf
 
     from benchmarks.upstream.protocol_buffers import record
-    from processors.pretraining_instances import create_training_instances
-    from processors.pretraining_records import InstanceSerializer
+    from processors.pretraining.instance_records import InstanceSerializer
+    from processors.pretraining.instances import create_training_instances
     from tokenization import FullTokenizer
 
     tokenizer = FullTokenizer(vocab_file)

@@ -13,7 +13,7 @@ from benchmarks.protocol import MAX_SEQ_LENGTH, Result, Rounds, Settings, second
 from benchmarks.upstream.protocol_buffers import record
 from processors.base import InputExample
 from tasks.base import TRAIN
-from tasks.classification import ClassificationTask
+from tasks.classification.task import ClassificationTask
 from tokenization import FullTokenizer
 
 MOST_ROWS = 5000

@@ -8,10 +8,10 @@ import numpy as np
 from benchmarks.ours import squad_decoding as ours
 from benchmarks.protocol import Result, Rounds, Settings, seconds
 from benchmarks.upstream import decoding
-from processors.features import Features
-from processors.passages import Passage
-from tasks.span import SpanTask
-from tasks.span_decoding import DecodingSettings
+from processors.records.schema import Features
+from processors.squad.passages import Passage
+from tasks.span.decoding import DecodingSettings
+from tasks.span.task import SpanTask
 from tokenization import BulkTokenizer
 
 LOW = -10_000.0

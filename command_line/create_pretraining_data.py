@@ -1,0 +1,230 @@
+"""create_pretraining_data.py from flags to one call."""
+
+import functools
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from absl import flags
+
+from command_line.settings import require
+from common.errors import FlagError
+from processors.pretraining.corpus import corpus_files
+from processors.pretraining.instances import SPECIALS_OF_A_PACK, SPECIALS_OF_A_PAIR, InstanceSettings
+from processors.pretraining.masking import MaskingSettings
+from processors.pretraining.shards import BLOCK_SIZE, STREAM_FROM_BYTES, PretrainingData, exact, stream
+from processors.records import record_sets
+from tokenization import PRETRAINING_TOKENS, BulkTokenizer, check_vocabulary_casing, load_vocab
+
+log = logging.getLogger(__name__)
+
+FEWEST_PIECES = 2
+"""Least text of a sequence: one piece for each segment of a pair."""
+
+
+def define_instance_flags(values: flags.FlagValues) -> None:
+    """Upstream's flags."""
+    string = functools.partial(flags.DEFINE_string, default=None, flag_values=values)
+    string(
+        "input_file",
+        help="Corpus: text files, globs, or folders (all .txt and .txt.gz in them and their folders, sorted), with "
+        "commas between them; a sentence a line, blank lines between documents.",
+    )
+    string("output_file", help="Record file to write, or several with commas between them.")
+    string("vocab_file", help="WordPiece vocabulary.")
+    boolean = functools.partial(flags.DEFINE_bool, flag_values=values)
+    boolean("do_lower_case", True, "Lower-case and strip accents: true for uncased models, false for cased.")
+    boolean("do_whole_word_mask", False, "Mask all pieces of a word or none.")
+    integer = functools.partial(flags.DEFINE_integer, flag_values=values)
+    integer("max_seq_length", 128, "Most pieces of a sequence, [CLS] and [SEP] included.")
+    integer("max_predictions_per_seq", 20, "Most masked pieces of a sequence.")
+    integer("random_seed", 12345, "Seed of all random choices.")
+    integer("dupe_factor", 10, "Passes over the corpus, each with other pairs and masks.", lower_bound=1)
+    share = functools.partial(flags.DEFINE_float, lower_bound=0.0, upper_bound=1.0, flag_values=values)
+    share("masked_lm_prob", 0.15, "Share of the pieces that are masked.")
+    share("short_seq_prob", 0.1, "Share of the sequences that are shorter than --max_seq_length on purpose.")
+
+
+def define_streaming_flags(values: flags.FlagValues) -> None:
+    """What upstream does not have: any size of corpus, no pairs, words of Chinese."""
+    boolean = functools.partial(flags.DEFINE_bool, flag_values=values)
+    boolean("no_nsp", False, "Pack full sentences into one segment, in place of next-sentence pairs.")
+    boolean(
+        "segmented", False, "Blanks in the corpus separate words: --do_whole_word_mask then knows those of Chinese."
+    )
+    boolean("pad_records", True, "Write rows of one length, as google-research/bert reads them; else smaller files.")
+    boolean(
+        "pack_sequences",
+        False,
+        "Put several short instances into a row, as far as --max_seq_length and --max_predictions_per_seq let them: "
+        "less padding where rows have one length. For run_pretraining.py here, which tells such records by their "
+        "fields.",
+    )
+    boolean(
+        "streaming",
+        None,
+        "Pair and shuffle block by block in flat memory, not the whole corpus at once; by default for corpora of more "
+        f"than {STREAM_FROM_BYTES >> 20} MiB.",
+    )
+    count = functools.partial(flags.DEFINE_integer, lower_bound=1, flag_values=values)
+    count(
+        "num_shards", None, "Write OUTPUT_FILE-00000-of-N and so on; streaming, an interrupted run keeps whole shards."
+    )
+    count("num_workers", None, "Processes in streaming mode; by default as many as pay off. The records are the same.")
+    count("block_size", BLOCK_SIZE, "Characters of text of a block in streaming mode.")
+    string = functools.partial(flags.DEFINE_string, flag_values=values)
+    string(
+        "runner",
+        None,
+        "Stream as an Apache Beam pipeline on this runner (DirectRunner, FlinkRunner, ... or module.Class), a worker a "
+        "shard at a time; the records are the same. Needs apache-beam, and file paths that every worker sees.",
+    )
+    string("beam_options", "", "Flags for Beam, as in '--direct_num_workers=4 --direct_running_mode=multi_processing'.")
+
+
+def run(options: SimpleNamespace) -> None:
+    """Writes the records that the flags ask for.
+
+    Raises:
+      BertError: whatever the user can mend.
+    """
+    require(options, "input_file", "output_file", "vocab_file")
+    check_lengths(options)
+    check_runner(options)
+    outputs = output_files(options)
+    files = corpus_files(options.input_file)
+    clash = {path.resolve() for path in files} & {path.resolve() for path in outputs}
+    if clash:
+        raise FlagError(f"--output_file={clash.pop()} is also an --input_file; give another name")
+    data = PretrainingData(
+        files=files,
+        outputs=outputs,
+        tokenizer=tokenizer(options),
+        instances=instance_settings(options),
+        seed=options.random_seed,
+        segmented=options.segmented,
+        pad=options.pad_records,
+        num_shards=options.num_shards,
+        block_size=options.block_size,
+        pack_sequences=options.pack_sequences,
+    )
+    if options.runner:
+        from processors.pretraining import beam
+
+        beam.run(data, options.runner, options.beam_options)
+    elif is_streaming(options.streaming, files):
+        stream(data, options.num_workers or record_sets.automatic_workers(files))
+    else:
+        exact(data)
+
+
+def check_lengths(options: SimpleNamespace) -> None:
+    """Checks flags that decide the shape of a record.
+
+    Raises:
+      FlagError: a length is too small, or two flags do not go together.
+    """
+    specials = SPECIALS_OF_A_PACK if options.no_nsp else SPECIALS_OF_A_PAIR
+    room = options.max_seq_length - specials
+    if room < FEWEST_PIECES:
+        raise FlagError(
+            f"--max_seq_length={options.max_seq_length} leaves {max(room, 0)} pieces of text beside {specials} special "
+            f"ones; expected at least {specials + FEWEST_PIECES}"
+        )
+    if not 1 <= options.max_predictions_per_seq <= room:
+        suits = max(1, min(room, round(options.max_seq_length * options.masked_lm_prob)))
+        raise FlagError(
+            f"--max_predictions_per_seq={options.max_predictions_per_seq} with "
+            f"--max_seq_length={options.max_seq_length}; expected 1 to {room}; {suits} would suit "
+            f"--masked_lm_prob={options.masked_lm_prob:g}"
+        )
+    if options.segmented and not options.do_whole_word_mask:
+        raise FlagError("--segmented has a meaning with --do_whole_word_mask only; add that, or remove --segmented")
+
+
+def check_runner(options: SimpleNamespace) -> None:
+    """Checks the flags of a Beam pipeline against the others.
+
+    Raises:
+      FlagError: two flags do not go together.
+    """
+    if options.beam_options and not options.runner:
+        raise FlagError("--beam_options are for Apache Beam; name a --runner, as in --runner=DirectRunner")
+    for name in ("input_file", "output_file"):
+        given = getattr(options, name)
+        if options.runner and "://" in given:
+            raise FlagError(
+                f"--{name}={given}: is an address, expected paths; mount the storage under one path on this machine "
+                "and on every worker, and give that path"
+            )
+    if options.runner and options.streaming is False:
+        raise FlagError(
+            f"--runner={options.runner} streams, and --nostreaming asks for a shuffle of the whole corpus in memory; "
+            "leave one of them out"
+        )
+    if options.runner and options.num_workers:
+        raise FlagError(
+            f"--num_workers={options.num_workers} are processes of our own; with --runner={options.runner} say it in "
+            "--beam_options, as in --beam_options=--direct_num_workers=2"
+        )
+
+
+def output_files(options: SimpleNamespace) -> list[Path]:
+    """The paths of `--output_file`.
+
+    Raises:
+      FlagError: an empty or repeated name, a folder, or a number of shards that contradicts the list.
+    """
+    names = [name.strip() for name in options.output_file.split(",")]
+    paths = [Path(name) for name in names]
+    if "" in names or len(set(paths)) < len(paths):
+        raise FlagError(f"--output_file={options.output_file}: an empty or repeated name; give each file once")
+    for path in paths:
+        if path.is_dir():
+            raise FlagError(
+                f"--output_file={path}: is a folder, expected a file name; add one, as in {path}/train.tf_record"
+            )
+    if options.num_shards and len(paths) not in (1, options.num_shards):
+        raise FlagError(
+            f"--num_shards={options.num_shards} contradicts the {len(paths)} names of --output_file; "
+            "give one name, which shards are numbered after, or leave --num_shards out"
+        )
+    return paths
+
+
+def tokenizer(options: SimpleNamespace) -> Any:
+    """The tokenizer of a vocabulary that can be used for pretraining.
+
+    Raises:
+      VocabularyError: the vocabulary is unusable or has no `[MASK]`.
+      FlagError: it was made for the other casing.
+    """
+    vocab = load_vocab(options.vocab_file, PRETRAINING_TOKENS)
+    check_vocabulary_casing(options.do_lower_case, vocab, options.vocab_file)
+    return BulkTokenizer(options.vocab_file, options.do_lower_case)
+
+
+def instance_settings(options: SimpleNamespace) -> InstanceSettings:
+    """How documents become instances."""
+    return InstanceSettings(
+        max_seq_length=options.max_seq_length,
+        dupe_factor=options.dupe_factor,
+        short_seq_prob=options.short_seq_prob,
+        masking=MaskingSettings(options.masked_lm_prob, options.max_predictions_per_seq, options.do_whole_word_mask),
+        next_sentence=not options.no_nsp,
+    )
+
+
+def is_streaming(given: bool | None, files: list[Path]) -> bool:
+    """Whether to work block by block: as the flag says, else by the size of the files; says which in the log."""
+    size = sum(path.stat().st_size for path in files)
+    streaming = size > STREAM_FROM_BYTES if given is None else given
+    if streaming:
+        log.info(
+            "streaming %d files (%.1f MiB): pairs and shuffle stay within blocks; --nostreaming does upstream's global "
+            "shuffle in memory", len(files), size / (1 << 20),
+        )  # fmt: skip
+    else:
+        log.info("reading %d files (%.1f MiB) into memory; upstream's global shuffle", len(files), size / (1 << 20))
+    return streaming

@@ -1,0 +1,207 @@
+"""extract_features.py from flags to one call."""
+
+import contextlib
+import functools
+import itertools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from absl import flags
+
+from command_line import model_files
+from command_line.settings import check_precision, device_settings, require
+from common.errors import FlagError
+from common.files import atomic_writer
+from common.run_directory import RunDirectory
+from modeling.heads.pooling_names import POOLINGS
+from modeling.settings import ModelSettings
+from processors.records.featurizer import PairFeaturizer, chunked
+from processors.records.length_order import BATCHES_SORTED_AT_ONCE
+from processors.text_lines import read_text_lines, text_or_pair
+from tasks.vectors.files import FeatureWriter, PieceLines, VectorLines, load_pyarrow, vector_array, vector_table
+
+log = logging.getLogger(__name__)
+
+LAYERS, LAST_LAYER, FIRST_AND_LAST = "-1,-2,-3,-4", "-1", "0,-1"
+FORMATS = ("jsonl", "npy", "parquet")
+WAITING_BYTES = 128 << 20
+"""Most vectors that wait until those of the lines before them are there."""
+
+
+def define_upstream_flags(values: flags.FlagValues) -> None:
+    """Upstream's flags."""
+    string = functools.partial(flags.DEFINE_string, default=None, flag_values=values)
+    string("input_file", help="Text, a line an example: a text, or two as in 'A ||| B'; also compressed.")
+    string("output_file", help="File to write.")
+    string("vocab_file", help="WordPiece vocabulary; by default the one beside --init_checkpoint.")
+    string("bert_config_file", help="Architecture as JSON; by default the one beside --init_checkpoint.")
+    string("init_checkpoint", help="Weights: a TensorFlow 1 checkpoint, a Hugging Face directory, or an --output_dir.")
+    string("master", help="TensorFlow master URL.")
+    flags.DEFINE_string(
+        "layers",
+        LAYERS,
+        "Layers to read, 0 the first, -1 the last; with --pooling by default the last (first_last_mean: both ends).",
+        flag_values=values,
+    )
+    boolean = functools.partial(flags.DEFINE_bool, flag_values=values)
+    boolean("do_lower_case", True, "Lower-case and strip accents: true for uncased models, false for cased.")
+    boolean("use_tpu", False, "Run on a TPU.")
+    boolean("use_one_hot_embeddings", False, "Look words up by matrix product, which TPUs do faster.")
+    count = functools.partial(flags.DEFINE_integer, lower_bound=1, flag_values=values)
+    count("max_seq_length", 128, "Most pieces a line, [CLS] and [SEP] included; longer text is cut.")
+    count("batch_size", 32, "Lines a batch.")
+    count("num_tpu_cores", 8, "TPU cores.")
+
+
+def define_vector_flags(values: flags.FlagValues) -> None:
+    """One vector a line, and other formats."""
+    flags.DEFINE_enum(
+        "pooling",
+        "none",
+        list(POOLINGS),
+        "How the pieces of a line become one vector: the first piece, the pooler's output, mean, maximum, both side by "
+        "side, or the mean of the first and the last layer; several layers stand side by side.",
+        flag_values=values,
+    )
+    boolean = functools.partial(flags.DEFINE_bool, flag_values=values)
+    boolean("special_tokens", True, "Count [CLS] and [SEP] in means and maxima, and write them with --pooling=none.")
+    boolean("normalize", False, "Scale the vector of a line to length 1.")
+    flags.DEFINE_enum(
+        "output_format",
+        "jsonl",
+        list(FORMATS),
+        "JSON lines; with --pooling also one NumPy array, or a Parquet table (needs pyarrow).",
+        flag_values=values,
+    )
+
+
+def run(options: SimpleNamespace) -> None:
+    """Writes the vectors that the flags ask for.
+
+    Raises:
+      BertError: whatever the user can mend.
+    """
+    check(options)
+    pyarrow = load_pyarrow() if options.output_format == "parquet" else None
+    checkpoint = Path(options.init_checkpoint)
+    # The output directory of a training run says with which casing it was made.
+    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    identity = (RunDirectory(folder).description() or {}).get("identity", {})
+    files = model_files.load(options, folder, identity)
+    layers = layer_indexes(options, files.config.num_hidden_layers)
+    featurizer = PairFeaturizer(files.tokenizer, options.max_seq_length, (), "single_label")
+
+    from estimator import devices
+    from estimator.feature_extraction import extract
+    from modeling.heads.pooling import VectorReader
+
+    devices.quiet_tensorflow()
+    vocab = files.tokenizer.vocab if files.tokenizer else {}
+    left_out = [] if options.special_tokens else [vocab["[CLS]"], vocab["[SEP]"]]
+    reader = VectorReader(options.pooling, layers, left_out, options.normalize)
+    size = options.batch_size * batches_at_once(options, len(layers) * files.config.hidden_size)
+    examples = chunked(map(text_or_pair, read_text_lines(Path(options.input_file))), size)
+    model = ModelSettings(files.config, options.init_checkpoint, options.use_one_hot_embeddings)
+    device = device_settings(options)
+    log.info(devices.banner(device))
+    answers = extract(model, reader, featurizer, examples, options.batch_size, device)
+    pieces = functools.partial(PieceLines, inv_vocab=vocab_names(vocab), layers=layers, left_out=left_out)
+    count = write(options, answers, pieces, pyarrow)
+    log.info("wrote %d lines to %s", count, options.output_file)
+
+
+def check(options: SimpleNamespace) -> None:
+    """Checks flags against each other before anything is read.
+
+    Raises:
+      FlagError: what is missing or does not go together.
+    """
+    require(options, "input_file", "output_file", "init_checkpoint")
+    check_precision(options)
+    if not Path(options.input_file).is_file():
+        raise FlagError(f"--input_file={options.input_file}: no such file; check the path")
+    if Path(options.output_file).is_dir():
+        raise FlagError(f"--output_file={options.output_file}: is a folder, expected a file name; add one")
+    if Path(options.output_file).resolve() == Path(options.input_file).resolve():
+        raise FlagError(f"--output_file={options.output_file} is also the --input_file; give another name")
+    if options.pooling == "none" and options.output_format != "jsonl":
+        raise FlagError(
+            f"--output_format={options.output_format} holds one vector a line; choose a --pooling, or jsonl"
+        )
+    if options.pooling == "none" and options.normalize:
+        raise FlagError("--normalize scales the vector of a line; choose a --pooling, or leave it out")
+    if options.pooling == "pooled" and "layers" in options.given:
+        raise FlagError("--pooling=pooled reads the pooler, which sees the last layer only; leave --layers out")
+
+
+def layer_indexes(options: SimpleNamespace, num_layers: int) -> list[int]:
+    """Layers to read, as given.
+
+    Raises:
+      FlagError: not a list of whole numbers, or a layer that the model does not have.
+    """
+    text = options.layers
+    if options.pooling != "none" and "layers" not in options.given:
+        text = FIRST_AND_LAST if options.pooling == "first_last_mean" else LAST_LAYER
+    try:
+        layers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise FlagError(f"--layers={text}: expected whole numbers with commas between them, as in {LAYERS}") from None
+    for layer in layers:
+        if not -num_layers <= layer < num_layers:
+            raise FlagError(
+                f"--layers={text}: there is no layer {layer} in a model of {num_layers}; "
+                f"expected {-num_layers} to {num_layers - 1}"
+            )
+    return layers
+
+
+def batches_at_once(options: SimpleNamespace, width: int) -> int:
+    """Batches whose lines are sorted by length together, while their vectors wait for each other in little memory.
+
+    Args:
+      options: `batch_size`, `max_seq_length`, `pooling`.
+      width: float32 numbers of a piece.
+    """
+    pieces = options.max_seq_length if options.pooling == "none" else 1
+    batch_bytes = 4 * width * pieces * options.batch_size
+    return min(max(WAITING_BYTES // batch_bytes, 1), BATCHES_SORTED_AT_ONCE)
+
+
+def vocab_names(vocab: dict[str, int]) -> dict[int, str]:
+    """Piece of each id."""
+    return {index: token for token, index in vocab.items()}
+
+
+def write(options: SimpleNamespace, answers: Iterator[Any], pieces: Any, pyarrow: Any) -> int:
+    """Writes lines as they are answered; gives their number.
+
+    Raises:
+      FlagError: there is no line.
+    """
+    first = next(answers, None)
+    if first is None:
+        raise FlagError(f"--input_file={options.input_file}: holds no line; give a text with a line for each vector")
+    count = 0
+    with _writer(options, len(first.outputs[0]["vectors"]), pieces, pyarrow) as writer:
+        for example, windows, outputs in itertools.chain([first], answers):
+            writer.write(example, windows[0], outputs[0]["vectors"])
+            count += 1
+    return count
+
+
+@contextlib.contextmanager
+def _writer(options: SimpleNamespace, width: int, pieces: Any, pyarrow: Any) -> Iterator[FeatureWriter]:
+    path = Path(options.output_file)
+    if options.output_format == "npy":
+        with vector_array(path, width) as array:
+            yield array
+    elif options.output_format == "parquet":
+        with vector_table(path, pyarrow) as table:
+            yield table
+    else:
+        with atomic_writer(path) as stream:
+            yield pieces(stream) if options.pooling == "none" else VectorLines(stream)

@@ -1,0 +1,125 @@
+"""run_classifier.py from flags to calls: assemble the task, check the output directory, do what was asked."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from command_line import model_files
+from command_line.execution import (
+    STANDARD_INPUT,
+    answered_from_export,
+    check_actions,
+    execute,
+)
+from command_line.settings import require, settle, settle_freeze
+from command_line.table import table_changes, table_processor
+from common.errors import FlagError
+from common.run_directory import RunDirectory
+from processors import registry
+from processors.base import DataProcessor
+from processors.tables.processor import TableProcessor
+from tasks.classification.task import DEV, TEST, TRAIN, ClassificationTask, LossSettings
+
+SETTLED = (
+    "task_name", "processor_module", "problem_type", "data_dir", "max_seq_length", "truncation", "do_lower_case",
+    "text_a", "text_b", "label", "label_separator", "delimiter", "quoting", "encoding", "header",
+    "keep_best_checkpoint",
+)  # fmt: skip
+"""Flags that a later run in the same output directory need not repeat."""
+
+
+def run(flags: SimpleNamespace) -> None:
+    """Does what the flags ask for, in upstream's order: train, evaluate, predict, export.
+
+    Raises:
+      BertError: whatever the user can mend.
+    """
+    check_actions(flags)
+    if flags.predict_file and not flags.do_predict:
+        raise FlagError("--predict_file needs --do_predict; add it")
+    path = Path(flags.output_dir or "")
+    directory = RunDirectory(path)
+    if answered_from_export(flags, directory):
+        return
+    description = directory.description() or {}
+    flags = settle(flags, description.get("flags", {}), SETTLED)
+    identity = description.get("identity", {})
+    files = model_files.load(flags, path, identity)
+    flags = settle_freeze(flags, description.get("flags", {}), files.config)
+    task = build_task(flags, files.tokenizer, identity)
+    if flags.validate_only:
+        report(flags, task)
+    else:
+        execute(flags, task, directory, files)
+
+
+def build_task(flags: SimpleNamespace, tokenizer: Any, identity: Mapping[str, Any]) -> ClassificationTask:
+    """The task that the flags name, with the labels that an earlier run settled."""
+    require(flags, "task_name")
+    name = flags.task_name if ":" in flags.task_name else flags.task_name.lower()
+    processor = build_processor(name, flags, identity)
+    limits = {TRAIN: flags.max_train_examples, DEV: flags.max_eval_examples, TEST: flags.max_predict_examples}
+    labels = [] if processor.problem_type == "regression" else list(processor.get_labels())
+    loss = LossSettings(class_weights(flags.class_weights, labels), flags.label_smoothing, flags.focal_gamma)
+    return ClassificationTask(
+        name, processor, tokenizer, flags.max_seq_length, flags.data_dir or "", loss, limits, flags.truncation
+    )
+
+
+def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, Any]) -> DataProcessor:
+    """A table from flags, or a registered processor; `--problem_type` has the last word."""
+    if name == "table":
+        return table_processor(flags, identity)
+    factory = registry.get(name, flags.processor_module)
+    require(flags, "data_dir")
+    if not Path(flags.data_dir).is_dir():
+        raise FlagError(f"--data_dir={flags.data_dir}: no such directory; give the folder of the data files")
+    processor = factory()
+    if isinstance(processor, TableProcessor):
+        return factory(data_dir=flags.data_dir, **table_changes(flags))
+    if flags.predict_file not in (None, STANDARD_INPUT):
+        raise FlagError(
+            f"--predict_file={flags.predict_file}: task {name} reads no tables but its own; "
+            "put the rows into its test split, or give them on standard input with --predict_file=-"
+        )
+    if flags.problem_type:
+        processor.problem_type = flags.problem_type
+    return processor
+
+
+def class_weights(text: str | None, labels: list[str]) -> list[float] | str | None:
+    """Parses `--class_weights`: `balanced`, `1,2.5` in label order, or `name=2.5` with 1 for the others.
+
+    Raises:
+      FlagError: a weight that is not a number, or a name that is not a label.
+    """
+    if not text or text == "balanced":
+        return text or None
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        if "=" not in text:
+            return _usable_weights([float(part) for part in parts], text)
+        named = {key.strip(): float(value) for key, value in (part.rsplit("=", 1) for part in parts)}
+    except ValueError:
+        raise FlagError(
+            f"--class_weights={text}: not a list of numbers; expected 'balanced', 1,2.5 or name=2.5,other=1"
+        ) from None
+    unknown = sorted(named.keys() - set(labels))
+    if unknown:
+        raise FlagError(f"--class_weights: {unknown[0]!r} is not a label; labels are {', '.join(labels)}")
+    return _usable_weights([named.get(label, 1.0) for label in labels], text)
+
+
+def _usable_weights(weights: list[float], text: str) -> list[float]:
+    if all(math.isfinite(weight) and weight >= 0 for weight in weights) and any(weights):
+        return weights
+    raise FlagError(f"--class_weights={text}: expected finite weights of at least 0, and not all 0")
+
+
+def report(flags: SimpleNamespace, task: ClassificationTask) -> None:
+    """Prints the data report of `--validate_only`."""
+    from processors.report import data_report, format_report
+
+    print(format_report(data_report(task.processor, flags.data_dir, task.tokenizer, flags.max_seq_length)))

@@ -1,0 +1,141 @@
+"""run_squad.py from flags to calls: assemble the task, check the output directory, do what was asked."""
+
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from command_line import model_files
+from command_line.execution import (
+    STANDARD_INPUT,
+    answered_from_export,
+    check_actions,
+    execute,
+)
+from command_line.settings import require, settle, settle_freeze
+from common.errors import FlagError
+from common.run_directory import RunDirectory
+from processors.records.featurizer import chunked
+from tasks.base import DEV, TEST, TRAIN
+from tasks.span.decoding import DecodingSettings
+from tasks.span.files import stored_threshold
+from tasks.span.task import CHUNK_EXAMPLES, SpanSettings, SpanTask
+
+log = logging.getLogger(__name__)
+
+SETTLED = (
+    "max_seq_length", "doc_stride", "max_query_length", "do_lower_case", "version_2_with_negative",
+    "keep_best_checkpoint",
+)  # fmt: skip
+"""Flags that a later run in the same output directory need not repeat."""
+
+
+def run(flags: SimpleNamespace) -> None:
+    """Does what the flags ask for: train, evaluate, predict, export.
+
+    Raises:
+      BertError: whatever the user can mend.
+    """
+    if flags.verbose_logging:
+        logging.getLogger("tasks").setLevel(logging.DEBUG)
+    check(flags)
+    path = Path(flags.output_dir or "")
+    directory = RunDirectory(path)
+    if answered_from_export(flags, directory):
+        return
+    description = directory.description() or {}
+    flags = settle(flags, description.get("flags", {}), SETTLED)
+    check_threshold(flags)
+    check_files(flags)
+    files = model_files.load(flags, path, description.get("identity", {}))
+    flags = settle_freeze(flags, description.get("flags", {}), files.config)
+    task = build_task(flags, files.tokenizer, path)
+    if flags.validate_only:
+        report(task)
+        return
+    if flags.do_eval and flags.do_predict and task.evaluation_answers_test:
+        log.info("--do_predict: the answers of the evaluation are those of %s; they are computed once", TEST)
+        flags = SimpleNamespace(**{**vars(flags), "do_predict": False})
+    execute(flags, task, directory, files)
+
+
+def check(flags: SimpleNamespace) -> None:
+    """Checks flags against each other before anything is read.
+
+    Raises:
+      BertError: what is missing or does not go together.
+    """
+    check_actions(flags)
+    if flags.do_train:
+        require(flags, "train_file")
+    evaluates = flags.do_eval or flags.eval_every_n_steps
+    if flags.do_predict or (evaluates and not flags.eval_file):
+        require(flags, "predict_file")
+    if evaluates and not flags.eval_file and flags.predict_file == STANDARD_INPUT:
+        raise FlagError("--do_eval cannot evaluate on standard input; give --eval_file")
+
+
+def check_threshold(flags: SimpleNamespace) -> None:
+    """Checks the flags about unanswerable questions.
+
+    Raises:
+      FlagError: a threshold without version 2, or one that is both given and to be found.
+    """
+    if not flags.tune_null_threshold:
+        return
+    if not flags.version_2_with_negative:
+        raise FlagError("--tune_null_threshold needs --version_2_with_negative: without it every question is answered")
+    if not flags.do_eval:
+        raise FlagError("--tune_null_threshold needs --do_eval: the threshold is found on the evaluated questions")
+    if "null_score_diff_threshold" in flags.given:
+        raise FlagError("--tune_null_threshold finds what --null_score_diff_threshold gives; remove one of them")
+
+
+def check_files(flags: SimpleNamespace) -> None:
+    """Looks for the data files before a model is read.
+
+    Raises:
+      FlagError: one of them is missing.
+    """
+    for name in ("train_file", "predict_file", "eval_file"):
+        path = getattr(flags, name)
+        if path and path != STANDARD_INPUT and not Path(path).is_file():
+            raise FlagError(f"--{name}={path}: no such file; check the path")
+
+
+def build_task(flags: SimpleNamespace, tokenizer: Any, output_dir: Path) -> SpanTask:
+    """The task that the flags describe; a threshold found earlier in the output directory is used."""
+    decoding = DecodingSettings(flags.n_best_size, flags.max_answer_length, flags.version_2_with_negative)
+    settings = SpanSettings(
+        max_seq_length=flags.max_seq_length,
+        doc_stride=flags.doc_stride,
+        max_query_length=flags.max_query_length,
+        decoding=decoding,
+        answer_text=flags.answer_text,
+        tune_null_threshold=flags.tune_null_threshold,
+        skip_bad_answers=flags.on_bad_row == "skip",
+    )
+    names = {TRAIN: flags.train_file, DEV: flags.eval_file or flags.predict_file, TEST: flags.predict_file}
+    files = {split: Path(name) for split, name in names.items() if name and name != STANDARD_INPUT}
+    limits = {TRAIN: flags.max_train_examples, DEV: flags.max_eval_examples, TEST: flags.max_predict_examples}
+    threshold = flags.null_score_diff_threshold
+    if "null_score_diff_threshold" not in flags.given:
+        stored = stored_threshold(output_dir)
+        threshold = threshold if stored is None else stored
+    return SpanTask(tokenizer, settings, files, threshold, limits)
+
+
+def report(task: SpanTask) -> None:
+    """Prints the data report of `--validate_only`: questions, windows, and what cannot be used, by split."""
+    for split in (TRAIN, DEV):
+        if not task.has(split):
+            continue
+        reader = task.reader(split)
+        questions = windows = impossible = 0
+        for chunk in chunked(reader, CHUNK_EXAMPLES):
+            questions += len(chunk)
+            impossible += sum(example.is_impossible for example in chunk)
+            windows += sum(len(made) for made in task.featurizer.featurize(chunk))
+        print(f"{reader.path}: {questions} questions, {impossible} unanswerable, {windows} windows")
+        if reader.left_out:
+            print(reader.report())

@@ -1,0 +1,1 @@
+"""What every package may use: errors, files, worker processes, the output directory of a run."""

@@ -1,0 +1,191 @@
+"""An output directory that describes itself, and refuses a run that contradicts it."""
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import logging
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.errors import RunDirectoryError
+from common.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+RUN_FILE = "run.json"
+BEST = "best"
+"""Folder of the best checkpoint, in the output directory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """An output directory: `run.json`, `vocab.txt`, `bert_config.json`, `labels.txt`, checkpoints, results, exports."""
+
+    path: Path
+
+    @property
+    def vocab_file(self) -> Path:
+        """The vocabulary the run was made with."""
+        return self.path / "vocab.txt"
+
+    @property
+    def config_file(self) -> Path:
+        """The architecture, as upstream's `bert_config.json`."""
+        return self.path / "bert_config.json"
+
+    @property
+    def labels_file(self) -> Path:
+        """Label names, a line each, in the order of the class ids."""
+        return self.path / "labels.txt"
+
+    @property
+    def export_dir(self) -> Path:
+        """Where exports lie, each under its time stamp."""
+        return self.path / "export"
+
+    def description(self) -> dict[str, Any] | None:
+        """What `run.json` says; None where there is none.
+
+        Raises:
+          RunDirectoryError: it cannot be read.
+        """
+        path = self.path / RUN_FILE
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunDirectoryError(
+                f"{path}: not readable as JSON ({error}); restore it or choose another --output_dir"
+            ) from None
+
+    def check(self, identity: Mapping[str, Any]) -> None:
+        """Compares a run with what is here, before anything is written.
+
+        Raises:
+          RunDirectoryError: the path is a file, or the directory belongs to a run that differs.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise RunDirectoryError(f"--output_dir={self.path} is a file; expected a directory; choose another")
+        description = self.description()
+        if description is None:
+            return
+        there = description.get("identity", {})
+        differences = [
+            f"{key}: {_short(there.get(key))} there, {_short(value)} now"
+            for key, value in identity.items()
+            if key in there and there[key] != value
+        ]
+        if differences:
+            raise RunDirectoryError(
+                f"--output_dir={self.path} belongs to another run ({'; '.join(differences)}); "
+                "choose another --output_dir, or repeat its settings"
+            )
+
+    @contextlib.contextmanager
+    def made(self) -> Iterator[None]:
+        """Makes the directory for a block that fills it, and takes it away if the block fails and leaves it empty.
+
+        Raises:
+          RunDirectoryError: the directory cannot be made or written to.
+        """
+        existed = self.path.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise self._unusable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        try:
+            yield
+        except BaseException:
+            if not existed and not any(self.path.iterdir()):
+                self.path.rmdir()
+            raise
+
+    def _unusable(self, error: OSError) -> RunDirectoryError:
+        return RunDirectoryError(f"--output_dir={self.path} cannot be written ({error.strerror}); choose another")
+
+    def write(
+        self, identity: Mapping[str, Any], flags: Mapping[str, Any], vocab_file: Path | None, config_json: str
+    ) -> None:
+        """Makes the directory and what describes it; `check` comes first.
+
+        Args:
+          identity: what two runs in this directory must share.
+          flags: as given on the command line.
+          vocab_file: copied into the directory; None for a run that reads no text.
+          config_json: content of `bert_config.json`.
+
+        Raises:
+          RunDirectoryError: the directory cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if vocab_file is not None and vocab_file.resolve() != self.vocab_file.resolve():
+                shutil.copyfile(vocab_file, self.vocab_file)
+        except OSError as error:
+            raise self._unusable(error) from error
+        write_atomically(self.config_file, config_json)
+        if identity.get("labels"):
+            write_atomically(self.labels_file, "".join(f"{label}\n" for label in identity["labels"]))
+        description = self.description() or {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        flags = {**description.get("flags", {}), **flags}
+        description |= {"identity": dict(identity), "flags": flags, "versions": _versions()}
+        write_atomically(
+            self.path / RUN_FILE, json.dumps(description, indent=2, ensure_ascii=False, default=str) + "\n"
+        )
+
+    def latest_export(self) -> Path | None:
+        """The newest export here, None where there is none."""
+        if not self.export_dir.is_dir():
+            return None
+        stamps = [path for path in self.export_dir.iterdir() if path.name.isdigit()]
+        return max(stamps, key=lambda path: int(path.name), default=None)
+
+
+def warn_of_other_labels(init_checkpoint: str, labels: Sequence[str]) -> None:
+    """Says so where a run starts from the classification layer of another whose labels have other names or places.
+
+    Args:
+      init_checkpoint: prefix, file or directory; its folder has a `labels.txt` if a run of this project left it.
+      labels: of this run, in the order of the class ids; none where it has no classes.
+    """
+    path = Path(init_checkpoint)
+    folder = RunDirectory(path if path.is_dir() else path.parent)
+    try:
+        earlier = folder.labels_file.read_text(encoding="utf-8").split("\n")[:-1]
+    except (OSError, ValueError):
+        return
+    now = [str(label) for label in labels]
+    # With another number of labels the layer starts anew, which the log says of it.
+    if earlier != now and len(earlier) == len(now):
+        log.warning(
+            "--init_checkpoint=%s: its output layer was trained for the labels %s and goes on as one for %s, in this "
+            "order; if these are the same labels, give them in the order of the checkpoint (--labels)",
+            init_checkpoint, _short(earlier, 400), _short(now, 400),
+        )  # fmt: skip
+
+
+def vocabulary_digest(vocab: Mapping[str, int]) -> str:
+    """Digest of tokens and ids: equal for equal vocabularies, whatever file they came from."""
+    return hashlib.sha256(json.dumps(vocab, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _short(value: Any, limit: int = 80) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("tensorflow", "tensorflow-text", "tokenizers", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

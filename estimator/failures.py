@@ -1,0 +1,43 @@
+"""What TensorFlow raises for a user's mishap, as one line."""
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from common.errors import BertError, DataError
+from estimator.hooks.progress import nan_loss
+from estimator.memory import full_disk
+from processors.records import record_sets
+
+
+@contextlib.contextmanager
+def one_line_errors(record_set: record_sets.RecordSet) -> Iterator[None]:
+    """Names the mishap of a block that reads a record set.
+
+    Raises:
+      DataError: a record is damaged; a record set that was made here is removed, so that the next run makes it again.
+      BertError: the loss became NaN, or memory or disk did not suffice.
+    """
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        raise _damaged(record_set, str(error.message).splitlines()[0]) from error
+    except tf.compat.v1.train.NanLossDuringTrainingError as error:
+        raise nan_loss() from error
+    except tf.errors.ResourceExhaustedError as error:
+        full = full_disk(error)
+        if full is not None:
+            raise BertError(f"the disk is full ({full}); free disk space, then run the same command again") from error
+        raise BertError(
+            f"out of memory ({str(error.message).splitlines()[0]}); halve the batch size or --max_seq_length"
+        ) from error
+
+
+def _damaged(record_set: record_sets.RecordSet, reason: str) -> DataError:
+    path = record_set.path
+    if record_set.given:
+        names = ", ".join(map(str, record_set.files[:3])) + (", ..." if len(record_set.files) > 3 else "")
+        return DataError(f"{names}: corrupt record ({reason}); copy the records or make them again")
+    path.unlink(missing_ok=True)
+    return DataError(f"{path}: corrupt record ({reason}); it was removed; run again to rebuild it")

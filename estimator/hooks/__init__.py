@@ -1,0 +1,1 @@
+"""Session hooks: progress, collected outputs, evaluation while training, the loss scale."""

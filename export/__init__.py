@@ -1,0 +1,1 @@
+"""Trained weights for others: SavedModels, frozen graphs, converted checkpoints."""

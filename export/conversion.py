@@ -1,0 +1,275 @@
+"""A checkpoint written anew, for TensorFlow or for Hugging Face: whole, and read back, before it is put in place."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from safetensors import SafetensorError
+
+from common.errors import CheckpointError, DataError, one_line
+from common.files import write_atomically, writing
+from common.run_directory import BEST, RunDirectory
+from modeling.checkpoints import huggingface_files
+from modeling.checkpoints.first_weights import CLASSIFIER_VARIABLES, check_weights
+from modeling.checkpoints.huggingface import hugging_face_name, write_safetensors
+from modeling.checkpoints.huggingface_files import HUGGING_FACE, TENSORFLOW, WEIGHTS
+from modeling.checkpoints.locate import locate_checkpoint
+from modeling.checkpoints.restore import (
+    GLOBAL_STEP,
+    checkpoint_variables,
+    grouped,
+    is_bookkeeping,
+    left_out,
+    read_tensors,
+    write_weights,
+)
+from modeling.config import BertConfig
+from processors.tables.spec import parse_labels
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What a folder says of its model besides weights, architecture and vocabulary.
+
+    Args:
+      labels: of the classifier's outputs, in order; none where it does not say.
+      problem_type: `single_label`, `multi_label` or `regression`; None where it does not say.
+      do_lower_case: casing of the tokenizer; None where it does not say.
+    """
+
+    labels: tuple[str, ...] = ()
+    problem_type: str | None = None
+    do_lower_case: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What is written beside the weights."""
+
+    config: BertConfig
+    vocab_file: Path
+    description: Description
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """What became of a checkpoint's variables.
+
+    Args:
+      source: the checkpoint.
+      target: the new folder.
+      title: the format, and the classes of Hugging Face that fit.
+      converted: variables by Google's names, each read back and found equal bit for bit.
+      slots: number of the optimizer's variables that were left out.
+      reasons: why other tensors were left out, by name.
+      own_names: variables for which one of the two formats has no name; they keep theirs.
+      cast: variables that were of another type than float32 and are float32 now.
+      warnings: what else there is to know.
+    """
+
+    source: str
+    target: Path
+    title: str
+    converted: tuple[str, ...]
+    slots: int
+    reasons: dict[str, str]
+    own_names: tuple[str, ...]
+    cast: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """The report, a line a group."""
+        lines = [
+            f"{self.target}: {self.title} of {self.source}, every variable read back and equal",
+            f"converted: {len(self.converted)} variables: {grouped(self.converted, most=20)}",
+        ]
+        if self.slots:
+            lines.append(f"left out: {self.slots} variables of the optimizer")
+        lines += [f"left out: {name} ({reason})" for name, reason in sorted(self.reasons.items())]
+        if self.cast:
+            lines.append(f"converted to float32: {grouped(self.cast)}")
+        if self.own_names:
+            lines.append(
+                f"warning: no counterpart, kept under their own names: {', '.join(self.own_names)}; no model reads them"
+            )
+        return lines + [f"warning: {warning}" for warning in self.warnings]
+
+
+def describe(folder: Path) -> Description:
+    """Reads what a run of this project, or Hugging Face, left in the folder of a checkpoint.
+
+    Args:
+      folder: an output directory, its `best/`, or any other that holds a checkpoint.
+
+    Raises:
+      BertError: a file that should say it cannot be read.
+    """
+    run = RunDirectory(folder)
+    described = run.description() or (RunDirectory(folder.parent).description() if folder.name == BEST else None)
+    identity = (described or {}).get("identity", {})
+    labels = identity.get("labels") or []
+    if not labels and run.labels_file.is_file():
+        labels = parse_labels(str(run.labels_file))
+    lower = identity.get("do_lower_case")
+    return Description(
+        labels=tuple(map(str, labels or huggingface_files.stated_labels(folder))),
+        problem_type=identity.get("problem_type") or huggingface_files.stated_problem_type(folder),
+        do_lower_case=huggingface_files.stated_casing(folder) if lower is None else lower,
+    )
+
+
+def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -> Conversion:
+    """Writes the weights of a checkpoint, with heads, and what belongs beside them, in one of the two formats.
+
+    Args:
+      init_checkpoint: prefix, file or directory of what to convert.
+      output_dir: the new folder; absent, or empty.
+      target: `HUGGING_FACE` or `TENSORFLOW`.
+      model: what is written beside the weights.
+
+    Returns:
+      What was converted and what was not.
+
+    Raises:
+      CheckpointError: the checkpoint cannot be read or is not of this architecture, the labels are not as many as the
+        classifier's outputs, or what was written reads differently.
+      DataError: the folder cannot be written.
+    """
+    check_weights(model.config, init_checkpoint)
+    shapes = checkpoint_variables(init_checkpoint)
+    names = tuple(sorted(name for name in shapes if not is_bookkeeping(name)))
+    source = locate_checkpoint(init_checkpoint).path
+    model = _with_outputs(model, shapes.get(CLASSIFIER_VARIABLES[0]), source)
+    with _whole_folder(output_dir) as folder:
+        if target == HUGGING_FACE:
+            _write_hugging_face(init_checkpoint, names, folder, model)
+        else:
+            _write_tensorflow(init_checkpoint, folder, model)
+        cast = _compare(init_checkpoint, folder, names, output_dir)
+        kept = checkpoint_variables(str(folder))
+    classes = ", ".join(huggingface_files.architectures(names))
+    lost = [name for name in shapes if name not in kept]
+    return Conversion(
+        source=source,
+        target=output_dir,
+        title=f"Hugging Face weights ({classes})" if target == HUGGING_FACE else "TensorFlow 1 checkpoint",
+        converted=names,
+        slots=sum(name != GLOBAL_STEP for name in lost),
+        reasons={name: "the format has no step" for name in lost if name == GLOBAL_STEP} | left_out(init_checkpoint),
+        own_names=tuple(name for name in names if hugging_face_name(name) == name),
+        cast=cast,
+        warnings=tuple(_warnings(init_checkpoint, target, model.config)),
+    )
+
+
+def _warnings(init_checkpoint: str, target: str, config: BertConfig) -> Iterator[str]:
+    best = Path(init_checkpoint) / BEST
+    if best.is_dir():
+        yield f"{best} holds the best checkpoint of this run; what was converted is the latest"
+    if target == TENSORFLOW and config.hidden_act == "gelu_erf":
+        yield (
+            "hidden_act is gelu_erf, the exact form, which the scripts here compute and google-research/bert does not "
+            "know; its gelu is the tanh form"
+        )
+
+
+def _with_outputs(model: Model, shape: tuple[int, ...] | None, source: str) -> Model:
+    """The model with labels and problem type as its classifier has outputs; without them where it has no classifier."""
+    stated = model.description
+    if shape is None:
+        return dataclasses.replace(model, description=Description(do_lower_case=stated.do_lower_case))
+    outputs = shape[0]
+    if stated.labels and len(stated.labels) != outputs:
+        raise CheckpointError(
+            f"{source}: its classifier has {outputs} outputs, but {len(stated.labels)} labels stand beside it "
+            f"({one_line(', '.join(stated.labels), 80)}); mend or remove labels.txt (or id2label in config.json)"
+        )
+    # A classifier of one label would have nothing to tell apart: one output is a score.
+    problem_type = stated.problem_type or ("regression" if outputs == 1 else None)
+    return dataclasses.replace(model, description=dataclasses.replace(stated, problem_type=problem_type))
+
+
+def _write_hugging_face(init_checkpoint: str, names: Sequence[str], folder: Path, model: Model) -> None:
+    alone = huggingface_files.is_encoder_alone(names)
+    tensors = ((name, _as_float32(value)) for name, value in read_tensors(init_checkpoint, names))
+    write_safetensors(tensors, folder / WEIGHTS[HUGGING_FACE], alone)
+    labels: Sequence[str] = model.description.labels
+    if not labels and CLASSIFIER_VARIABLES[0] in names:
+        labels = huggingface_files.unnamed_labels(checkpoint_variables(init_checkpoint)[CLASSIFIER_VARIABLES[0]][0])
+    settings = huggingface_files.model_settings(model.config, names, labels, model.description.problem_type)
+    write_atomically(folder / huggingface_files.CONFIG, huggingface_files.as_json(settings))
+    _write_vocabulary(folder, model)
+
+
+def _write_tensorflow(init_checkpoint: str, folder: Path, model: Model) -> None:
+    write_weights(init_checkpoint, str(folder / WEIGHTS[TENSORFLOW]))
+    write_atomically(folder / "bert_config.json", model.config.to_json_string())
+    if model.description.labels:
+        write_atomically(folder / "labels.txt", "".join(f"{label}\n" for label in model.description.labels))
+    _write_vocabulary(folder, model)
+
+
+def _write_vocabulary(folder: Path, model: Model) -> None:
+    """The vocabulary, and in both formats the file that says its casing: our scripts read it as well."""
+    shutil.copyfile(model.vocab_file, folder / "vocab.txt")
+    settings = huggingface_files.tokenizer_settings(model.config, model.description.do_lower_case is not False)
+    write_atomically(folder / huggingface_files.TOKENIZER, huggingface_files.as_json(settings))
+
+
+def _compare(init_checkpoint: str, folder: Path, names: Sequence[str], output_dir: Path) -> tuple[str, ...]:
+    """Names of variables that have another type than they had.
+
+    Raises:
+      CheckpointError: a variable differs in a bit.
+    """
+    cast, different = [], []
+    pairs = zip(read_tensors(init_checkpoint, names), read_tensors(str(folder), names), strict=True)
+    for (name, before), (_, after) in pairs:
+        if before.dtype != after.dtype:
+            cast.append(name)
+        if before.shape != after.shape or before.astype(after.dtype).tobytes() != after.tobytes():
+            different.append(name)
+    if different:
+        raise CheckpointError(
+            f"{output_dir}: {grouped(different)} read back with other values than were written; nothing is kept; "
+            "check the disk and run the same command again"
+        )
+    return tuple(cast)
+
+
+def _as_float32(value: np.ndarray) -> np.ndarray:
+    return value if value.dtype.kind in "iub" else value.astype(np.float32, copy=False)
+
+
+@contextlib.contextmanager
+def _whole_folder(path: Path) -> Iterator[Path]:
+    """Gives a folder to fill that becomes `path` only once the block has ended well.
+
+    Raises:
+      DataError: it cannot be written.
+    """
+    final = path.resolve()
+    temporary = final.with_name(f".{final.name}.tmp-{os.getpid()}")
+    try:
+        with writing(path):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            temporary.mkdir()
+            yield temporary
+            temporary.replace(final)
+    except (SafetensorError, tf.errors.OpError) as error:
+        raise DataError(
+            f"{path}: cannot be written ({_reason(error)}); free disk space or check permissions"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    """What failed: TensorFlow says it after a temporary file's name, in the line before the `[[node]]` that failed."""
+    before = str(error).partition("[[")[0].strip()
+    return one_line(before.splitlines()[-1].rpartition("; ")[2])

@@ -1,0 +1,40 @@
+"""The encoder over a batch of features, as training, prediction and exports build it."""
+
+import tensorflow as tf
+
+from modeling.encoder.model import BertModel
+from modeling.heads.base import Reader
+from modeling.settings import BF16, FLOAT32, FP16, ModelSettings
+
+ENCODER_INPUTS = ("input_ids", "input_mask", "segment_ids")
+COMPUTE_DTYPES = {FLOAT32: tf.float32, BF16: tf.bfloat16, FP16: tf.float16}
+
+
+def build_encoder(
+    model: ModelSettings,
+    head: Reader,
+    features: dict[str, tf.Tensor],
+    is_training: bool,
+    packed: bool,
+    recompute: bool = False,
+    precision: str = FLOAT32,
+) -> BertModel:
+    """The BERT encoder over a batch; used by `model_fn` and by the export.
+
+    Packed, the last layer is computed only as far as the head reads it.
+    """
+    return BertModel(
+        config=model.bert_config,
+        is_training=is_training,
+        input_ids=features["input_ids"],
+        input_mask=features["input_mask"],
+        token_type_ids=features["segment_ids"],
+        use_one_hot_embeddings=model.use_one_hot_embeddings,
+        scope="bert",  # named, so that several inputs can share the variables
+        packed=packed,
+        pooled_only=packed and not head.uses_sequence_output,
+        recompute=recompute,
+        compute_dtype=COMPUTE_DTYPES[precision],
+        position_ids=features.get("position_ids"),
+        sequence_ids=features.get("sequence_ids"),
+    )

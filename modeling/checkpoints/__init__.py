@@ -1,0 +1,1 @@
+"""Finding, reading, comparing and writing checkpoints of every format."""

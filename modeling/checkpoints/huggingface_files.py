@@ -1,0 +1,140 @@
+"""What Hugging Face says of a model beside its weights: `config.json`, `tokenizer_config.json`. No TensorFlow."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.errors import ConfigError
+from modeling.config import BertConfig
+
+HUGGING_FACE, TENSORFLOW = "huggingface", "tensorflow"
+WEIGHTS = {HUGGING_FACE: "model.safetensors", TENSORFLOW: "model.ckpt"}
+"""The formats that a checkpoint can be written in, and the name of the weights in a folder of each."""
+
+CONFIG, TOKENIZER = "config.json", "tokenizer_config.json"
+
+# Google's "gelu" is the tanh form. `modeling.config` reads these back.
+_ACTIVATIONS = {"gelu": "gelu_new", "gelu_erf": "gelu", "relu": "relu", "tanh": "tanh", "linear": "linear"}
+
+# Each head's class and a variable that only it has, those of fine-tuned models first.
+_HEADS = (
+    ("output_weights", "BertForSequenceClassification"),
+    ("cls/squad/output_weights", "BertForQuestionAnswering"),
+    ("cls/seq_relationship/output_weights", "BertForPreTraining"),
+    ("cls/predictions/output_bias", "BertForMaskedLM"),
+)
+_ENCODER = "BertModel"
+
+_PROBLEM_TYPES = {
+    "single_label": "single_label_classification",
+    "multi_label": "multi_label_classification",
+    "regression": "regression",
+}
+
+
+def architectures(names: Collection[str]) -> list[str]:
+    """Hugging Face's classes for a model with variables of these names; `BertModel` where there is no head."""
+    found = [title for variable, title in _HEADS if variable in names]
+    if "BertForPreTraining" in found:  # which predicts words as well
+        found.remove("BertForMaskedLM")
+    return found or [_ENCODER]
+
+
+def is_encoder_alone(names: Collection[str]) -> bool:
+    """Whether there is no head among variables of these names."""
+    return architectures(names) == [_ENCODER]
+
+
+def model_settings(
+    config: BertConfig, names: Collection[str], labels: Sequence[str] = (), problem_type: str | None = None
+) -> dict[str, Any]:
+    """The content of a `config.json`.
+
+    Args:
+      config: the encoder.
+      names: Google's names of the model's variables, which say what heads there are.
+      labels: names of the classifier's outputs, in order; none where it has no classifier.
+      problem_type: `single_label`, `multi_label` or `regression`; None where it is not known.
+
+    Returns:
+      Keys and values; `BertConfig.from_dict` makes `config` of them again.
+    """
+    activation = {"hidden_act": _ACTIVATIONS[config.hidden_act]}
+    fixed = {
+        "model_type": "bert",
+        "architectures": architectures(names),
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+        "position_embedding_type": "absolute",
+        "tie_word_embeddings": True,
+    }
+    settings = config.to_dict() | activation | fixed
+    if labels:
+        settings["id2label"] = {str(index): label for index, label in enumerate(labels)}
+        settings["label2id"] = {label: index for index, label in enumerate(labels)}
+    if problem_type:
+        settings["problem_type"] = _PROBLEM_TYPES[problem_type]
+    return settings
+
+
+def unnamed_labels(count: int) -> list[str]:
+    """The labels that Hugging Face gives outputs without a name: `LABEL_0`, `LABEL_1`, ..."""
+    return [f"LABEL_{index}" for index in range(count)]
+
+
+def tokenizer_settings(config: BertConfig, do_lower_case: bool) -> dict[str, Any]:
+    """The content of a `tokenizer_config.json` for which Hugging Face's tokenizer gives the ids of ours."""
+    return {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": do_lower_case,
+        "strip_accents": None,  # as lower-casing says
+        "tokenize_chinese_chars": True,
+        "model_max_length": config.max_position_embeddings,
+        **{f"{name.lower()}_token": f"[{name}]" for name in ("PAD", "UNK", "CLS", "SEP", "MASK")},
+    }
+
+
+def stated_labels(folder: Path) -> list[str]:
+    """Label names that a folder's `config.json` gives, in order; none where it gives none of its own.
+
+    Raises:
+      ConfigError: the file cannot be read, or its `id2label` is not 0, 1, ... with a name for each.
+    """
+    named = _read(folder / CONFIG).get("id2label")
+    if not named:
+        return []
+    try:
+        labels = [str(named[str(index)]) for index in range(len(named))]
+    except (KeyError, TypeError):
+        raise ConfigError(
+            f"{folder / CONFIG}: id2label is not a name for each of 0, 1, ...; mend it, or remove it"
+        ) from None
+    return [] if labels == unnamed_labels(len(labels)) else labels
+
+
+def stated_problem_type(folder: Path) -> str | None:
+    """Problem type that a folder's `config.json` names; None where it names none that is known here."""
+    stated = _read(folder / CONFIG).get("problem_type")
+    return next((ours for ours, theirs in _PROBLEM_TYPES.items() if theirs == stated), None)
+
+
+def stated_casing(folder: Path) -> bool | None:
+    """`do_lower_case` of a folder's `tokenizer_config.json`; None where it says nothing."""
+    stated = _read(folder / TOKENIZER).get("do_lower_case")
+    return stated if isinstance(stated, bool) else None
+
+
+def as_json(settings: Mapping[str, Any]) -> str:
+    """The text of either file."""
+    return json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path}: not readable as JSON ({error}); mend it or move it away") from None
+    return settings if isinstance(settings, dict) else {}

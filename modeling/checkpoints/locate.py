@@ -1,0 +1,155 @@
+"""Where a checkpoint's files are. No TensorFlow is needed for local paths.
+
+A checkpoint may be named by its prefix (`uncased/bert_model.ckpt`), by one of its files, or by the directory that
+holds it. Buckets (`gs://...`) work as prefixes and directories alike.
+"""
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from common.errors import CheckpointError
+
+SAFETENSORS = ".safetensors"
+
+_BUNDLE_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
+_LATEST = re.compile(r'^model_checkpoint_path:\s*"([^"]+)"', re.MULTILINE)
+_CONFIG_NAMES = ("bert_config.json", "config.json")
+_OTHER_FORMATS = {".bin": "PyTorch pickles", ".h5": "Keras HDF5 weights", ".msgpack": "Flax weights"}
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointLocation:
+    """A checkpoint that exists.
+
+    Args:
+      path: the prefix of a TensorFlow checkpoint, or a `.safetensors` file.
+      is_safetensors: which of the two.
+    """
+
+    path: str
+    is_safetensors: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class FilesBeside:
+    """What lies next to a checkpoint; None for what does not."""
+
+    config_file: str | None
+    vocab_file: str | None
+
+
+def locate_checkpoint(init_checkpoint: str | os.PathLike) -> CheckpointLocation:
+    """Find the files that a path means.
+
+    Args:
+      init_checkpoint: prefix, `.index` or other file of a TensorFlow checkpoint; a `.safetensors` file; or a directory
+        with one of them, where its `checkpoint` file, if any, says which.
+
+    Returns:
+      The checkpoint.
+
+    Raises:
+      CheckpointError: nothing is there, or several checkpoints are.
+    """
+    path = os.fspath(init_checkpoint)
+    if not path:
+        raise CheckpointError("the checkpoint has an empty path; give the prefix or the directory of a checkpoint")
+    files = _file_system(path)
+    prefix = _BUNDLE_FILE.sub("", path)
+    # Before the directory: some buckets take any beginning of a name for a directory.
+    if files.exists(prefix + ".index"):
+        return CheckpointLocation(prefix, is_safetensors=False)
+    if files.is_dir(path):
+        return _in_directory(path, files)
+    if path.endswith(SAFETENSORS) and files.exists(path):
+        return CheckpointLocation(path, is_safetensors=True)
+    wanted = path if path.endswith(SAFETENSORS) else prefix + ".index"
+    raise CheckpointError(f"{path}: no checkpoint there; looked for {wanted}{_present(path, files)}")
+
+
+def find_beside(init_checkpoint: str | os.PathLike) -> FilesBeside:
+    """Configuration and vocabulary in the directory of a checkpoint.
+
+    Args:
+      init_checkpoint: as for `locate_checkpoint`; the checkpoint itself need not exist.
+
+    Returns:
+      Paths of `bert_config.json` (or else `config.json`) and of `vocab.txt`, each None where absent.
+    """
+    path = os.fspath(init_checkpoint)
+    files = _file_system(path)
+    directory = path if files.is_dir(path) else os.path.dirname(path)  # noqa: PTH120 - keeps gs:// whole
+
+    def first_of(*names: str) -> str | None:
+        candidates = (os.path.join(directory, name) for name in names)  # noqa: PTH118
+        return next((candidate for candidate in candidates if files.exists(candidate)), None)
+
+    return FilesBeside(config_file=first_of(*_CONFIG_NAMES), vocab_file=first_of("vocab.txt"))
+
+
+def _in_directory(directory: str, files: "_FileSystem") -> CheckpointLocation:
+    names = sorted(files.listdir(directory))
+    latest = _latest_in(directory, names, files)
+    if latest:
+        return CheckpointLocation(latest, is_safetensors=False)
+    found = [name for name in names if name.endswith((".index", SAFETENSORS))]
+    if len(found) == 1:
+        path = os.path.join(directory, found[0])  # noqa: PTH118 - keeps gs:// whole
+        return CheckpointLocation(path.removesuffix(".index"), is_safetensors=path.endswith(SAFETENSORS))
+    if found:
+        listed = ", ".join(found)
+        raise CheckpointError(f"{directory}: {len(found)} checkpoints are there: {listed}; name the one to use")
+    others = sorted({text for name in names for suffix, text in _OTHER_FORMATS.items() if name.endswith(suffix)})
+    hint = f"; {' and '.join(others)} cannot be read, convert them to safetensors" if others else ""
+    raise CheckpointError(
+        f"{directory}: no checkpoint in this directory; looked for a file named checkpoint, *.index or *{SAFETENSORS}"
+        + hint
+    )
+
+
+def _latest_in(directory: str, names: list[str], files: "_FileSystem") -> str | None:
+    """Prefix that the `checkpoint` file names: in this directory, else at the path that was recorded."""
+    if "checkpoint" not in names:
+        return None
+    match = _LATEST.search(files.read(os.path.join(directory, "checkpoint")))  # noqa: PTH118
+    if not match:
+        return None
+    here = os.path.join(directory, os.path.basename(match[1]))  # noqa: PTH118, PTH119
+    # Here first: a copied folder still records the path of the original.
+    candidates = (here, os.path.join(directory, match[1]))  # noqa: PTH118
+    return next((prefix for prefix in candidates if files.exists(prefix + ".index")), None)
+
+
+def _present(path: str, files: "_FileSystem") -> str:
+    """What a missing file's directory does hold, to end a message with."""
+    directory = os.path.dirname(path) or "."  # noqa: PTH120
+    if not files.is_dir(directory):
+        return f"; the directory {directory} does not exist"
+    found = [name for name in sorted(files.listdir(directory)) if name.endswith((".index", SAFETENSORS))]
+    return f"; {directory} holds {', '.join(found[:5]) if found else 'no checkpoint'}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _FileSystem:
+    exists: Callable[[str], bool]
+    is_dir: Callable[[str], bool]
+    listdir: Callable[[str], list[str]]
+    read: Callable[[str], str]
+
+
+def _file_system(path: str) -> _FileSystem:
+    if "://" not in path:
+        return _FileSystem(
+            os.path.exists, os.path.isdir, os.listdir, lambda name: Path(name).read_text(encoding="utf-8")
+        )
+    import tensorflow as tf  # only TensorFlow can look into buckets
+
+    def read(name: str) -> str:
+        with tf.io.gfile.GFile(name) as handle:
+            return handle.read()
+
+    gfile = tf.io.gfile
+    return _FileSystem(gfile.exists, gfile.isdir, gfile.listdir, read)

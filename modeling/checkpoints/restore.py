@@ -1,0 +1,349 @@
+"""Reading weights: what a checkpoint holds, what of it fits the model, and a report of both directions."""
+
+import atexit
+import collections
+import dataclasses
+import functools
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from common.errors import CheckpointError, closest, one_line
+from modeling.checkpoints.huggingface import HuggingFaceCheckpoint
+from modeling.checkpoints.locate import locate_checkpoint
+
+WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
+GLOBAL_STEP = "global_step"
+
+# What training leaves in a checkpoint and no model asks for.
+_BOOKKEEPING = re.compile(r"(^|/)(global_step|loss_scale(_good_steps)?|adam_[mv]|Adam(_\d+)?|beta[12]_power)$")
+_OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class RestoreReport:
+    """What came from a checkpoint and what did not.
+
+    Args:
+      source: the checkpoint.
+      restored: model variables that take their value from it.
+      new: model variables that it does not hold; they keep their initial values.
+      unused: variables of the checkpoint that the model does not have, other than optimizer slots and step counters.
+      reshaped: model variables that it holds in another shape and that may start anew; they keep their initial values.
+    """
+
+    source: str
+    restored: tuple[str, ...]
+    new: tuple[str, ...]
+    unused: tuple[str, ...]
+    reshaped: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """One line: `restored 39/41; new: output_weights, output_bias; unused: cls/predictions/* (5)`."""
+        parts = [f"restored {len(self.restored)}/{len(self.restored) + len(self.new) + len(self.reshaped)}"]
+        groups = (("new", self.new), ("new, as the shape differs", self.reshaped), ("unused", self.unused))
+        for label, names in groups:
+            if names:
+                parts.append(f"{label}: {grouped(names)}")
+        return "; ".join(parts)
+
+
+def checkpoint_variables(init_checkpoint: str) -> Shapes:
+    """Names and shapes of the variables in a checkpoint, Hugging Face's under Google's names.
+
+    Args:
+      init_checkpoint: prefix, file or directory; see `locate.locate_checkpoint`.
+
+    Raises:
+      CheckpointError: it is not found or cannot be read.
+    """
+    return _open(init_checkpoint).shapes()
+
+
+def read_tensor(init_checkpoint: str, name: str) -> np.ndarray:
+    """Value of one variable in a checkpoint.
+
+    Args:
+      init_checkpoint: prefix, file or directory.
+      name: Google's name of the variable, without `:0`.
+
+    Raises:
+      CheckpointError: the checkpoint or the variable is not found, or the file is truncated.
+    """
+    source = _open(init_checkpoint)
+    shapes = source.shapes()
+    if name not in shapes:
+        raise CheckpointError(f"{source.path}: no variable {name}, {closest(name, shapes)}")
+    return source.tensor(name)
+
+
+def verify_checkpoint(init_checkpoint: str) -> None:
+    """Reads every variable of a checkpoint once, checksums included.
+
+    Args:
+      init_checkpoint: prefix, file or directory.
+
+    Raises:
+      CheckpointError: the checkpoint is not found, truncated or damaged.
+    """
+    source = _open(init_checkpoint)
+    for name in source.shapes():
+        source.tensor(name)
+
+
+def get_assignment_map_from_checkpoint(
+    tvars: Sequence[tf.Variable], init_checkpoint: str
+) -> tuple[dict[str, str], dict[str, int]]:
+    """Variables that a model and a checkpoint have in common.
+
+    Args:
+      tvars: variables of the model.
+      init_checkpoint: prefix, file or directory.
+
+    Returns:
+      A map from checkpoint to model names, for `tf.compat.v1.train.init_from_checkpoint`, and a dict whose keys are
+      the common names with and without `:0`.
+
+    Raises:
+      CheckpointError: the checkpoint is not found or cannot be read.
+
+    Source: `modeling.get_assignment_map_from_checkpoint` of google-research/bert.
+    """
+    model = {_name_of(variable) for variable in tvars}
+    common = [name for name in checkpoint_variables(init_checkpoint) if name in model]
+    assignment = collections.OrderedDict((name, name) for name in common)
+    return assignment, {key: 1 for name in common for key in (name, name + ":0")}
+
+
+def initialize_from_checkpoint(
+    variables: Iterable[tf.Variable], init_checkpoint: str, replaceable: Collection[str] = ()
+) -> RestoreReport:
+    """Let variables start from a checkpoint's values, matched by name.
+
+    Works wherever `init_from_checkpoint` does: in a `model_fn`, under a strategy, in a TPU scaffold function. Every
+    value that will be needed is read here, so that a damaged file is found before training and not in the midst of it.
+
+    Args:
+      variables: variables of the model, made by `get_variable`.
+      init_checkpoint: a TensorFlow checkpoint or Hugging Face's safetensors, by prefix, file or directory.
+      replaceable: names that start anew where the checkpoint has them in another shape: heads, whose shape follows
+        the labels; default none.
+
+    Returns:
+      What was restored, what is new, what was left over.
+
+    Raises:
+      CheckpointError: the checkpoint is not found, cannot be read, has none of the encoder's variables, or one of them
+        has another shape.
+    """
+    model = {_name_of(variable): tuple(variable.shape.as_list()) for variable in variables}
+    report, prefix = _compared(model, init_checkpoint, replaceable)
+    tf.compat.v1.train.init_from_checkpoint(prefix, {name: name for name in report.restored})
+    return report
+
+
+def compare_with_checkpoint(model: Shapes, init_checkpoint: str, replaceable: Collection[str] = ()) -> RestoreReport:
+    """What `initialize_from_checkpoint` would do for variables of these shapes; it reads the values as well.
+
+    Args:
+      model: shapes of a model's variables, by name.
+      init_checkpoint, replaceable: as for `initialize_from_checkpoint`.
+
+    Raises:
+      CheckpointError: as for `initialize_from_checkpoint`.
+    """
+    return _compared(model, init_checkpoint, replaceable)[0]
+
+
+def _compared(model: Shapes, init_checkpoint: str, replaceable: Collection[str]) -> tuple[RestoreReport, str]:
+    """The report, and the prefix of a TensorFlow checkpoint whose values have been read."""
+    source = _open(init_checkpoint)
+    shapes = source.shapes()
+    reshaped = tuple(name for name in model if name in replaceable and shapes.get(name, model[name]) != model[name])
+    restored = tuple(name for name in model if name in shapes and name not in reshaped)
+    _require_encoder(model, shapes, source.path)
+    _require_equal_shapes({name: model[name] for name in restored}, shapes, source.path)
+    report = RestoreReport(
+        source=source.path,
+        restored=restored,
+        new=tuple(name for name in model if name not in shapes),
+        unused=tuple(sorted(name for name in shapes if name not in model and not is_bookkeeping(name))),
+        reshaped=reshaped,
+    )
+    return report, source.verified_prefix(restored)
+
+
+def write_weights(init_checkpoint: str, prefix: str) -> None:
+    """Writes a TensorFlow checkpoint of the weights and the step alone, without the optimizer's slots: a third of it.
+
+    Args:
+      init_checkpoint: prefix, file or directory of what to copy.
+      prefix: of the new checkpoint, in a directory that exists.
+
+    Raises:
+      CheckpointError: the checkpoint is not found, truncated or damaged.
+    """
+    source = _open(init_checkpoint)
+    kept = [name for name in source.shapes() if name == GLOBAL_STEP or not is_bookkeeping(name)]
+    _save({name: source.tensor(name) for name in kept}, prefix)
+
+
+def is_bookkeeping(name: str) -> bool:
+    """Whether a variable is an optimizer's slot or a counter of training, which no model asks for."""
+    return bool(_BOOKKEEPING.search(name))
+
+
+def read_tensors(init_checkpoint: str, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Variables of a checkpoint with their values, one after the other.
+
+    Args:
+      init_checkpoint: prefix, file or directory.
+      names: Google's names of variables that it holds.
+
+    Raises:
+      CheckpointError: the checkpoint is not found, truncated or damaged.
+    """
+    source = _open(init_checkpoint)
+    for name in names:
+        yield name, source.tensor(name)
+
+
+def left_out(init_checkpoint: str) -> dict[str, str]:
+    """Why a tensor of a checkpoint is not among its `checkpoint_variables`, by its name in the file.
+
+    Raises:
+      CheckpointError: the checkpoint is not found or cannot be read.
+    """
+    source = _open(init_checkpoint)
+    return {} if isinstance(source, _Bundle) else source.left_out()
+
+
+class _Bundle:
+    """A TensorFlow checkpoint."""
+
+    def __init__(self, prefix: str) -> None:
+        self.path = prefix
+        try:
+            self._reader = tf.train.load_checkpoint(prefix)
+        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            raise CheckpointError(_damaged(prefix, ".index", error)) from None
+
+    def shapes(self) -> Shapes:
+        return {name: tuple(shape) for name, shape in self._reader.get_variable_to_shape_map().items()}
+
+    def tensor(self, name: str) -> np.ndarray:
+        try:
+            return self._reader.get_tensor(name)
+        except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+            raise CheckpointError(_damaged(self.path, ".data", error)) from None
+
+    def verified_prefix(self, names: Iterable[str]) -> str:
+        for name in names:
+            self.tensor(name)
+        return self.path
+
+
+class _SafeTensors(HuggingFaceCheckpoint):
+    """Hugging Face weights, and a TensorFlow checkpoint made of them where one is needed."""
+
+    def verified_prefix(self, names: Iterable[str]) -> str:
+        stat = Path(self.path).stat()
+        return _converted(self.path, stat.st_mtime_ns, stat.st_size, tuple(sorted(names)))
+
+
+def _open(init_checkpoint: str) -> _Bundle | _SafeTensors:
+    location = locate_checkpoint(init_checkpoint)
+    source = _SafeTensors(location.path) if location.is_safetensors else _Bundle(location.path)
+    shapes = source.shapes()
+    objects = [name for name in sorted(shapes) if name.endswith(_OBJECT_SUFFIX)]
+    if objects and not any(name.startswith("bert/") for name in shapes):
+        raise CheckpointError(
+            f"{source.path}: a TensorFlow 2 object checkpoint (it holds {objects[0].removesuffix(_OBJECT_SUFFIX)}), "
+            "expected Google's names (bert/embeddings/...); convert it to a TensorFlow 1 checkpoint or to safetensors"
+        )
+    return source
+
+
+# One conversion serves training and evaluation in the same process; size and time tell a replaced file from the old.
+@functools.lru_cache(maxsize=4)
+def _converted(path: str, modified: int, size: int, names: tuple[str, ...]) -> str:
+    del modified, size
+    source = HuggingFaceCheckpoint(path)
+    directory = tempfile.mkdtemp(prefix="bert_weights_")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    prefix = f"{directory}/model.ckpt"
+    _save({name: source.tensor(name) for name in names}, prefix)
+    return prefix
+
+
+def _save(tensors: Mapping[str, np.ndarray], prefix: str) -> None:
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        inputs = [tf.compat.v1.placeholder(value.dtype, value.shape) for value in tensors.values()]
+        save = tf.raw_ops.SaveV2(
+            prefix=prefix, tensor_names=list(tensors), shape_and_slices=[""] * len(tensors), tensors=inputs
+        )
+        session.run(save, dict(zip(inputs, tensors.values(), strict=True)))
+
+
+def _require_encoder(model: Shapes, shapes: Mapping[str, tuple[int, ...]], path: str) -> None:
+    encoder = [name for name in model if name.startswith("bert/")] or list(model)
+    if any(name in shapes for name in encoder):
+        return
+    held = [name for name in sorted(shapes) if not is_bookkeeping(name)]
+    raise CheckpointError(
+        f"{path}: none of the model's {len(encoder)} encoder variables is in this checkpoint; the model has "
+        f"{_some(encoder)}, the checkpoint has {_some(held)}; use a BERT checkpoint in Google's or Hugging Face's names"
+    )
+
+
+def _require_equal_shapes(model: Shapes, shapes: Shapes, path: str) -> None:
+    clashes = [name for name in model if model[name] != shapes[name]]
+    if not clashes:
+        return
+    name = clashes[0]
+    rows = f"{model[name]} in the model, {shapes[name]} in the checkpoint"
+    if name == WORD_EMBEDDINGS and model[name][1:] == shapes[name][1:]:
+        raise CheckpointError(
+            f"{path}: its vocabulary has {shapes[name][0]} entries ({name}), but vocab_size of the model configuration "
+            f"is {model[name][0]}; use the configuration and the vocabulary file that came with the checkpoint"
+        )
+    more = f" (and {len(clashes) - 1} more)" if len(clashes) > 1 else ""
+    raise CheckpointError(
+        f"{path}: {name} has shape {rows}{more}; use the configuration that came with the checkpoint, or the labels it "
+        "was trained with"
+    )
+
+
+def _damaged(prefix: str, suffix: str, error: Exception) -> str:
+    detail = one_line(getattr(error, "message", error), 120)
+    return f"{prefix}: the {suffix} file is missing, truncated or damaged ({detail}); copy or download the files again"
+
+
+def grouped(names: Sequence[str], most: int = 6) -> str:
+    """Names for a line: those of one scope as one, `cls/predictions/* (5)`, and not more than a handful."""
+    groups = collections.Counter(_scope_of(name) for name in names)
+    shown = [
+        f"{scope}/* ({count})" if count > 1 else next(name for name in names if _scope_of(name) == scope)
+        for scope, count in groups.items()
+    ]
+    return ", ".join(shown[:most]) + (f", and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def _scope_of(name: str) -> str:
+    scopes = name.split("/")[:-1]
+    return "/".join(scopes[:3] if scopes[:2] == ["bert", "encoder"] else scopes[:2]) or name
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    return (", ".join(names[:most]) + (", ..." if len(names) > most else "")) or "nothing"
+
+
+def _name_of(variable: tf.Variable) -> str:
+    return re.sub(r":\d+$", "", variable.name)

@@ -1,0 +1,203 @@
+"""The BERT encoder: graph code whose variable names are Google's checkpoint format."""
+
+import copy
+
+import tensorflow as tf
+
+from modeling.config import BertConfig
+from modeling.encoder.attention import (
+    LayerSettings,
+    attention_bias,
+    attention_layer,
+    create_attention_mask_from_input_mask,
+    create_attention_mask_from_sequence_ids,
+    encode,
+    transformer_model,
+)
+from modeling.encoder.embeddings import (
+    embedding_lookup,
+    embedding_postprocessor,
+    gathered_position_embeddings,
+    position_embeddings,
+    token_type_embeddings,
+)
+from modeling.encoder.layers import dense, get_activation, layer_norm_and_dropout, training_form
+from modeling.encoder.precision import as_type
+from modeling.encoder.shapes import get_shape_list
+from modeling.encoder.unpadding import Layout, PackedLayout, PaddedLayout
+
+__all__ = [
+    "BertModel",
+    "attention_layer",
+    "create_attention_mask_from_input_mask",
+    "embedding_lookup",
+    "embedding_postprocessor",
+    "transformer_model",
+]
+
+
+class BertModel:
+    """Bidirectional Encoder Representations from Transformers.
+
+    Args:
+      config: sizes, activation, dropout; copied, so later changes to it have no effect.
+      is_training: whether dropout is on.
+      input_ids: int32 `[B, S]`.
+      input_mask: int32 `[B, S]`, 1 for a real token; all ones by default.
+      token_type_ids: int32 `[B, S]`, segments; zeros by default.
+      use_one_hot_embeddings: look words up by matrix multiplication, as TPUs prefer.
+      scope: variable scope, `bert` by default.
+      packed: leave padding out of everything but attention. Real tokens, the pooled output and the gradients keep
+        their values; padding positions of every output are zero. Shapes become dynamic, so not for TPU or XLA.
+      pooled_only: compute of the last layer only what the pooled output needs, its first tokens. The sequence output
+        is then not available.
+      recompute: keep for the backward pass only what goes into each layer, and compute the layer again in it.
+      compute_dtype: what the layers multiply in: float32, bfloat16 or float16. Variables, embeddings, the pooler and
+        every output are float32.
+      position_ids: int32 `[B, S]`, the position of each piece in its sequence; 0, 1, ..., S - 1 by default.
+      sequence_ids: int32 `[B, S]`, where several sequences share a row: attention stays within equal numbers; 0 for
+        padding, as in `input_mask`. By default a row is one sequence.
+
+    Source: arXiv:1810.04805; google-research/bert `modeling.BertModel`.
+    Differences: `packed` and all that follow are new; without them every position has upstream's value.
+    """
+
+    def __init__(  # noqa: PLR0913 - upstream's signature
+        self,
+        config: BertConfig,
+        is_training: bool,
+        input_ids: tf.Tensor,
+        input_mask: tf.Tensor | None = None,
+        token_type_ids: tf.Tensor | None = None,
+        use_one_hot_embeddings: bool = False,
+        scope: str | None = None,
+        *,
+        packed: bool = False,
+        pooled_only: bool = False,
+        recompute: bool = False,
+        compute_dtype: tf.DType = tf.float32,
+        position_ids: tf.Tensor | None = None,
+        sequence_ids: tf.Tensor | None = None,
+    ) -> None:
+        config = copy.deepcopy(config)
+        if not is_training:
+            config.hidden_dropout_prob = 0.0
+            config.attention_probs_dropout_prob = 0.0
+        batch_size, seq_length = get_shape_list(input_ids, expected_rank=2)
+        if token_type_ids is None:
+            token_type_ids = tf.zeros([batch_size, seq_length], tf.int32)
+        self._pooled_only = pooled_only
+        self._layout: Layout = PaddedLayout(batch_size, seq_length)
+        if packed and input_mask is not None:
+            self._layout = PackedLayout(input_mask, config.num_attention_heads)
+        with tf.compat.v1.variable_scope(scope, default_name="bert"):
+            rows = self._embed(config, input_ids, token_type_ids, use_one_hot_embeddings, position_ids)
+            with tf.compat.v1.variable_scope("encoder"):
+                layers = encode(
+                    as_type(rows, compute_dtype),
+                    self._layout,
+                    _attention_bias(input_mask, sequence_ids),
+                    _layer_settings(config, is_training, recompute and is_training),
+                    config.num_hidden_layers,
+                    pooled_only,
+                )
+            layers = [as_type(rows, tf.float32) for rows in layers]
+            self._set_outputs(layers)
+            with tf.compat.v1.variable_scope("pooler") as self._pooler:
+                first = layers[-1] if pooled_only else self._layout.first(layers[-1])  # [B, H]
+                self.pooled_output = dense(first, config.hidden_size, "dense", tf.tanh, config.initializer_range)
+
+    def _embed(
+        self,
+        config: BertConfig,
+        input_ids: tf.Tensor,
+        token_type_ids: tf.Tensor,
+        use_one_hot_embeddings: bool,
+        position_ids: tf.Tensor | None,
+    ) -> tf.Tensor:
+        spread = config.initializer_range
+        with tf.compat.v1.variable_scope("embeddings"):
+            words, self.embedding_table = embedding_lookup(
+                input_ids, config.vocab_size, config.hidden_size, spread,
+                use_one_hot_embeddings=use_one_hot_embeddings,
+            )  # fmt: skip
+            summed = words + token_type_embeddings(token_type_ids, config.type_vocab_size, config.hidden_size, spread)
+            if position_ids is None:
+                summed += position_embeddings(summed, config.max_position_embeddings, spread)
+            else:
+                table = (config.max_position_embeddings, config.hidden_size)
+                summed += gathered_position_embeddings(position_ids, *table, spread)
+            rows = layer_norm_and_dropout(self._layout.pack(summed), config.hidden_dropout_prob)
+            self.embedding_output = self._layout.unpack(rows)
+        return rows
+
+    def _set_outputs(self, layers: list[tf.Tensor]) -> None:
+        complete = layers[:-1] if self._pooled_only else layers
+        self.all_encoder_layers = [self._layout.unpack(rows) for rows in complete]
+        self.sequence_output = None if self._pooled_only else self.all_encoder_layers[-1]
+
+    def get_pooled_output(self) -> tf.Tensor:
+        """First token of the last layer through a tanh layer: float32 `[B, H]`."""
+        return self.pooled_output
+
+    def pool(self, rows: tf.Tensor) -> tf.Tensor:
+        """The pooled output of other tokens than the first of a row.
+
+        Args:
+          rows: float32 `[N, H]`, vectors of the last layer.
+
+        Returns:
+          float32 `[N, H]`, through the same tanh layer.
+        """
+        with tf.compat.v1.variable_scope(self._pooler, reuse=True):
+            return dense(rows, rows.shape[-1], "dense", tf.tanh)
+
+    def get_sequence_output(self) -> tf.Tensor:
+        """Last layer: float32 `[B, S, H]`.
+
+        Raises:
+          ValueError: the model was built with `pooled_only`.
+        """
+        self._refuse_if_pooled_only()
+        return self.sequence_output
+
+    def get_all_encoder_layers(self) -> list[tf.Tensor]:
+        """Every layer, first to last: float32 `[B, S, H]` each.
+
+        Raises:
+          ValueError: the model was built with `pooled_only`.
+        """
+        self._refuse_if_pooled_only()
+        return self.all_encoder_layers
+
+    def get_embedding_output(self) -> tf.Tensor:
+        """Input of the first layer, normalized sum of word, segment and position: float32 `[B, S, H]`."""
+        return self.embedding_output
+
+    def get_embedding_table(self) -> tf.Variable:
+        """Word embeddings: float32 `[vocab_size, H]`."""
+        return self.embedding_table
+
+    def _refuse_if_pooled_only(self) -> None:
+        if self._pooled_only:
+            raise ValueError("this BertModel was built with pooled_only=True, so its sequence output is incomplete")
+
+
+def _attention_bias(input_mask: tf.Tensor | None, sequence_ids: tf.Tensor | None) -> tf.Tensor | None:
+    """`[B, 1, 1, S]`, or `[B, 1, S, S]` where sequences share a row; None where everything attends to everything."""
+    if sequence_ids is not None:
+        return attention_bias(create_attention_mask_from_sequence_ids(sequence_ids))
+    return None if input_mask is None else attention_bias(input_mask[:, tf.newaxis])
+
+
+def _layer_settings(config: BertConfig, is_training: bool, recompute: bool) -> LayerSettings:
+    activation = get_activation(config.hidden_act)
+    return LayerSettings(
+        num_attention_heads=config.num_attention_heads,
+        intermediate_size=config.intermediate_size,
+        intermediate_act_fn=training_form(activation) if is_training else activation,
+        hidden_dropout_prob=config.hidden_dropout_prob,
+        attention_probs_dropout_prob=config.attention_probs_dropout_prob,
+        initializer_range=config.initializer_range,
+        recompute=recompute,
+    )

@@ -1,0 +1,1 @@
+"""What sits on the encoder: logits, losses, predictions and metrics of each kind of task."""

@@ -1,0 +1,79 @@
+"""The contracts of what sits on the encoder: a reader, and a head that can be trained."""
+
+import abc
+from typing import final
+
+import tensorflow as tf
+
+from modeling.encoder.model import BertModel
+
+Features = dict[str, tf.Tensor]
+Metrics = dict[str, tuple[tf.Tensor, tf.Tensor]]
+
+
+class Reader(abc.ABC):
+    """What is read off the encoder for each row: scores or vectors."""
+
+    # Whether `logits` reads the sequence output; where it does not, the encoder can be built with `pooled_only`.
+    uses_sequence_output: bool = True
+    # Integer sequences `[B, n]` that `logits` and `predictions` read besides the encoder's inputs.
+    further_inputs: tuple[str, ...] = ()
+
+    @abc.abstractmethod
+    def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
+        """Raw output of a batch; creates the reader's variables, if it has any."""
+
+    @abc.abstractmethod
+    def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
+        """What prediction returns, by name, a row for each example."""
+
+
+class Head(Reader):
+    """One kind of task on top of the encoder: a reader that can be trained and evaluated.
+
+    `features` holds `input_ids`, `input_mask`, `segment_ids` int32 `[B, S]`, `label_ids` as the head says, and
+    `is_real_example` int32 `[B]`: rows with 0 fill up a batch and count nowhere. Without it all rows are real.
+    """
+
+    @abc.abstractmethod
+    def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scalar mean loss of the real rows, and the loss of each row `[B]`."""
+
+    @abc.abstractmethod
+    def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
+        """Streaming evaluation metrics by name: value and update op, under upstream's names."""
+
+    def loss_parts(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
+        """The means, by name, whose sum is the loss; one of them by default."""
+        return {"loss": self.loss(logits, features)[0]}
+
+    def loss_weights(self, features: Features) -> dict[str, tf.Tensor]:
+        """What each mean of `loss_parts` is divided by, which is known without the logits; real rows by default."""
+        return {"loss": tf.reduce_sum(real_rows(features, tf.cast(features["input_ids"][:, 0], tf.float32)))}
+
+    @final
+    def loss_shares(
+        self, logits: tf.Tensor, features: Features, whole_weights: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """What some rows of a batch contribute to its `loss_parts`: over all rows it adds up to those of the batch.
+
+        Args:
+          logits: scores of these rows.
+          features: theirs.
+          whole_weights: `loss_weights` of the whole batch.
+        """
+        weights = self.loss_weights(features)
+        parts = self.loss_parts(logits, features)
+        return {name: parts[name] * tf.math.divide_no_nan(weights[name], whole_weights[name]) for name in parts}
+
+
+def real_rows(features: Features, losses: tf.Tensor) -> tf.Tensor:
+    """Weight 1.0 for a real row and 0.0 for one that fills up the batch: float32 `[B]`."""
+    if "is_real_example" not in features:
+        return tf.ones_like(losses)
+    return tf.cast(features["is_real_example"], tf.float32)
+
+
+def weighted_mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Sum of weighted values over the sum of weights; zero where all weights are."""
+    return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))

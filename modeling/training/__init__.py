@@ -1,0 +1,1 @@
+"""Optimizers, learning rates, gradients in parts, loss scale, freezing."""

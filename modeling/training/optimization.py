@@ -1,0 +1,268 @@
+"""AdamW as BERT was trained with it, its learning-rate schedule, and the training op that joins them."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from modeling.training.accumulation import Accumulated, Gradient
+from modeling.training.loss_scale import LossScale, times
+
+CLIP_NORM = 1.0
+
+
+def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours by name
+    loss: tf.Tensor,
+    init_lr: float,
+    num_train_steps: int,
+    num_warmup_steps: int | None,
+    use_tpu: bool,
+    *,
+    variables: Sequence[tf.Variable] | None = None,
+    learning_rate: tf.Tensor | None = None,
+    accumulated: Accumulated | None = None,
+    optimizer: type["AdamWeightDecayOptimizer"] | None = None,
+    loss_scale: LossScale | None = None,
+) -> tf.Operation:
+    """Training op: gradients clipped to global norm 1, AdamW under the schedule, one more global step.
+
+    Args:
+      loss: scalar, the mean over the batch.
+      init_lr: peak learning rate.
+      num_train_steps: optimizer updates until the rate is zero.
+      num_warmup_steps: updates of linear warm-up; 0 or None for none.
+      use_tpu: sum gradients over TPU shards.
+      variables: what to train; all trainable variables by default.
+      learning_rate: the rate, where the caller has made it in order to log it; `learning_rate_schedule` of the other
+        arguments by default.
+      accumulated: gradients of these variables, where they are computed on parts of the batch; those of `loss` by
+        default. They are clipped once, over the whole batch, by the norm that `clip_gradients` describes.
+      optimizer: another one with the same arguments; default AdamW.
+      loss_scale: for float16; gradients are those of the loss itself all the same. Not on TPU.
+
+    Returns:
+      The op that updates variables and increments `global_step` once.
+
+    Source: `optimization.create_optimizer` of google-research/bert.
+    Differences: under a `tf.distribute` strategy the gradient of the global batch is clipped, as on one device; on TPU
+      each shard's is, as upstream.
+    """
+    if learning_rate is None:
+        learning_rate = learning_rate_schedule(init_lr, num_train_steps, num_warmup_steps)
+    made = (optimizer or AdamWeightDecayOptimizer)(
+        learning_rate=learning_rate,
+        weight_decay_rate=0.01,
+        exclude_from_weight_decay=["LayerNorm", "layer_norm", "bias"],
+    )
+    variables = list(tf.compat.v1.trainable_variables() if variables is None else variables)
+    unclipped = gradients_of(loss, variables, use_tpu, loss_scale) if accumulated is None else accumulated.gradients
+    if use_tpu:
+        made = tf.compat.v1.tpu.CrossShardOptimizer(made)
+        gradients = clip_gradients(unclipped, accumulated=accumulated)
+    else:
+        gradients = _clip_over_replicas(unclipped, accumulated)
+    global_step = tf.compat.v1.train.get_or_create_global_step()
+    if loss_scale is not None:
+        return loss_scale.apply(made, gradients, variables, global_step)
+    return made.apply_gradients(zip(gradients, variables, strict=True), global_step)
+
+
+def gradients_of(
+    loss: tf.Tensor, variables: Sequence[tf.Variable], use_tpu: bool, loss_scale: LossScale | None = None
+) -> list[Gradient | None]:
+    """Gradients before clipping, in the order of the variables.
+
+    Args:
+      loss: scalar, the mean over the batch of this replica.
+      variables: what to train.
+      use_tpu: run on TPU shards rather than under a `tf.distribute` strategy.
+      loss_scale: scales the loss, and the gradients back.
+
+    Returns:
+      A gradient for each variable, None where it has none; under a strategy their sum over the replicas is the
+      gradient of the global batch.
+    """
+    if use_tpu:
+        # Not the optimizer's compute_gradients: it would scale the loss, and clipping would no longer be upstream's.
+        return tf.gradients(loss, variables)
+    scaled = loss if loss_scale is None else loss_scale.scaled(loss)
+    pairs = AdamWeightDecayOptimizer(0.0).compute_gradients(scaled, list(variables))
+    gradients = [gradient for gradient, _ in pairs]
+    return gradients if loss_scale is None else loss_scale.unscaled(gradients)
+
+
+def learning_rate_schedule(init_lr: float, num_train_steps: int, num_warmup_steps: int | None) -> tf.Tensor:
+    """Learning rate of the update that is being made, counted from 1: linear rise, then linear fall to zero.
+
+    Args:
+      init_lr: peak rate.
+      num_train_steps: the update at which the rate is zero.
+      num_warmup_steps: updates of linear rise; 0 or None for none.
+
+    Returns:
+      float32 scalar. The fall is counted from the first update, so the rate drops a little where warm-up ends.
+
+    Source: upstream as it runs. By its source the first update would be number 0, but its graph increments the global
+      step in place before the rate is computed, so the first update has rate `init_lr / num_warmup_steps`.
+    """
+    update = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.float32) + 1.0
+    rate = tf.constant(init_lr, tf.float32)
+    falling = rate * (1.0 - tf.minimum(update, float(num_train_steps)) / float(num_train_steps))
+    if not num_warmup_steps:
+        return falling
+    rising = rate * (update / float(num_warmup_steps))
+    return tf.where(update < float(num_warmup_steps), rising, falling)
+
+
+def clip_gradients(
+    gradients: Sequence[Gradient | None], clip_norm: float = CLIP_NORM, accumulated: Accumulated | None = None
+) -> list[Gradient | None]:
+    """Scale gradients down to a global norm.
+
+    Args:
+      gradients: dense or sparse; None where a variable has none. The rows of a sparse gradient count one by one, not
+        added up by index, as upstream has it.
+      clip_norm: the largest norm that is left as it is.
+      accumulated: where gradients are sums over micro-batches, says what their rows count: one by one, too, so that
+        the norm is that of the whole batch in one piece.
+
+    Returns:
+      The gradients in their order.
+    """
+    if accumulated is None:
+        return tf.clip_by_global_norm(gradients, clip_norm=clip_norm)[0]
+    others = [gradient for index, gradient in enumerate(gradients) if index not in accumulated.row_variables]
+    norm = tf.sqrt(tf.square(tf.linalg.global_norm(others)) + accumulated.squares_of_rows)
+    return tf.clip_by_global_norm(gradients, clip_norm=clip_norm, use_norm=norm)[0]
+
+
+def _clip_over_replicas(
+    gradients: list[Gradient | None], accumulated: Accumulated | None = None
+) -> list[Gradient | None]:
+    """Clip the gradient of the global batch, wherever its parts were computed."""
+    replica = tf.distribute.get_replica_context()
+    replicas = replica.num_replicas_in_sync if replica else 1
+    if replicas == 1:
+        return clip_gradients(gradients, accumulated=accumulated)
+    present = [index for index, gradient in enumerate(gradients) if gradient is not None]
+    gradients = list(gradients)
+    for index, gradient in zip(present, _summed_over(replica, [gradients[i] for i in present]), strict=True):
+        gradients[index] = gradient
+    if accumulated is not None:
+        (squares,) = _summed_over(replica, [accumulated.squares_of_rows])
+        accumulated = dataclasses.replace(accumulated, squares_of_rows=squares)
+    # Applying sums over the replicas once more, and each of them now holds the whole.
+    clipped = clip_gradients(gradients, accumulated=accumulated)
+    return [None if gradient is None else times(gradient, 1.0 / replicas) for gradient in clipped]
+
+
+def _summed_over(replica: tf.distribute.ReplicaContext, tensors: list[Gradient]) -> list[Gradient]:
+    # Not the context's all_reduce: it looks for variables by their names, and fails on those of other replicas.
+    def reduce(strategy: tf.distribute.Strategy, *values: Gradient) -> list[Gradient]:
+        return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, [(value, value) for value in values])
+
+    return replica.merge_call(reduce, args=tuple(tensors))
+
+
+class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
+    """Adam without bias correction and with decoupled weight decay.
+
+    Args:
+      learning_rate: number or scalar tensor.
+      weight_decay_rate: share of a weight to take off each step, times the learning rate.
+      beta_1: decay of the gradients' mean.
+      beta_2: decay of the squared gradients' mean.
+      epsilon: added to the root of the latter.
+      exclude_from_weight_decay: regular expressions; a variable whose name one of them matches anywhere is not decayed.
+      name: scope of the ops.
+
+    Source: arXiv:1711.05101; `AdamWeightDecayOptimizer` of google-research/bert.
+    Differences: a TensorFlow optimizer in full, with slots (`<variable>/adam_m`, `<variable>/adam_v`), so it works
+      under `tf.distribute`; and given a global step, `apply_gradients` increments it.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | tf.Tensor,
+        weight_decay_rate: float = 0.0,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-6,
+        exclude_from_weight_decay: Sequence[str] | None = None,
+        name: str = "AdamWeightDecayOptimizer",
+    ) -> None:
+        super().__init__(use_locking=False, name=name)
+        self.learning_rate = learning_rate
+        self.weight_decay_rate = weight_decay_rate
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.exclude_from_weight_decay = list(exclude_from_weight_decay or [])
+
+    def _create_slots(self, var_list: Sequence[tf.Variable]) -> None:
+        for variable in var_list:
+            self._zeros_slot(variable, "m", "adam_m")
+            self._zeros_slot(variable, "v", "adam_v")
+
+    def _prepare(self) -> None:
+        self._rate = tf.convert_to_tensor(self.learning_rate, tf.float32, name="learning_rate")
+
+    def _resource_apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
+        rate = tf.cast(self._rate, var.dtype)
+        decayed = []
+        if self._do_use_weight_decay(_name_of(var)):
+            # Not before the gradient is there: whatever it is computed from has to read the variable as it was.
+            with tf.control_dependencies([grad]):
+                decayed = [var.assign_sub(rate * self.weight_decay_rate * var, use_locking=False, read_value=False)]
+        with tf.control_dependencies(decayed):
+            # The kernel divides the rate by 1 - beta_1_power and multiplies it with the root of 1 - beta_2_power:
+            # powers of zero switch its bias correction off.
+            return tf.raw_ops.ResourceApplyAdam(
+                var=var.handle,
+                m=self.get_slot(var, "m").handle,
+                v=self.get_slot(var, "v").handle,
+                beta1_power=tf.zeros([], var.dtype),
+                beta2_power=tf.zeros([], var.dtype),
+                lr=rate,
+                beta1=tf.constant(self.beta_1, var.dtype),
+                beta2=tf.constant(self.beta_2, var.dtype),
+                epsilon=tf.constant(self.epsilon, var.dtype),
+                grad=grad,
+            )
+
+    def _resource_apply_sparse_duplicate_indices(
+        self, grad: tf.Tensor, handle: tf.Variable, indices: tf.Tensor
+    ) -> tf.Operation:
+        # Every row moves each step, by its decaying mean and by weight decay: a sparse update would be another method.
+        dense = tf.math.unsorted_segment_sum(grad, indices, tf.shape(handle, out_type=indices.dtype)[0])
+        return self._resource_apply_dense(tf.ensure_shape(dense, handle.shape), handle)
+
+    def _resource_apply_sparse(self, grad: tf.Tensor, handle: tf.Variable, indices: tf.Tensor) -> tf.Operation:
+        return self._resource_apply_sparse_duplicate_indices(grad, handle, indices)
+
+    def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
+        rate = tf.cast(self._rate, var.dtype.base_dtype)
+        m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
+        next_m = m.assign(self.beta_1 * m + (1.0 - self.beta_1) * grad)
+        next_v = v.assign(self.beta_2 * v + (1.0 - self.beta_2) * tf.square(grad))
+        update = next_m / (tf.sqrt(next_v) + self.epsilon)
+        if self._do_use_weight_decay(_name_of(var)):
+            update += self.weight_decay_rate * var
+        return var.assign_sub(rate * update).op
+
+    def _apply_sparse_duplicate_indices(self, grad: tf.IndexedSlices, var: tf.Variable) -> tf.Operation:
+        rows = var.shape[0]
+        return self._apply_dense(tf.math.unsorted_segment_sum(grad.values, grad.indices, rows), var)
+
+    def _apply_sparse(self, grad: tf.IndexedSlices, var: tf.Variable) -> tf.Operation:
+        return self._apply_sparse_duplicate_indices(grad, var)
+
+    def _do_use_weight_decay(self, param_name: str) -> bool:
+        if not self.weight_decay_rate:
+            return False
+        return not any(re.search(pattern, param_name) for pattern in self.exclude_from_weight_decay)
+
+
+def _name_of(variable: tf.Variable) -> str:
+    return re.sub(r":\d+$", "", variable.name)

@@ -1,0 +1,1 @@
+"""Tokenizing inside a TensorFlow graph, exactly as the featurizers do."""

@@ -1,0 +1,1 @@
+"""Running text -> masked instances -> pretraining records."""

@@ -1,0 +1,1 @@
+"""Examples -> features -> records -> `input_fn`."""

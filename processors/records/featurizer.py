@@ -1,0 +1,219 @@
+"""The only way from examples to features: training, prediction, serving and tests all come through here."""
+
+import abc
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from common.errors import DataError, FlagError, closest, one_line
+from processors.base import InputExample, PaddingInputExample
+from processors.records.schema import Features, FeatureSpec, Field
+
+HEAD, TAIL, HEAD_TAIL = "head", "tail", "head_tail"
+TRUNCATIONS = (HEAD, TAIL, HEAD_TAIL)
+"""Which pieces of a text that is too long are kept: its first, its last, or some of both."""
+
+HEAD_SHARE = 4
+"""With `HEAD_TAIL`, one kept piece in so many is of the beginning."""
+
+
+class Featurizer(abc.ABC):
+    """Turns examples into records of one `FeatureSpec`. Picklable: conversion runs in several processes."""
+
+    spec: FeatureSpec
+
+    @abc.abstractmethod
+    def featurize(self, examples: Sequence[Any]) -> Iterator[list[Features]]:
+        """Yields the windows (one or more records) of each example, in order."""
+
+    @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What decides the result besides the examples, as plain JSON, for a fingerprint."""
+
+    def serialize(self, examples: Sequence[Any]) -> list[bytes]:
+        """The records of `examples` as serialized `tf.Example`s, in order."""
+        return [self.spec.serialize(window) for windows in self.featurize(examples) for window in windows]
+
+    def serialize_counted(self, examples: Sequence[Any]) -> tuple[int, list[bytes]]:
+        """The number of examples, and their records: what a converting process sends back."""
+        return len(examples), self.serialize(examples)
+
+    def numbered(self, record: bytes, index: int) -> bytes:
+        """The record with its number in the whole set (from 0), where the spec has a field for that; here as it is."""
+        del index
+        return record
+
+
+def sequence_fields(max_seq_length: int) -> tuple[Field, ...]:
+    """The three inputs of every BERT encoder under upstream's names, unpadded."""
+    return tuple(
+        Field(name, shape=(None,), static=max_seq_length) for name in ("input_ids", "input_mask", "segment_ids")
+    )
+
+
+def truncated_lengths(length_a: int, length_b: int, budget: int) -> tuple[int, int]:
+    """How many pieces of a pair are kept when one at a time is dropped from the end of the longer text.
+
+    Closed form of upstream's `_truncate_seq_pair`; at equal length the second text loses a piece first.
+
+    Example:
+      >>> truncated_lengths(10, 3, 8)
+      (5, 3)
+    """
+    if length_a + length_b <= budget:
+        return length_a, length_b
+    share_a = budget - budget // 2
+    return (
+        min(length_a, max(budget - length_b, share_a)),
+        min(length_b, max(budget - length_a, budget // 2)),
+    )
+
+
+def kept_pieces(pieces: list[int], keep: int, truncation: str) -> list[int]:
+    """The pieces of one text that stay where `keep` of them have room, in their order; all of them where they fit.
+
+    `HEAD_TAIL` keeps a quarter from the beginning, rounded down but at least one, and the others from the end.
+
+    Example:
+      >>> kept_pieces([1, 2, 3, 4, 5, 6, 7, 8, 9], 8, HEAD_TAIL)
+      [1, 2, 4, 5, 6, 7, 8, 9]
+
+    Source: arXiv:1905.05583, section 5.3.1, which keeps 128 of 510 pieces from the head and 382 from the tail.
+    """
+    if truncation == HEAD or len(pieces) <= keep:
+        return pieces[:keep]
+    head = min(max(keep // HEAD_SHARE, 1), keep) if truncation == HEAD_TAIL else 0
+    return pieces[:head] + pieces[len(pieces) - (keep - head) :]
+
+
+class PairFeaturizer(Featurizer):
+    """`[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, with a label.
+
+    Args:
+      tokenizer: a `tokenization.BulkTokenizer`.
+      max_seq_length: most pieces a row, specials included.
+      labels: label names in the order of the classes; empty for regression.
+      problem_type: `"single_label"`, `"regression"` or `"multi_label"`.
+      truncation: one of `TRUNCATIONS`, as `kept_pieces`; how many pieces each text keeps does not depend on it.
+
+    Raises:
+      FlagError: `max_seq_length` leaves no room for the special tokens and a piece of text.
+
+    Source: `convert_single_example` of google-research/bert, without its padding.
+    """
+
+    def __init__(
+        self, tokenizer: Any, max_seq_length: int, labels: Sequence[str], problem_type: str, truncation: str = HEAD
+    ) -> None:
+        if max_seq_length < 3:
+            raise FlagError(
+                f"--max_seq_length={max_seq_length} leaves no room for text beside [CLS] and [SEP]; expected at least 3"
+            )
+        self._tokenizer = tokenizer
+        self._max_seq_length = max_seq_length
+        self._labels = tuple(labels)
+        self._problem_type = problem_type
+        self._truncation = truncation
+        self._label_ids = {label: index for index, label in enumerate(labels)}
+        self._cls, self._sep = tokenizer.vocab["[CLS]"], tokenizer.vocab["[SEP]"]
+        self.spec = FeatureSpec((*sequence_fields(max_seq_length), self._label_field(), Field("is_real_example")))
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that shapes a record: tokenizer, length, labels, problem type, spec, and truncation."""
+        # Upstream's way is left out, so that record sets made before there was another are still reused.
+        truncation = {} if self._truncation == HEAD else {"truncation": self._truncation}
+        return truncation | {
+            "tokenizer": self._tokenizer.fingerprint(),
+            "max_seq_length": self._max_seq_length,
+            "labels": list(self._labels),
+            "problem_type": self._problem_type,
+            "spec": self.spec.to_json(),
+        }
+
+    def featurize(self, examples: Sequence[InputExample | PaddingInputExample]) -> Iterator[list[Features]]:
+        """Yields one window for each example; a `PaddingInputExample` becomes a row of defaults.
+
+        Raises:
+          DataError: a label that is not among the labels, or has the wrong type.
+        """
+        real = [example for example in examples if isinstance(example, InputExample)]
+        texts = [example.text_a for example in real] + [e.text_b for e in real if e.text_b is not None]
+        pieces = self._tokenizer.encode(texts)
+        first, second = iter(pieces[: len(real)]), iter(pieces[len(real) :])
+        for example in examples:
+            if not isinstance(example, InputExample):
+                yield [self._row([self._cls], 1, None, is_real=0)]
+                continue
+            ids, length_a = self._join(next(first), None if example.text_b is None else next(second))
+            yield [self._row(ids, length_a, self.label_value(example), is_real=1)]
+
+    def label_value(self, example: InputExample) -> Any:
+        """The label as stored (class id, score, or 0/1 for each class); None for an unlabelled row."""
+        if example.label is None:
+            return None
+        if self._problem_type == "regression":
+            return self._score(example)
+        if self._problem_type == "multi_label":
+            present = {self._class_id(example, label) for label in self._several(example)}
+            return [float(index in present) for index in range(len(self._labels))]
+        return self._class_id(example, example.label)
+
+    def _join(self, a: list[int], b: list[int] | None) -> tuple[list[int], int]:
+        """Piece ids with specials, and how many of them are of segment 0."""
+        if b is None:
+            ids = [self._cls, *kept_pieces(a, self._max_seq_length - 2, self._truncation), self._sep]
+            return ids, len(ids)
+        keep_a, keep_b = truncated_lengths(len(a), len(b), self._max_seq_length - 3)
+        a, b = kept_pieces(a, keep_a, self._truncation), kept_pieces(b, keep_b, self._truncation)
+        return [self._cls, *a, self._sep, *b, self._sep], keep_a + 2
+
+    def _row(self, ids: list[int], length_a: int, label: Any, is_real: int) -> Features:
+        return {
+            "input_ids": ids,
+            "input_mask": [1] * len(ids),
+            "segment_ids": [0] * length_a + [1] * (len(ids) - length_a),
+            "label_ids": label,
+            "is_real_example": is_real,
+        }
+
+    def _label_field(self) -> Field:
+        if self._problem_type == "multi_label":
+            return Field("label_ids", "float32", (len(self._labels),), 0.0)
+        return Field("label_ids", "float32" if self._problem_type == "regression" else "int64")
+
+    def _class_id(self, example: InputExample, label: Any) -> int:
+        try:
+            return self._label_ids[label]
+        except (KeyError, TypeError):
+            raise DataError(
+                f"example {example.guid}: label {one_line(repr(label))} is not one of the labels; "
+                f"{closest(str(label), self._labels)}; correct the row or give --labels"
+            ) from None
+
+    def _several(self, example: InputExample) -> Sequence[str]:
+        if isinstance(example.label, list | tuple | set | frozenset):
+            return list(example.label)
+        raise DataError(
+            f"example {example.guid}: label {one_line(repr(example.label))} is not a list of labels; "
+            "expected one for --problem_type=multi_label"
+        )
+
+    def _score(self, example: InputExample) -> float:
+        try:
+            return float(example.label)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            raise DataError(
+                f"example {example.guid}: label {one_line(repr(example.label))} is not a number; "
+                "expected a score for --problem_type=regression"
+            ) from None
+
+
+def chunked(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of `size` items in order, the last one shorter."""
+    chunk: list[Any] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,0 +1,1 @@
+"""Delimited files and JSON lines -> examples; GLUE and XNLI as declarations."""

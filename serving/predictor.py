@@ -1,0 +1,203 @@
+"""Answers from an export: loaded once, asked many times; no Estimator, no checkpoint, no flags."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
+
+from common.errors import DataError, ExportError, one_line
+from processors.records.featurizer import chunked
+from processors.records.length_order import BATCHES_SORTED_AT_ONCE, in_order, longest_first
+
+v1 = tf.compat.v1
+
+READ_BYTES = 1 << 16
+BATCH_SIZE = 64
+
+
+class Predictor:
+    """Loads an export and answers raw text in this process.
+
+    Args:
+      export_dir: an export directory (the one that holds `saved_model.pb`).
+
+    Raises:
+      ExportError: there is no readable export with a text signature.
+
+    Example:
+      predictor = Predictor("output/export/1700000000")
+      predictor.answer([{"text_a": "a fine film"}])
+      -> [{"label": "positive", "probabilities": {"negative": 0.02, "positive": 0.98}}]
+    """
+
+    def __init__(self, export_dir: str | os.PathLike[str]) -> None:
+        self.export_dir = Path(export_dir)
+        if not (self.export_dir / "saved_model.pb").is_file():
+            raise ExportError(f"{export_dir}: no saved_model.pb; expected an export directory; run with --do_export")
+        try:
+            self._session, signature = _loaded(str(export_dir))
+        except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
+            raise ExportError(f"{export_dir}: cannot be loaded ({one_line(error)}); export again") from error
+        self.input_names = tuple(signature.inputs)
+        self._output_names = tuple(signature.outputs)
+        self._run = self._session.make_callable(
+            [signature.outputs[name].name for name in self._output_names],
+            feed_list=[signature.inputs[name].name for name in self.input_names],
+        )
+        settings = json.loads((self.export_dir / "assets" / "tokenizer.json").read_text(encoding="utf-8"))
+        self._problem_type = settings["problem_type"]
+        self.text_names = tuple(settings.get("inputs", ("text_a", "text_b")))
+        # A question without a context has no answer; a text can do without a second one.
+        self.required_names = self.text_names if self._problem_type == "span" else self.text_names[:1]
+
+    def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+        """The text signature as it is: lists of strings in, arrays out. An input that is left out is empty."""
+        rows = max(len(values) for values in inputs.values())
+        feeds = [np.array(inputs.get(name) or [""] * rows, dtype=object) for name in self.input_names]
+        return dict(zip(self._output_names, self._run(*feeds), strict=True))
+
+    def answer(self, rows: Sequence[Mapping[str, str | None]], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
+        """One answer a row, as in `predictions.jsonl`: label (name, names or score) and probabilities by name.
+
+        Args:
+          rows: texts by input name.
+          batch_size: most rows that are computed at once; of more, those of similar length are.
+        """
+        if len(rows) <= batch_size:
+            return self._answer_together(rows) if rows else []
+        lengths = [sum(len(row.get(name) or "") for name in self.input_names) for row in rows]
+        numbered = (
+            pair
+            for batch in chunked(longest_first(lengths), batch_size)
+            for pair in zip(batch, self._answer_together([rows[index] for index in batch]), strict=True)
+        )
+        return list(in_order(numbered))
+
+    def _answer_together(self, rows: Sequence[Mapping[str, str | None]]) -> list[dict[str, Any]]:
+        outputs = self.run({name: [row.get(name) or "" for row in rows] for name in self.input_names})
+        if self._problem_type == "masked_lm":
+            return [_guesses(outputs, row) for row in range(len(rows))]
+        if self._problem_type == "span":
+            return [{name: _plain(values[row]) for name, values in outputs.items()} for row in range(len(rows))]
+        if self._problem_type == "regression":
+            return [{"label": float(score)} for score in outputs["score"]]
+        names = [name.decode() for name in outputs["labels"][0]]
+        return [self._answer(names, probabilities) for probabilities in outputs["probabilities"]]
+
+    def _answer(self, names: Sequence[str], probabilities: np.ndarray) -> dict[str, Any]:
+        by_name = {name: float(p) for name, p in zip(names, probabilities, strict=True)}
+        if self._problem_type == "multi_label":
+            return {"label": [name for name, p in by_name.items() if p > 0.5], "probabilities": by_name}
+        return {"label": names[int(probabilities.argmax())], "probabilities": by_name}
+
+    def close(self) -> None:
+        """Frees the session; the predictor cannot answer afterwards."""
+        self._session.close()
+
+    def __enter__(self) -> "Predictor":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _loaded(export_dir: str) -> tuple[Any, Any]:
+    """A session that holds an export, and its text signature."""
+    session = v1.Session(graph=tf.Graph())
+    try:
+        with session.graph.as_default():
+            loaded = v1.saved_model.loader.load(session, [v1.saved_model.tag_constants.SERVING], export_dir)
+        return session, loaded.signature_def["text"]
+    except BaseException:
+        session.close()
+        raise
+
+
+def _guesses(outputs: Mapping[str, np.ndarray], row: int) -> dict[str, Any]:
+    """Likeliest pieces of each `[MASK]` of one text."""
+    count = outputs["num_masks"][row]
+    pairs = zip(outputs["pieces"][row][:count], outputs["probabilities"][row][:count], strict=True)
+    return {
+        "masks": [
+            [{"piece": piece.decode(), "probability": float(p)} for piece, p in zip(pieces, values, strict=True)]
+            for pieces, values in pairs
+        ]
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value.item()
+
+
+def answer_lines(predictor: Predictor, source: IO[bytes], sink: IO[str], batch_size: int) -> int:
+    """Answers lines as they come: a JSON object a line out for each line in, in order, flushed at once.
+
+    A line is `text_a`, `text_a<TAB>text_b`, or a JSON object with those keys; `question<TAB>context` has both. Whatever
+    has arrived is answered together, at most `batch_size` lines a run, so a person waits for one line only, and a pipe
+    gets full batches of lines of similar length.
+
+    Returns:
+      The number of lines answered.
+
+    Raises:
+      DataError: a line that is no text, or lacks one; its number is given. Lines before it are answered.
+    """
+    count = 0
+    for lines in arriving_lines(source, batch_size * BATCHES_SORTED_AT_ONCE):
+        rows, error = _parse_lines(lines, count, predictor.text_names, predictor.required_names)
+        for row, answer in zip(rows, predictor.answer(rows, batch_size), strict=True):
+            sink.write(json.dumps(row | answer, ensure_ascii=False) + "\n")
+        sink.flush()
+        count += len(rows)
+        if error is not None:
+            raise error
+    return count
+
+
+def arriving_lines(source: IO[bytes], batch_size: int) -> Iterator[list[bytes]]:
+    """Batches of complete lines; blocks only while there is none."""
+    rest = b""
+    while chunk := os.read(source.fileno(), READ_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for start in range(0, len(lines), batch_size):
+            yield lines[start : start + batch_size]
+    if rest:
+        yield [rest]
+
+
+def _parse_lines(
+    lines: Sequence[bytes], count: int, names: Sequence[str], required: Sequence[str]
+) -> tuple[list[dict[str, Any]], DataError | None]:
+    """Rows of lines that come after `count` others, up to the first that cannot be used, and what is wrong with it."""
+    rows = []
+    for number, line in enumerate(lines, start=count + 1):
+        try:
+            rows.append(_parse_line(line, names, required))
+        except ValueError as error:
+            columns = ", ".join("<TAB>".join(names[:size]) for size in range(len(required), len(names) + 1))
+            return rows, DataError(
+                f"standard input:{number}: {one_line(error)}; expected {columns}, or a JSON object with "
+                f"{' and '.join(required)}"
+            )
+    return rows, None
+
+
+def _parse_line(line: bytes, names: Sequence[str], required: Sequence[str]) -> dict[str, Any]:
+    text = line.decode("utf-8").rstrip("\r")
+    if text.startswith("{"):
+        row = json.loads(text)
+    else:
+        cells = text.split("\t", len(names) - 1)
+        row = {names[0]: cells[0], **{name: cell or None for name, cell in zip(names[1:], cells[1:], strict=False)}}
+    texts = {name: row.get(name) for name in names}
+    for name, value in texts.items():
+        if value is None and name in required:
+            raise ValueError(f"no {name}")
+        if not isinstance(value, str | None):
+            raise ValueError(f"{name} is {json.dumps(value)}, no text")
+    return row | texts

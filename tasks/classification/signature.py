@@ -1,0 +1,91 @@
+"""Raw text in, named answers out, in the graph: the text signature of the classifier's export."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from processors.base import InputExample
+from processors.graph.pairs import pack_pairs
+from processors.graph.tokenizer import GraphTokenizer
+from processors.records.featurizer import HEAD
+from tasks.base import TextSignature
+
+
+class PairTextSignature(TextSignature):
+    """`text_a` [N] and optional `text_b` ([N], or [1] for all rows; empty means none) -> labels and probabilities.
+
+    Its arguments are those of the `PairFeaturizer` whose rows it makes in the graph.
+    """
+
+    def __init__(
+        self, tokenizer: Any, max_seq_length: int, labels: Sequence[str], problem_type: str, truncation: str = HEAD
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._max_seq_length = max_seq_length
+        self._labels = list(labels)
+        self._problem_type = problem_type
+        self._truncation = truncation
+
+    def inputs(self) -> dict[str, tf.Tensor]:
+        """Placeholders; `text_b` defaults to "no second text"."""
+        text_a = tf.compat.v1.placeholder(tf.string, [None], "text_a")
+        text_b = tf.compat.v1.placeholder_with_default(tf.constant([""]), [None], "text_b")
+        return {"text_a": text_a, "text_b": text_b}
+
+    def features(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Tokenizes and joins; both texts go through one pass of the tokenizer."""
+        text_a = inputs["text_a"]
+        text_b = tf.broadcast_to(inputs["text_b"], tf.shape(text_a))
+        vocab = self._tokenizer.vocab
+        graph_tokenizer = GraphTokenizer(vocab, self._tokenizer.do_lower_case)
+        pieces = graph_tokenizer(tf.concat([text_a, text_b], axis=0))
+        rows = tf.size(text_a)
+        has_b = tf.not_equal(text_b, "")
+        specials = vocab["[CLS]"], vocab["[SEP]"]
+        return pack_pairs(pieces[:rows], pieces[rows:], has_b, self._max_seq_length, *specials, self._truncation)
+
+    def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Single-label: `label` [N], `score` [N] (its probability), `probabilities` [N, C], `labels` [N, C].
+
+        Multi-label has no single `label`; regression has `score` alone.
+        """
+        if self._problem_type == "regression":
+            return {"score": predictions["score"]}
+        probabilities = predictions["probabilities"]
+        names = tf.constant(self._labels)
+        rows = tf.shape(probabilities)[0]
+        outputs = {"probabilities": probabilities, "labels": tf.tile(names[tf.newaxis], [rows, 1])}
+        if self._problem_type == "single_label":
+            outputs["label"] = tf.gather(names, tf.argmax(probabilities, axis=-1))
+            outputs["score"] = tf.reduce_max(probabilities, axis=-1)
+        return outputs
+
+    def parity_examples(self) -> tuple[dict[str, list[str]], list[InputExample]]:
+        """Every parity text alone, and in a pair with its neighbour; and texts that are too long, alike."""
+        from processors.graph.parity_texts import PARITY_TEXTS, long_texts
+
+        long, other = long_texts(self._max_seq_length)
+        short = PARITY_TEXTS[0]
+        first = [*PARITY_TEXTS, *PARITY_TEXTS, long, long, short, long]
+        second = [*[""] * len(PARITY_TEXTS), *PARITY_TEXTS[1:], short, "", short, long, other]
+        examples = [
+            InputExample(f"parity-{i}", a, b or None) for i, (a, b) in enumerate(zip(first, second, strict=True))
+        ]
+        return {"text_a": first, "text_b": second}, examples
+
+    def assets(self) -> dict[str, str]:
+        """`vocab.txt`, `labels.txt`, `tokenizer.json`: what a client needs to tokenize by itself."""
+        by_id = sorted(self._tokenizer.vocab.items(), key=lambda item: item[1])
+        settings = {
+            "do_lower_case": self._tokenizer.do_lower_case,
+            "max_seq_length": self._max_seq_length,
+            "problem_type": self._problem_type,
+            "truncation": self._truncation,
+        }
+        return {
+            "vocab.txt": "".join(f"{token}\n" for token, _ in by_id),
+            "labels.txt": "".join(f"{label}\n" for label in self._labels),
+            "tokenizer.json": json.dumps(settings, indent=2, sort_keys=True) + "\n",
+        }

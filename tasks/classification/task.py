@@ -1,0 +1,229 @@
+"""Classification and regression of single texts and pairs: single-label, multi-label, scores."""
+
+import contextlib
+import csv
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.errors import DataError, FlagError
+from common.files import atomic_writer
+from processors.base import DataProcessor, InputExample
+from processors.records.featurizer import HEAD, PairFeaturizer
+from processors.records.schema import Features
+from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
+from tasks.classification import metrics
+
+MULTI_LABEL_THRESHOLD = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class LossSettings:
+    """How mistakes count in training; in evaluation all count alike, so that runs compare.
+
+    Args:
+      class_weights: loss weight of each label in order, `"balanced"` for the inverse of its frequency in training,
+        or None.
+      label_smoothing: share of a target that is spread over all labels; see `modeling.heads.classification`.
+      focal_gamma: how much less sure rows count, 0 or at least 1; see `modeling.heads.classification`.
+    """
+
+    class_weights: Sequence[float] | str | None = None
+    label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
+
+
+class ClassificationTask(Task):
+    """A processor's examples through `PairFeaturizer` to the head of the processor's problem type.
+
+    Args:
+      name: the task name, for messages and the run directory.
+      processor: gives examples and labels.
+      tokenizer: a `tokenization.BulkTokenizer`.
+      max_seq_length: most pieces a row.
+      data_dir: handed to the processor.
+      loss: how mistakes count in training.
+      limits: most examples to take from the start of a split, by split.
+      truncation: which pieces of a text that is too long are kept, one of `processors.records.featurizer.TRUNCATIONS`.
+
+    Raises:
+      FlagError: loss settings for a regression, class weights of another length than the labels, or numbers out of
+        range.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        processor: DataProcessor,
+        tokenizer: Any,
+        max_seq_length: int,
+        data_dir: str,
+        loss: LossSettings = LossSettings(),
+        limits: Mapping[str, int | None] | None = None,
+        truncation: str = HEAD,
+    ) -> None:
+        self.name = name
+        self.processor = processor
+        self.problem_type = processor.problem_type
+        self.labels = [] if self.problem_type == "regression" else list(processor.get_labels())
+        self.tokenizer = tokenizer
+        self.max_seq_length = max_seq_length
+        self.truncation = truncation
+        self.featurizer: PairFeaturizer = PairFeaturizer(
+            tokenizer, max_seq_length, self.labels, self.problem_type, truncation
+        )
+        self._data_dir = data_dir
+        self._limits = dict(limits or {})
+        self._loss = loss
+        self._check_loss()
+
+    def head(self, is_training: bool) -> Any:
+        """The head of the problem type; loss settings count in training alone."""
+        from modeling.heads import classification as heads
+
+        if self.problem_type == "regression":
+            return heads.RegressionHead()
+        kind = heads.MultiLabelHead if self.problem_type == "multi_label" else heads.ClassificationHead
+        if not is_training:
+            return kind(len(self.labels))
+        return kind(len(self.labels), self._training_weights(), self._loss.label_smoothing, self._loss.focal_gamma)
+
+    def examples(self, split: str) -> Iterator[InputExample]:
+        """Yields the processor's examples of a split.
+
+        Raises:
+          DataError: a training or dev row without a label, or no data for the split.
+        """
+        examples: Iterable[InputExample] = self.processor.get_examples(split, self._data_dir)
+        for example in itertools.islice(examples, self._limits.get(split)):
+            if split != TEST and example.label is None:
+                raise DataError(
+                    f"example {example.guid} of the {split} split has no label; "
+                    "expected one to train or evaluate with; add it or remove the row"
+                )
+            yield example
+
+    def data_files(self, split: str) -> list[Path]:
+        """The processor's own list, or every file of `data_dir`."""
+        return self.processor.data_files(split, self._data_dir)
+
+    def source(self) -> dict[str, Any]:
+        """Processor, its settings, and limits."""
+        return {
+            "processor": f"{type(self.processor).__module__}.{type(self.processor).__qualname__}",
+            "settings": self.processor.settings(),
+            "limits": self._limits,
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """Task name, problem type, labels, and which pieces of long texts are read."""
+        return {
+            "task": self.name,
+            "problem_type": self.problem_type,
+            "labels": self.labels,
+            "truncation": self.truncation,
+        }
+
+    def score(self, collected: Collected) -> dict[str, float]:
+        """The metrics of the problem type beyond upstream's accuracy and loss."""
+        gold = collected["label_ids"]
+        if self.problem_type == "regression":
+            return metrics.regression_scores(gold, collected["score"])
+        if self.problem_type == "multi_label":
+            return metrics.multi_label_scores(gold, collected["probabilities"], self.labels)
+        baseline = {"eval_majority_baseline": metrics.majority_baseline(gold)}
+        return baseline | metrics.single_label_scores(gold, collected["probabilities"], self.labels)
+
+    def write_evaluation(self, collected: Collected, folder: Path) -> None:
+        """Writes the confusion matrix as CSV and PNG (single-label)."""
+        if self.problem_type == "single_label":
+            from tasks.classification.confusion import write_confusion
+
+            predicted = collected["probabilities"].argmax(axis=-1)
+            write_confusion(collected["label_ids"], predicted, self.labels, folder)
+
+    @contextlib.contextmanager
+    def answers(self, folder: Path) -> Iterator[AnswerSink]:
+        """Opens `test_results.tsv` (upstream's), `predictions.jsonl` and `predictions.csv`."""
+        with (
+            atomic_writer(folder / "test_results.tsv") as tsv,
+            atomic_writer(folder / "predictions.jsonl") as jsonl,
+            atomic_writer(folder / "predictions.csv") as table,
+        ):
+            columns = ["id", "text_a", "text_b", "label", *self.labels]
+            columns = columns[:4] if self.problem_type == "regression" else columns
+            rows = csv.writer(table, lineterminator="\n")
+            rows.writerow(columns)
+
+            def write(example: InputExample, _: Sequence[Features], outputs: Sequence[Mapping[str, Any]]) -> None:
+                answer = self.answer(outputs[0])
+                texts = {"id": example.guid, "text_a": example.text_a, "text_b": example.text_b}
+                jsonl.write(json.dumps(texts | answer, ensure_ascii=False) + "\n")
+                values = self._scores(outputs[0]).tolist()
+                tsv.write("\t".join(str(value) for value in values) + "\n")
+                label = answer["label"]
+                shown = ",".join(label) if isinstance(label, list) else label
+                probabilities = [] if self.problem_type == "regression" else values
+                rows.writerow([example.guid, example.text_a, example.text_b, shown, *probabilities])
+
+            yield write
+
+    def answer(self, output: Mapping[str, Any]) -> dict[str, Any]:
+        """One answer for people: the label (name, names or score) and probabilities by name."""
+        scores = self._scores(output)
+        if self.problem_type == "regression":
+            return {"label": float(scores[0])}
+        probabilities = {name: float(p) for name, p in zip(self.labels, scores, strict=True)}
+        if self.problem_type == "multi_label":
+            chosen = [name for name, p in probabilities.items() if p > MULTI_LABEL_THRESHOLD]
+            return {"label": chosen, "probabilities": probabilities}
+        return {"label": self.labels[int(scores.argmax())], "probabilities": probabilities}
+
+    def text_signature(self) -> TextSignature:
+        """Raw `text_a` and optional `text_b` -> label names, probabilities, scores."""
+        from tasks.classification.signature import PairTextSignature
+
+        return PairTextSignature(self.tokenizer, self.max_seq_length, self.labels, self.problem_type, self.truncation)
+
+    def _scores(self, output: Mapping[str, Any]) -> np.ndarray:
+        return np.atleast_1d(output["score" if self.problem_type == "regression" else "probabilities"])
+
+    def _check_loss(self) -> None:
+        weights, smoothing, gamma = dataclasses.astuple(self._loss)
+        given = {"class_weights": weights is not None, "label_smoothing": smoothing, "focal_gamma": gamma}
+        if self.problem_type == "regression" and any(given.values()):
+            name = next(name for name, value in given.items() if value)
+            raise FlagError(f"--{name} has no meaning for --problem_type=regression; remove it")
+        if not 0.0 <= smoothing < 1.0:
+            raise FlagError(f"--label_smoothing={smoothing}: expected a share of at least 0 and below 1, 0.1 say")
+        if gamma and not 1.0 <= gamma < math.inf:
+            raise FlagError(f"--focal_gamma={gamma}: expected 0 (off) or at least 1; 2 is usual")
+        if weights == "balanced":
+            if self.problem_type == "multi_label":
+                raise FlagError("--class_weights=balanced needs one label a row; give a weight for each label instead")
+        elif weights is not None and len(weights) != len(self.labels):
+            raise FlagError(
+                f"--class_weights has {len(weights)} weights for {len(self.labels)} labels "
+                f"({', '.join(self.labels)}); give one for each, in this order"
+            )
+
+    def _training_weights(self) -> Sequence[float] | None:
+        weights = self._loss.class_weights
+        return self._balanced_weights() if isinstance(weights, str) else weights
+
+    def _balanced_weights(self) -> list[float]:
+        """Inverse frequency, so that every class present weighs the same in sum (as scikit-learn's "balanced")."""
+        counts = np.zeros(len(self.labels))
+        for example in self.examples(TRAIN):
+            counts[self.featurizer.label_value(example)] += 1
+        present = counts > 0
+        return [float(w) for w in np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 1.0)]
+
+
+__all__ = ["DEV", "TEST", "TRAIN", "ClassificationTask"]

@@ -1,0 +1,1 @@
+"""Reading comprehension: answers as spans of a context."""

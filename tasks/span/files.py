@@ -1,0 +1,125 @@
+"""The files of answers, written question by question."""
+
+import contextlib
+import functools
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from common.files import atomic_writer, write_atomically
+from processors.squad.examples import SquadExample
+from tasks.span.decoding import Decoded
+
+THRESHOLD_FILE = "null_threshold.json"
+
+_NBEST_NAMES = ("text", "probability", "start_logit", "end_logit")
+_TEXT = json.encoder.encode_basestring_ascii
+_LINE = json.JSONEncoder(ensure_ascii=False)
+
+AnswerWriter = Callable[[SquadExample, Decoded, float], None]
+
+
+@contextlib.contextmanager
+def answer_files(folder: Path, version_2_with_negative: bool) -> Iterator[AnswerWriter]:
+    """Opens `predictions.json`, `nbest_predictions.json`, `predictions.jsonl` and, for version 2, `null_odds.json`.
+
+    Returns:
+      A function of an example, what was decoded, and the threshold of the null odds; call it once a question.
+    """
+    with contextlib.ExitStack() as stack:
+        predictions = stack.enter_context(json_object(folder / "predictions.json"))
+        nbest = stack.enter_context(json_object(folder / "nbest_predictions.json"))
+        odds = stack.enter_context(json_object(folder / "null_odds.json")) if version_2_with_negative else None
+        lines = stack.enter_context(atomic_writer(folder / "predictions.jsonl"))
+
+        def write(example: SquadExample, decoded: Decoded, threshold: float) -> None:
+            predictions(example.qas_id, _TEXT(decoded.answer(threshold).text))
+            nbest(example.qas_id, nbest_json(decoded))
+            if odds is not None:
+                odds(example.qas_id, json.dumps(decoded.null_odds))
+            lines.write(_LINE.encode(answer_line(example, decoded, threshold)) + "\n")
+
+        yield write
+
+
+def nbest_json(decoded: Decoded) -> str:
+    """The n-best list under upstream's names: the bytes of `json.dumps` with an indentation of 4, as a member.
+
+    An indentation makes `json` leave its C encoder; this is many times as fast.
+    """
+    entries = decoded.entries
+    starts, ends = entries.start_logits, entries.end_logits
+    number = float.__repr__
+    if not math.isfinite(sum(starts) + sum(ends)):
+        number = json.dumps  # which has names for Infinity and NaN
+    numbers = map(number, entries.probabilities), _each_once(number, starts), _each_once(number, ends)
+    columns = (map(_TEXT, entries.texts), *numbers)
+    return _nbest_template(len(entries)) % tuple(itertools.chain.from_iterable(zip(*columns, strict=True)))
+
+
+def _each_once(number: Callable[[float], str], values: Sequence[float]) -> Iterable[str]:
+    """`map(number, values)`, each value worked out once: most spans share their start or end with others."""
+    texts = {value: number(value) for value in set(values)}
+    # 0.0 and -0.0 are the same key.
+    return map(number, values) if 0.0 in texts else map(texts.__getitem__, values)
+
+
+@functools.cache
+def _nbest_template(count: int) -> str:
+    """An n-best list with `%s` in place of each value; the text of a float is what JSON has."""
+    members = ",\n".join(f'            "{name}": %s' for name in _NBEST_NAMES)
+    return "[\n" + ",\n".join([f"        {{\n{members}\n        }}"] * count) + "\n    ]"
+
+
+def answer_line(example: SquadExample, decoded: Decoded, threshold: float) -> dict[str, Any]:
+    """One answer for people; `start`, `end` (characters of the context) and `window` are null without an answer."""
+    entry = decoded.answer(threshold)
+    start, end = entry.place or (None, None)
+    return {
+        "id": example.qas_id,
+        "question": example.question_text,
+        "answer": entry.text,
+        "start": start,
+        "end": end,
+        "probability": entry.probability,
+        "no_answer_probability": decoded.null.probability,
+        "window": None if start is None else entry.window,
+    }
+
+
+@contextlib.contextmanager
+def json_object(path: Path) -> Iterator[Callable[[str, str], None]]:
+    """Writes a JSON object member by member: the bytes of `json.dumps(whole, indent=4)` and a line end.
+
+    Returns:
+      A function of a key and its value as it stands in that text, indented but for the first line.
+    """
+    with atomic_writer(path) as stream:
+        write = _member_writer(stream)
+        yield write
+        stream.write("\n}\n" if stream.tell() else "{}\n")
+
+
+def _member_writer(stream: IO[str]) -> Callable[[str, str], None]:
+    opening = ["{\n"]
+
+    def write(key: str, value: str) -> None:
+        stream.write(f"{opening[0]}    {_TEXT(key)}: {value}")
+        opening[0] = ",\n"
+
+    return write
+
+
+def store_threshold(folder: Path, threshold: float, f1: float) -> None:
+    """Keeps a tuned threshold beside the weights it belongs to."""
+    content = {"null_score_diff_threshold": threshold, "eval_best_f1": f1}
+    write_atomically(folder / THRESHOLD_FILE, json.dumps(content, indent=2) + "\n")
+
+
+def stored_threshold(folder: Path) -> float | None:
+    """The threshold that an evaluation in `folder` has found; None without one."""
+    path = folder / THRESHOLD_FILE
+    return float(json.loads(path.read_text())["null_score_diff_threshold"]) if path.is_file() else None

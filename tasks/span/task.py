@@ -1,0 +1,239 @@
+"""Reading comprehension: questions on contexts, answered by a span of the context."""
+
+import contextlib
+import dataclasses
+import itertools
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.errors import FlagError
+from common.garbage_collection import old_objects_left_alone
+from processors.records.featurizer import chunked
+from processors.records.schema import Features
+from processors.squad.examples import SquadExample, SquadReader
+from processors.squad.windows import SpanFeaturizer
+from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
+from tasks.span import metrics
+from tasks.span.decoding import Decoded, DecodingSettings, decode, decode_all
+from tasks.span.files import answer_files, store_threshold
+from tasks.span.ranking import Asked, Logits
+from tasks.span.text import SpanText
+
+log = logging.getLogger(__name__)
+
+FILE_FLAGS = {TRAIN: "train_file", DEV: "predict_file", TEST: "predict_file"}
+CHUNK_EXAMPLES = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanSettings:
+    """Upstream's flags of windows and answers, with upstream's defaults.
+
+    Args:
+      max_seq_length: most pieces a window.
+      doc_stride: pieces between the starts of two windows.
+      max_query_length: most pieces of a question.
+      decoding: how answers are chosen.
+      answer_text: `"upstream"` or `"offsets"`, see `tasks.span.text`.
+      tune_null_threshold: an evaluation sets the threshold of the null odds to the best for F1, and stores it.
+      skip_bad_answers: leave out questions whose answer is impossible, in place of stopping.
+    """
+
+    max_seq_length: int = 384
+    doc_stride: int = 128
+    max_query_length: int = 64
+    decoding: DecodingSettings = dataclasses.field(default_factory=DecodingSettings)
+    answer_text: str = "upstream"
+    tune_null_threshold: bool = False
+    skip_bad_answers: bool = False
+
+
+def as_asked(windows: Sequence[Features], rows: Sequence[Logits]) -> Asked:
+    """A question for decoding: its windows and the model's outputs for them."""
+    # What stands behind a window is padding, whose length is that of other rows of its batch.
+    lengths = [len(window["input_ids"]) for window in windows]
+    logits = [(start[:length], end[:length]) for (start, end), length in zip(rows, lengths, strict=True)]
+    return Asked([window["_window"] for window in windows], logits)
+
+
+class SpanTask(Task):
+    """SQuAD 1.1 and 2.0, and sets of the same form.
+
+    Args:
+      tokenizer: a `tokenization.BulkTokenizer`.
+      settings: of windows and answers.
+      files: the SQuAD file of each split that is used.
+      null_threshold: "no answer" is given where its odds are above this.
+      limits: most questions to take from the start of a split, by split.
+
+    Attributes:
+      null_threshold: in use now; an evaluation that tunes it changes it.
+
+    Raises:
+      FlagError: lengths that do not go together.
+    """
+
+    name = "squad"
+    main_metric = "f1"
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        settings: SpanSettings,
+        files: Mapping[str, Path],
+        null_threshold: float = 0.0,
+        limits: Mapping[str, int | None] | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.null_threshold = null_threshold
+        self.featurizer = SpanFeaturizer(
+            tokenizer, settings.max_seq_length, settings.doc_stride, settings.max_query_length
+        )
+        self._version_2 = settings.decoding.version_2_with_negative
+        self._files = dict(files)
+        self._limits = dict(limits or {})
+        self._span_text = SpanText(tokenizer, settings.answer_text)
+        self._reported: set[str] = set()
+        self._evaluated: list[tuple[SquadExample, Decoded]] = []
+
+    @property
+    def evaluation_answers_test(self) -> bool:
+        """Whether an evaluation answers just the questions that a prediction would."""
+        same_file = self._files.get(DEV) == self._files.get(TEST)
+        return same_file and self._limits.get(DEV) == self._limits.get(TEST)
+
+    def head(self, is_training: bool) -> Any:
+        """A `SpanHead`."""
+        from modeling.heads.span import SpanHead
+
+        del is_training
+        return SpanHead()
+
+    def examples(self, split: str) -> Iterator[SquadExample]:
+        """Yields the questions of a split; reports once those that cannot be used.
+
+        Raises:
+          DataError: the file is not of SQuAD's form.
+        """
+        reader = self.reader(split)
+        yield from itertools.islice(reader, self._limits.get(split))
+        if reader.left_out and split not in self._reported:
+            self._reported.add(split)
+            log.warning("%s", reader.report())
+
+    def reader(self, split: str) -> SquadReader:
+        """The reader of a split's file."""
+        learns, is_training = split != TEST, split == TRAIN
+        path = self.data_files(split)[0]
+        return SquadReader(path, learns, is_training, self._version_2, self.settings.skip_bad_answers)
+
+    def has(self, split: str) -> bool:
+        """Whether a file was given for a split."""
+        return split in self._files
+
+    def data_files(self, split: str) -> list[Path]:
+        """The split's file."""
+        if split not in self._files:
+            raise FlagError(f"--{FILE_FLAGS[split]} is missing; give a SQuAD file")
+        return [self._files[split]]
+
+    def source(self) -> dict[str, Any]:
+        """Version, limits, and what becomes of bad answers."""
+        return {
+            "version_2_with_negative": self._version_2,
+            "skip_bad_answers": self.settings.skip_bad_answers,
+            "limits": self._limits,
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """Task name and version."""
+        return {"task": self.name, "version_2_with_negative": self._version_2}
+
+    def score(self, collected: Collected) -> dict[str, float]:
+        """Official exact match and F1; tunes the threshold first where that was asked for."""
+        self._evaluated = list(self._decoded(DEV, collected))
+        if self.settings.tune_null_threshold:
+            self.null_threshold = self._scores()["eval_best_f1_thresh"]
+        found = self._scores()
+        return found | ({"eval_null_threshold": self.null_threshold} if self._version_2 else {})
+
+    def write_evaluation(self, collected: Collected, folder: Path) -> None:
+        """Writes the answers that were scored, and the threshold that was found.
+
+        The answers go where a prediction's would, unless that reads other questions: then under `eval_answers/`.
+        """
+        del collected  # decoded already
+        if self.settings.tune_null_threshold:
+            store_threshold(folder, self.null_threshold, self._scores()["eval_best_f1"])
+        answers = folder if self.evaluation_answers_test else folder / "eval_answers"
+        with answer_files(answers, self._version_2) as write:
+            for example, decoded in self._evaluated:
+                write(example, decoded, self.null_threshold)
+
+    @contextlib.contextmanager
+    def answers(self, folder: Path) -> Iterator[AnswerSink]:
+        """Opens upstream's prediction files and `predictions.jsonl`."""
+        with old_objects_left_alone(), answer_files(folder, self._version_2) as write:
+            pending: list[tuple[SquadExample, Asked]] = []
+
+            def sink(
+                example: SquadExample, windows: Sequence[Features], outputs: Sequence[Mapping[str, np.ndarray]]
+            ) -> None:
+                rows = [(output["start_logits"], output["end_logits"]) for output in outputs]
+                pending.append((example, as_asked(windows, rows)))
+                if len(pending) >= self.settings.decoding.questions_at_once:
+                    flush()
+
+            def flush() -> None:
+                for example, decoded in self._decode(pending):
+                    write(example, decoded, self.null_threshold)
+                pending.clear()
+
+            yield sink
+            flush()
+
+    def decode(self, windows: Sequence[Features], rows: Sequence[Logits]) -> Decoded:
+        """Ranks the answers to one question from the model's outputs for its windows."""
+        asked = as_asked(windows, rows)
+        return decode(asked.windows, asked.logits, self._span_text, self.settings.decoding)
+
+    def text_signature(self) -> TextSignature:
+        """Raw `question` and `context` -> answer text, offsets and scores."""
+        from tasks.span.signature import SpanTextSignature
+
+        return SpanTextSignature(self.tokenizer, self.settings, self.null_threshold)
+
+    def _decoded(self, split: str, collected: Collected) -> Iterator[tuple[SquadExample, Decoded]]:
+        """Every question of a split with what the collected logits say, in order."""
+        rows = iter(zip(collected["start_logits"], collected["end_logits"], strict=True))
+        for chunk in chunked(self.examples(split), CHUNK_EXAMPLES):
+            asked = (
+                (example, as_asked(windows, list(itertools.islice(rows, len(windows)))))
+                for example, windows in zip(chunk, self.featurizer.featurize(chunk), strict=True)
+            )
+            for together in chunked(asked, self.settings.decoding.questions_at_once):
+                yield from self._decode(together)
+        if next(rows, None) is not None:
+            raise ValueError(f"more rows were evaluated than the {split} split has windows")
+
+    def _decode(self, asked: Sequence[tuple[SquadExample, Asked]]) -> Iterator[tuple[SquadExample, Decoded]]:
+        """Ranks the answers to questions, all together."""
+        decoded = decode_all([question for _, question in asked], self._span_text, self.settings.decoding)
+        return zip([example for example, _ in asked], decoded, strict=True)
+
+    def _scores(self) -> dict[str, float]:
+        judged = (
+            metrics.Judged(
+                example,
+                decoded.answer(self.null_threshold).text,
+                decoded.best.text if decoded.best else "",
+                decoded.null_odds,
+            )
+            for example, decoded in self._evaluated
+        )
+        return metrics.scores(judged, self._version_2)

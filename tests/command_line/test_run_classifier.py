@@ -1,0 +1,339 @@
+"""The classifier end to end, through the script's own main: what a person types and what they find afterwards."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import run_classifier
+from tests.support import tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAINING = ["--max_seq_length=24", "--train_batch_size=8", "--learning_rate=2e-3", "--log_every_n_steps=20"]
+SEEN = [text for text, _ in tiny.rows(3)]  # of the training set: positive, negative, positive
+TABLE = ["--task_name=table", "--text_a=text", "--label=label"]
+
+
+def results(folder: Path) -> dict[str, float]:
+    lines = (folder / "eval_results.txt").read_text(encoding="utf-8").splitlines()
+    assert lines == sorted(lines)
+    return {key: float(value) for key, value in (line.split(" = ") for line in lines)}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tiny_model):
+    """One run that does everything; the tests of this module look at what it left."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny.write_table(folder / "data")
+    run_classifier.main(
+        [
+            "run_classifier.py", *TABLE, *TRAINING, f"--data_dir={folder / 'data'}", f"--init_checkpoint={tiny_model}",
+            f"--output_dir={folder / 'run'}", "--num_train_epochs=20", "--do_train", "--do_eval", "--do_predict",
+            "--do_export", "--export_frozen_graph",
+        ]
+    )  # fmt: skip
+    return folder
+
+
+def test_evaluation_has_upstreams_keys_and_more_and_beats_the_baseline(trained):
+    scores = results(trained / "run")
+    assert {"eval_accuracy", "eval_loss", "global_step", "loss"} <= scores.keys()
+    assert {"eval_f1_macro", "eval_f1_micro", "eval_mcc", "eval_precision[neg]", "eval_recall[pos]"} <= scores.keys()
+    assert scores["global_step"] == 160
+    assert scores["eval_accuracy"] >= 0.9 > scores["eval_majority_baseline"]
+    as_json = json.loads((trained / "run" / "eval_results.json").read_text())
+    assert as_json["eval_accuracy"] == scores["eval_accuracy"]
+
+
+def test_confusion_matrix_is_a_table_and_a_picture(trained):
+    rows = list(csv.reader((trained / "run" / "confusion_matrix.csv").read_text().splitlines()))
+    assert rows[0] == ["gold \\ predicted", "neg", "pos"]
+    counts = np.array([[int(cell) for cell in row[1:]] for row in rows[1:]])
+    assert counts.sum() == 20
+    assert rows[1][0] == "neg"
+    assert np.trace(counts) / 20 == pytest.approx(results(trained / "run")["eval_accuracy"])
+    assert (trained / "run" / "confusion_matrix.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_predictions_come_as_upstream_writes_them_and_with_names(trained):
+    run = trained / "run"
+    upstream = [[float(p) for p in line.split("\t")] for line in (run / "test_results.tsv").read_text().splitlines()]
+    named = [json.loads(line) for line in (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    table = list(csv.DictReader((run / "predictions.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(upstream) == len(named) == len(table) == 10
+    right = 0
+    for (text, label), probabilities, answer, row in zip(tiny.rows(10, 84), upstream, named, table, strict=True):
+        assert answer["text_a"] == row["text_a"] == text
+        assert list(answer["probabilities"].values()) == pytest.approx(probabilities)
+        assert answer["label"] == row["label"] == ["neg", "pos"][int(np.argmax(probabilities))]
+        right += answer["label"] == label
+        assert float(row["neg"]) == pytest.approx(probabilities[0])
+    assert right >= 8
+
+
+def test_progress_is_kept_as_json_lines_and_events(trained):
+    lines = [json.loads(line) for line in (trained / "run" / "metrics.jsonl").read_text().splitlines()]
+    (start,) = (line for line in lines if line["event"] == "start")
+    assert start["step"] == 1
+    assert start["seconds_from_launch"] > 0
+    train = [line for line in lines if line["event"] == "train"]
+    assert [line["step"] for line in train] == [1, *range(20, 161, 20)]
+    assert train[-1]["epoch"] == 20.0
+    assert train[0]["loss"] > train[-1]["loss"]
+    assert train[1]["learning_rate"] == pytest.approx(
+        2e-3 * (1 - 20 / 160)
+    )  # linear fall once the warm-up of 16 steps is over
+    assert lines[-1]["event"] == "eval"
+    assert list((trained / "run").glob("events.out.tfevents.*"))
+
+
+def test_run_directory_describes_itself(trained, tiny_model):
+    run = trained / "run"
+    description = json.loads((run / "run.json").read_text())
+    assert description["identity"]["labels"] == ["neg", "pos"]
+    assert description["identity"]["architecture"]["hidden_size"] == 16
+    assert description["flags"]["num_train_epochs"] == 20.0
+    assert (run / "vocab.txt").read_bytes() == (tiny_model / "vocab.txt").read_bytes()
+    assert (run / "labels.txt").read_text() == "neg\npos\n"
+
+
+def test_export_answers_as_the_estimator_predicts(trained):
+    from serving.predictor import Predictor
+
+    (export,) = (trained / "run" / "export").iterdir()
+    named = [json.loads(line) for line in (trained / "run" / "predictions.jsonl").read_text().splitlines()]
+    with Predictor(export) as predictor:
+        answers = predictor.answer([{"text_a": row["text_a"]} for row in named])
+    for row, answer in zip(named, answers, strict=True):
+        assert answer["label"] == row["label"]
+        assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+    assert sorted(path.name for path in (export / "assets").iterdir()) == ["labels.txt", "tokenizer.json", "vocab.txt"]
+
+
+def test_every_signature_gives_the_same_answer(trained):
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401 - the text signature's operations
+
+    from processors.base import InputExample
+    from processors.records.featurizer import PairFeaturizer
+    from tokenization import BulkTokenizer
+
+    (export,) = (trained / "run" / "export").iterdir()
+    signatures = tf.saved_model.load(str(export)).signatures
+    assert set(signatures) == {"serving_default", "examples", "text", "single_text"}
+    featurizer = PairFeaturizer(BulkTokenizer(trained / "run" / "vocab.txt"), 24, ["neg", "pos"], "single_label")
+    example = InputExample("0", "the film was good", "and the food")
+    ((features,),) = featurizer.featurize([example])
+    inputs = ("input_ids", "input_mask", "segment_ids")
+    by_ids = signatures["serving_default"](**{name: tf.constant([features[name]]) for name in inputs})
+    by_example = signatures["examples"](examples=tf.constant([featurizer.spec.serialize(features)]))
+    by_text = signatures["text"](text_a=tf.constant([example.text_a]), text_b=tf.constant([example.text_b]))
+    assert "label_ids" not in signatures["serving_default"].structured_input_signature[1]
+    np.testing.assert_allclose(by_ids["probabilities"], by_example["probabilities"], rtol=1e-5)
+    np.testing.assert_allclose(by_ids["probabilities"], by_text["probabilities"], rtol=1e-5)
+    alone = signatures["single_text"](text_a=tf.constant([example.text_a]))
+    empty = signatures["text"](text_a=tf.constant([example.text_a]), text_b=tf.constant([""]))
+    np.testing.assert_array_equal(alone["probabilities"], empty["probabilities"])
+    assert not np.allclose(alone["probabilities"], by_text["probabilities"], rtol=1e-6, atol=0)
+    best = int(np.argmax(by_text["probabilities"][0]))
+    assert by_text["label"].numpy()[0].decode() == ["neg", "pos"][best]
+
+
+def test_frozen_graph_holds_the_weights_as_constants(trained):
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401 - the text signature's operations
+
+    (export,) = (trained / "run" / "export").iterdir()
+    definition = tf.compat.v1.GraphDef.FromString((export / "frozen_graph.pb").read_bytes())
+    assert not [node.name for node in definition.node if node.op in ("VarHandleOp", "VariableV2")]
+    ends = json.loads((export / "frozen_graph.json").read_text())["text"]
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        tf.graph_util.import_graph_def(definition, name="")
+        label = session.run(ends["outputs"]["label"], {ends["inputs"]["text_a"]: [SEEN[0], SEEN[1]]})
+    assert graph.as_graph_def().node
+    assert [name.decode() for name in label] == ["pos", "neg"]
+
+
+def test_standard_input_is_answered_from_the_export_in_a_fresh_process(trained):
+    lines = [SEEN[0], SEEN[1], json.dumps({"text_a": SEEN[2], "key": 7})]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run_classifier.py"), "--do_predict", "--predict_file=-",
+         f"--output_dir={trained / 'run'}"],
+        input="\n".join(lines), capture_output=True, text=True, timeout=120, check=True, cwd=trained,
+    )  # fmt: skip
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["label"] for answer in answers] == ["pos", "neg", "pos"]
+    assert answers[2]["key"] == 7
+    assert set(answers[0]["probabilities"]) == {"neg", "pos"}
+
+
+def test_finished_run_says_so_and_more_epochs_continue(trained, run_script):
+    flags = ["--do_train", f"--output_dir={trained / 'run'}", *TRAINING[1:]]
+    code, _, err = run_script(run_classifier.main, *flags, "--num_train_epochs=20")
+    assert code == 0
+    assert "is trained: 160 of 160 steps are done. Nothing to train; raise --num_train_epochs to go on" in err
+    _, _, err = run_script(run_classifier.main, *flags, "--num_train_epochs=21", "--do_eval")
+    assert "training 160 to 168 of 168 steps on 64 rows" in err
+    assert "reusing 64 records" in err
+    assert results(trained / "run")["global_step"] == 168
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--labels=neg,pos,other"], 'labels: ["neg", "pos"] there, ["neg", "pos", "other"] now'),
+        (["--task_name=mrpc"], 'task: "table" there, "mrpc" now'),
+        (["--problem_type=multi_label"], 'problem_type: "single_label" there, "multi_label" now'),
+    ],
+    ids=["labels", "task", "problem type"],
+)
+def test_contradicting_run_is_refused_with_the_difference(trained, run_script, change, message):
+    before = (trained / "run" / "run.json").read_bytes()
+    code, _, err = run_script(run_classifier.main, "--do_eval", f"--output_dir={trained / 'run'}", *change)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "belongs to another run" in err
+    assert message in err
+    assert (trained / "run" / "run.json").read_bytes() == before
+
+
+def test_other_architecture_is_refused(trained, run_script, tmp_path, tiny_model):
+    config = tmp_path / "bert_config.json"
+    config.write_text(json.dumps({**tiny.CONFIG, "num_hidden_layers": 3}))
+    code, _, err = run_script(
+        run_classifier.main, "--do_eval", f"--output_dir={trained / 'run'}", f"--bert_config_file={config}"
+    )
+    assert code == 2
+    assert "architecture:" in err
+
+
+def test_unlabelled_file_is_predicted_without_the_training_data(trained, run_script, tmp_path):
+    rows = tmp_path / "new.csv"
+    rows.write_text(f'text\n"{SEEN[0]}"\n{SEEN[1]}\n', encoding="utf-8")
+    code, _, err = run_script(
+        run_classifier.main, "--do_predict", f"--output_dir={trained / 'run'}", f"--predict_file={rows}",
+        f"--data_dir={tmp_path}",
+    )  # fmt: skip
+    assert code == 0, err
+    answers = [json.loads(line) for line in (trained / "run" / "predictions.jsonl").read_text().splitlines()]
+    assert [(answer["text_a"], answer["label"]) for answer in answers] == [
+        (SEEN[0], "pos"),
+        (SEEN[1], "neg"),
+    ]
+
+
+def test_plug_in_of_the_examples_folder_runs_as_a_user_would_run_it(tmp_path, tiny_model, run_script):
+    source = (ROOT / "examples" / "custom_processor.py").read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 25
+    code, _, err = run_script(
+        run_classifier.main, f"--processor_module={ROOT / 'examples' / 'custom_processor.py'}", "--task_name=selfsim",
+        f"--data_dir={ROOT / 'examples' / 'selfsim-en'}", f"--init_checkpoint={tiny_model}", *TRAINING, "--do_train",
+        "--do_eval", "--max_train_examples=32", "--max_eval_examples=10", f"--output_dir={tmp_path / 'run'}",
+    )  # fmt: skip
+    assert code == 0, err
+    assert results(tmp_path / "run")["global_step"] == 12
+
+
+def test_regression_and_multi_label_tables_run_from_flags(tmp_path, tiny_model, run_script):
+    data = tmp_path / "scores"
+    data.mkdir()
+    scored = "".join(f"{text}\t{4.5 if label == 'pos' else 0.5}\n" for text, label in tiny.rows(48))
+    (data / "train.tsv").write_text("text\tscore\n" + scored)
+    common = [
+        f"--init_checkpoint={tiny_model}",
+        "--task_name=table",
+        "--text_a=text",
+        *TRAINING,
+        "--do_train",
+        "--do_eval",
+    ]
+    code, _, err = run_script(
+        run_classifier.main, *common, "--label=score", "--problem_type=regression", f"--data_dir={data}",
+        "--num_train_epochs=10", "--do_export", f"--output_dir={tmp_path / 'regression'}", "--dev_fraction=0.2",
+    )  # fmt: skip
+    assert code == 0, err
+    scores = results(tmp_path / "regression")
+    assert scores["eval_pearson"] > 0.5
+    assert {"eval_spearman", "eval_mse"} <= scores.keys()
+
+    data = tmp_path / "tags"
+    data.mkdir()
+    tagged = "".join(f"{text}\t{label},{'dots' if '..' in text else 'short'}\n" for text, label in tiny.rows(64))
+    (data / "train.tsv").write_text("text\ttags\n" + tagged)
+    code, _, err = run_script(
+        run_classifier.main, *common, "--label=tags", "--problem_type=multi_label", f"--data_dir={data}",
+        "--num_train_epochs=25", "--do_export", f"--output_dir={tmp_path / 'multi'}", "--dev_fraction=0.2",
+    )  # fmt: skip
+    assert code == 0, err
+    assert results(tmp_path / "multi")["eval_f1_micro"] > 0.6
+    assert json.loads((tmp_path / "multi" / "run.json").read_text())["identity"]["labels"] == [
+        "dots",
+        "neg",
+        "pos",
+        "short",
+    ]
+
+
+def test_validate_only_reports_and_writes_nothing(table_dir, tiny_model, tmp_path, run_script):
+    code, out, _ = run_script(
+        run_classifier.main, *TABLE, f"--data_dir={table_dir}", f"--init_checkpoint={tiny_model}", "--validate_only",
+        "--max_seq_length=16", f"--output_dir={tmp_path / 'run'}",
+    )  # fmt: skip
+    assert code == 0
+    assert "train" in out
+    assert "64" in out
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_names_every_upstream_flag_with_its_default(run_script):
+    code, out, _ = run_script(run_classifier.main, "--help")
+    assert code == 0
+    described = dict(
+        re.findall(
+            r"--(?:\[no\])?(\w+): (.*?)(?=  --|$)", " ".join(out.replace("\n  --", "\0").split()).replace("\0", "  --")
+        )
+    )
+    for name, default in {
+        "data_dir": None, "task_name": None, "vocab_file": None, "bert_config_file": None, "output_dir": None,
+        "init_checkpoint": None, "do_lower_case": "true", "max_seq_length": "128", "do_train": "false",
+        "do_eval": "false", "do_predict": "false", "train_batch_size": "32", "eval_batch_size": "8",
+        "predict_batch_size": "8", "learning_rate": "5e-05", "num_train_epochs": "3.0", "warmup_proportion": "0.1",
+        "use_tpu": "false", "tpu_name": None, "tpu_zone": None, "gcp_project": None, "master": None,
+        "num_tpu_cores": "8", "iterations_per_loop": "1000", "save_checkpoints_steps": "1000",
+    }.items():  # fmt: skip
+        shown = re.search(r"\(default: '(.*?)'\)", described[name])
+        assert (shown[1] if shown else None) == default, name
+
+
+def test_standard_input_reader_answers_what_has_arrived_and_names_a_bad_line(tmp_path):
+    from common.errors import DataError
+    from serving.predictor import answer_lines
+
+    class Echo:
+        text_names = ("text_a", "text_b")
+        required_names = ("text_a",)
+
+        def answer(self, rows, batch_size):
+            assert batch_size == 2
+            return [{"label": f"{row['text_a']}|{row['text_b']}"} for row in rows]
+
+    source = tmp_path / "lines"
+    source.write_bytes("één\tzwei\nplain\r\n".encode() + b"{bad json\n")
+    sink = io.StringIO()
+    with source.open("rb") as stream, pytest.raises(DataError) as bad:
+        answer_lines(Echo(), stream, sink, batch_size=2)
+    assert "standard input:3:" in str(bad.value)
+    assert [json.loads(line)["label"] for line in sink.getvalue().splitlines()] == ["één|zwei", "plain|None"]
+    for line, reason in ((b'{"text_b": "alone"}', "no text_a"), (b'{"text_a": [5]}', "text_a is [5], no text")):
+        source.write_bytes(b"first\n" + line)
+        with source.open("rb") as stream, pytest.raises(DataError) as bad:
+            answer_lines(Echo(), stream, io.StringIO(), batch_size=2)
+        assert str(bad.value) == (
+            f"standard input:2: {reason}; expected text_a, text_a<TAB>text_b, or a JSON object with text_a"
+        )

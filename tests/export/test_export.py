@@ -1,0 +1,127 @@
+"""An export that would answer differently from the model is never written; a broken one is said to be broken."""
+
+import shutil
+
+import pytest
+import tensorflow as tf
+
+from common.errors import ExportError
+from export.savedmodel import export_saved_model
+from modeling.config import BertConfig
+from modeling.encoder.model import BertModel
+from modeling.settings import ModelSettings
+from processors.base import DataProcessor
+from processors.graph import tokenizer
+from serving.predictor import Predictor
+from tasks.classification import signature
+from tasks.classification.task import ClassificationTask
+from tests.support import tiny
+from tokenization import BulkTokenizer
+
+
+class Reviews(DataProcessor):
+    def get_labels(self):
+        return ["neg", "pos"]
+
+
+@pytest.fixture(scope="module")
+def task(tiny_model):
+    return ClassificationTask("reviews", Reviews(), BulkTokenizer(tiny_model / "vocab.txt"), 24, "")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory, task):
+    """A checkpoint with the head's weights beside the encoder's."""
+    prefix = str(tmp_path_factory.mktemp("checkpoint") / "model.ckpt")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        encoder = BertModel(BertConfig.from_dict(tiny.CONFIG), False, tf.zeros([1, 4], tf.int32))
+        task.head(is_training=False).logits(encoder, {}, False)
+        session.run(tf.compat.v1.global_variables_initializer())
+        return tf.compat.v1.train.Saver().save(session, prefix, write_meta_graph=False)
+
+
+def export(task, checkpoint, folder, **options):
+    return export_saved_model(task, ModelSettings(BertConfig.from_dict(tiny.CONFIG)), checkpoint, folder, **options)
+
+
+class CarelessTokenizer(tokenizer.GraphTokenizer):
+    """Does not drop control characters, as many BERT tokenizers do not."""
+
+    def __call__(self, texts):
+        return super().__call__(tf.strings.regex_replace(texts, "\\x01", " "))
+
+
+def test_a_tokenizer_that_differs_is_found_out_and_nothing_is_written(task, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(signature, "GraphTokenizer", CarelessTokenizer)
+    with pytest.raises(ExportError) as refused:
+        export(task, checkpoint, tmp_path / "export")
+    assert "the in-graph tokenizer differs from the featurizer in input_ids of" in str(refused.value)
+    assert "no export was written" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert list((tmp_path / "export").iterdir()) == []
+
+
+def test_checkpoint_of_another_task_leaves_nothing(task, tiny_model, tmp_path):
+    with pytest.raises(ExportError) as refused:
+        export(task, str(tiny_model / "bert_model.ckpt"), tmp_path / "export")
+    assert "check that the checkpoint is of this task" in str(refused.value)
+    assert list((tmp_path / "export").iterdir()) == []
+
+
+def test_two_exports_within_a_second_have_folders_of_their_own(task, checkpoint, tmp_path):
+    first = export(task, checkpoint, tmp_path / "export")
+    second = export(task, checkpoint, tmp_path / "export", frozen_graph=True)
+    assert int(second.name) > int(first.name)
+    assert not (first / "frozen_graph.pb").exists()
+    assert (second / "frozen_graph.pb").exists()
+    with Predictor(first) as one, Predictor(second) as other:
+        rows = [{"text_a": "the film", "text_b": "was good"}, {"text_a": "a day", "text_b": None}]
+        assert one.answer(rows) == other.answer(rows)
+        assert one.answer([]) == []
+
+
+def test_an_answer_does_not_depend_on_the_rows_beside_it(task, checkpoint, tmp_path):
+    with Predictor(export(task, checkpoint, tmp_path / "export")) as predictor:
+        rows = [{"text_a": text} for text, _ in tiny.rows(12)]
+        together = predictor.answer(rows)
+        for row, answer in zip(rows, together, strict=True):
+            (alone,) = predictor.answer([row])
+            assert alone["label"] == answer["label"]
+            assert alone["probabilities"] == pytest.approx(answer["probabilities"], abs=1e-6)
+
+
+def test_many_rows_are_answered_in_batches_of_similar_length(task, checkpoint, tmp_path, monkeypatch):
+    rows = [{"text_a": text} for text, _ in tiny.rows(12)]
+    batches = []
+    with Predictor(export(task, checkpoint, tmp_path / "export")) as predictor:
+        together = predictor.answer(rows)
+        run = predictor.run
+
+        def noted(inputs):
+            batches.append([len(text) for text in inputs["text_a"]])
+            return run(inputs)
+
+        monkeypatch.setattr(predictor, "run", noted)
+        found = predictor.answer(rows, batch_size=5)
+    assert [len(batch) for batch in batches] == [5, 5, 2]
+    lengths = [length for batch in batches for length in batch]
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[0] > lengths[-1]
+    for answer, other in zip(found, together, strict=True):
+        assert answer["label"] == other["label"]
+        assert answer["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
+
+
+@pytest.mark.parametrize("damage", ["absent", "empty file", "no variables"])
+def test_what_is_no_export_is_said_in_one_line(task, checkpoint, tmp_path, damage):
+    folder = tmp_path / "nothing"
+    if damage != "absent":
+        folder = export(task, checkpoint, tmp_path / "export")
+    if damage == "empty file":
+        (folder / "saved_model.pb").write_bytes(b"")
+    if damage == "no variables":
+        shutil.rmtree(folder / "variables")
+    with pytest.raises(ExportError) as broken:
+        Predictor(folder)
+    assert str(folder) in str(broken.value)
+    assert "\n" not in str(broken.value)

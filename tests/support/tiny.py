@@ -1,0 +1,62 @@
+"""Tiny models and data sets: small enough that a whole lifecycle takes seconds."""
+
+import json
+from pathlib import Path
+
+CONFIG = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "max_position_embeddings": 32,
+    "type_vocab_size": 2,
+    "initializer_range": 0.1,
+}
+GOOD = ["good", "fine", "great", "lovely", "superb"]
+BAD = ["bad", "poor", "awful", "nasty", "dull"]
+FILLERS = ["the", "film", "was", "a", "very", "day", "food", "and", "it", "here"]
+TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *FILLERS, "##s", "##ly", ".", ",", "!"]
+
+
+def write_model(folder: Path) -> Path:
+    """Writes vocab.txt, bert_config.json and a random bert_model.ckpt."""
+    import tensorflow as tf
+
+    from modeling.config import BertConfig
+    from modeling.encoder.model import BertModel
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tokens = [*TOKENS, *(f"[unused{i}]" for i in range(CONFIG["vocab_size"] - len(TOKENS)))]
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
+    (folder / "bert_config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.set_random_seed(7)
+        BertModel(BertConfig.from_dict(CONFIG), False, tf.zeros([1, 4], tf.int32))
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.train.Saver().save(session, str(folder / "bert_model.ckpt"), write_meta_graph=False)
+    return folder
+
+
+def rows(count: int, offset: int = 0) -> list[tuple[str, str]]:
+    """Texts with a word that gives the label away, all different."""
+    made = []
+    for index in range(offset, offset + count):
+        label, words = (("pos", GOOD), ("neg", BAD))[index % 2]
+        filler = [FILLERS[(index * 7 + step * 3) % len(FILLERS)] for step in range(2 + index % 4)]
+        made.append((" ".join([*filler, words[index % 5], *filler[:1], "." * (1 + index // 50)]), label))
+    return made
+
+
+def write_table(folder: Path, train: int = 64, dev: int = 20, test: int = 10) -> Path:
+    """Writes train.tsv, dev.tsv and test.tsv with the header `text`, `label`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    offset = 0
+    for name, count in (("train", train), ("dev", dev), ("test", test)):
+        lines = [f"{text}\t{label}\n" for text, label in rows(count, offset)]
+        (folder / f"{name}.tsv").write_text("text\tlabel\n" + "".join(lines), encoding="utf-8")
+        offset += count
+    return folder

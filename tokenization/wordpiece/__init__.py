@@ -1,0 +1,1 @@
+"""BERT's tokenizer: basic tokens, then WordPieces."""
