@@ -21,7 +21,7 @@ from typing import Any
 from common.errors import DataError, FlagError, closest, one_line
 from processors.pretraining.shards import BlockMaker, PretrainingData, Shard, Survey, finished, write_shard
 
-_OUR_ERROR = re.compile(r"^errors\.\w+Error: (.+)", re.MULTILINE)
+_OUR_ERROR = re.compile(r"^common\.errors\.\w+Error: (.+)", re.MULTILINE)
 """The last line of a traceback, as a worker in another process sends it."""
 _LOG_LEVELS = {
     "apache_beam": logging.WARNING,

@@ -16,7 +16,7 @@ LARGE = "a" * 1_000_000
 PROGRAM = f"""
 import functools, sys
 sys.path.insert(0, {str(ROOT)!r})
-from processors.workers import ordered_map
+from common.workers import ordered_map
 with ordered_map(functools.partial(max, "a" * 1_000_000), 2) as longest:
     print(list(longest(["b", "c"])))
 """
@@ -34,5 +34,5 @@ def test_a_program_that_cannot_be_imported_ends_with_advice(tmp_path):
     done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("errors.DataError: --num_workers=2: a worker process died")
+    assert last.startswith("common.errors.DataError: --num_workers=2: a worker process died")
     assert 'has to start workers under `if __name__ == "__main__":`' in last

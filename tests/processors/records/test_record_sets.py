@@ -92,7 +92,7 @@ def test_full_disk_is_one_line_and_the_next_run_rebuilds(tmp_path, tiny_model):
 import resource, signal, sys
 from pathlib import Path
 from tests.processors.records.test_record_sets import examples, PairFeaturizer, BulkTokenizer, record_sets
-from errors import DataError
+from common.errors import DataError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 featurizer = PairFeaturizer(BulkTokenizer({str(tiny_model / "vocab.txt")!r}), 24, ["neg", "pos"], "single_label")
