@@ -155,7 +155,10 @@ def test_one_shard_is_one_workers_work(create):
 REFUSED = {
     "misspelled": (["--runner=DirctRunner"], "--runner=DirctRunner: Beam has no such runner; closest 'DirectRunner'"),
     "module": (["--runner=no_such_module.Runner"], "cannot be imported (No module named 'no_such_module'); install it"),
-    "class": (["--runner=common.errors.Runner"], "--runner=common.errors.Runner: cannot be imported (module 'common.errors' has no attr"),
+    "class": (
+        ["--runner=common.errors.Runner"],
+        "--runner=common.errors.Runner: cannot be imported (module 'common.errors' has no attr",
+    ),
     "value": (
         [IN_PROCESS, "--beam_options=--direct_num_workers=x"],
         "--beam_options=--direct_num_workers=x: Beam cannot read it (argument --direct_num_workers: invalid int value",
