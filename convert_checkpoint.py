@@ -11,12 +11,10 @@ from collections.abc import Sequence
 
 from command_line import app, convert_checkpoint
 
-FLAG_GROUPS = (convert_checkpoint.define_flags,)
-
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Defines the flags, reads them once, and hands them on."""
-    app.start(convert_checkpoint.run, __doc__, FLAG_GROUPS, argv)
+    """Runs the script on a command line, by default the one of the process."""
+    app.start(convert_checkpoint.SCRIPT, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Make masked-language-model and next-sentence records from a corpus.
 
-    python create_pretraining_data.py --input_file='corpus/*.txt' --output_file=records/train.tf_record \
+    python create_pretraining_data.py --input_file='corpus/*.txt' --output_file=records/train.tf_record \\
         --vocab_file=uncased_L-12_H-768_A-12/vocab.txt
 
-    python create_pretraining_data.py --input_file='corpus/*.txt.gz' --output_file=records/train.tf_record \
+    python create_pretraining_data.py --input_file='corpus/*.txt.gz' --output_file=records/train.tf_record \\
         --vocab_file=uncased_L-12_H-768_A-12/vocab.txt --streaming --num_shards=100 --num_workers=16
 
-    python create_pretraining_data.py --input_file=corpus --output_file=records/train.tf_record \
-        --vocab_file=uncased_L-12_H-768_A-12/vocab.txt --num_shards=100 --runner=FlinkRunner \
+    python create_pretraining_data.py --input_file=corpus --output_file=records/train.tf_record \\
+        --vocab_file=uncased_L-12_H-768_A-12/vocab.txt --num_shards=100 --runner=FlinkRunner \\
         --beam_options='--flink_master=host:8081'
 """
 
@@ -15,12 +15,10 @@ from collections.abc import Sequence
 
 from command_line import app, create_pretraining_data
 
-FLAG_GROUPS = (create_pretraining_data.define_instance_flags, create_pretraining_data.define_streaming_flags)
-
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Defines the flags, reads them once, and hands them on."""
-    app.start(create_pretraining_data.run, __doc__, FLAG_GROUPS, argv)
+    """Runs the script on a command line, by default the one of the process."""
+    app.start(create_pretraining_data.SCRIPT, __doc__, argv)
 
 
 if __name__ == "__main__":

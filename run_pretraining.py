@@ -1,31 +1,21 @@
 """Pretrain a BERT, or go on pretraining one on text of your own; guess masked pieces and score text with it.
 
-    python run_pretraining.py --input_file='records/train.tf_record*' --eval_input_file=records/dev.tf_record \
-        --init_checkpoint=uncased_L-12_H-768_A-12 --do_train --do_eval --num_train_steps=10000 \
+    python run_pretraining.py --input_file='records/train.tf_record*' --eval_input_file=records/dev.tf_record \\
+        --init_checkpoint=uncased_L-12_H-768_A-12 --do_train --do_eval --num_train_steps=10000 \\
         --num_warmup_steps=1000 --output_dir=runs/domain
 
-    echo 'Paris is the [MASK] of France.' | python run_pretraining.py --do_predict --predict_file=- \
+    echo 'Paris is the [MASK] of France.' | python run_pretraining.py --do_predict --predict_file=- \\
         --output_dir=runs/domain
 """
 
 from collections.abc import Sequence
 
 from command_line import app, run_pretraining
-from command_line.flags import common as flags
-from command_line.flags import pretraining
-
-FLAG_GROUPS = (
-    flags.define_model_flags,
-    flags.define_run_flags,
-    flags.define_update_flags,
-    flags.define_device_flags,
-    pretraining.define_pretraining_flags,
-)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Defines the flags, reads them once, and hands them on."""
-    app.start(run_pretraining.run, __doc__, FLAG_GROUPS, argv)
+    """Runs the script on a command line, by default the one of the process."""
+    app.start(run_pretraining.SCRIPT, __doc__, argv)
 
 
 if __name__ == "__main__":

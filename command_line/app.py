@@ -1,16 +1,20 @@
 """Starts a script: flags, log, and the one place where an error becomes a line and an exit code."""
 
+import dataclasses
 import errno
 import importlib.metadata
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
+from typing import Protocol
 
-from absl import flags
-
+from command_line.flags import help as help_text
+from command_line.flags.declaration import FlagSet
+from command_line.flags.parsing import parse
 from common.errors import BertError, FlagError
 
 TENSORFLOW_SERIES = "2.15."
@@ -18,57 +22,61 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 XLA_FOR_CPU = "--tf_xla_cpu_global_jit"
 
 
-def start(
-    run: Callable[[SimpleNamespace], None],
-    description: str,
-    define: Sequence[Callable[[flags.FlagValues], None]],
-    argv: Sequence[str] | None = None,
-) -> None:
-    """Runs a script; returns when it is done, and leaves the process where it cannot be.
+class Runnable(Protocol):
+    """A script: its flags, and what runs with their values."""
+
+    @property
+    def flags(self) -> FlagSet:
+        """Every flag of the script."""
+
+    def run(self, flags: SimpleNamespace) -> None:
+        """Does what the flags ask for; raises `BertError` for errors that the user can fix."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Script:
+    """A script that is one function.
 
     Args:
-      run: gets the flags as a plain namespace; raises `BertError` for what the user can mend.
+      flags: every flag of the script.
+      run: called with their values.
+    """
+
+    flags: FlagSet
+    run: Callable[[SimpleNamespace], None]
+
+
+def start(script: Runnable, description: str, argv: Sequence[str] | None = None) -> None:
+    """Runs a script; returns when it is done, and exits the process on an error.
+
+    Args:
+      script: flags and function.
       description: printed by `--help`.
-      define: functions that define the script's flags on the values they are given.
       argv: command line, program name first; the process's own by default.
 
-    Exit codes: 0 done; 2 an error the user can mend, as one line on standard error; 1 a bug, with its traceback.
+    Exit codes: 0 done; 2 an error that the user can fix, as one line on standard error; 1 a bug, with its traceback.
     """
-    values = flags.FlagValues()
-    for one in define:
-        one(values)
+    argv = list(sys.argv if argv is None else argv)
     set_up_log()
+    kind = help_text.requested(argv[1:])
     try:
-        options = parse(list(sys.argv if argv is None else argv), description, values)
+        if kind:
+            print(help_text.text(kind, description, script.flags), flush=True)
+            sys.exit(0)
+        check_tensorflow()
+        options = parse(argv, script.flags)
         if getattr(options, "use_xla", False):
             let_xla_compile_for_cpu()
-        run(options)
+        script.run(options)
     except BertError as error:
+        if "--traceback" in argv:
+            traceback.print_exc()
         fail(error)
     except OSError as error:
         fail(unwritten(error))
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on from the latest checkpoint", file=sys.stderr)
         sys.exit(130)
-
-
-def parse(argv: list[str], description: str, values: flags.FlagValues) -> SimpleNamespace:
-    """The flags by name, and under `given` the names of those on the command line; prints help and leaves if asked.
-
-    Raises:
-      FlagError: an unknown flag, an unusable value, an argument that is no flag, another TensorFlow.
-    """
-    if any(argument in ("--help", "-h", "-help") for argument in argv[1:]):
-        print(f"{description.strip()}\n\nFlags:\n{values.get_help()}")
-        sys.exit(0)
-    try:
-        rest = values(argv)
-    except flags.Error as error:
-        raise FlagError(f"{error}; run with --help for all flags") from None
-    if len(rest) > 1:
-        raise FlagError(f"unexpected argument {rest[1]!r}; expected flags only, as in --flag=value")
-    check_tensorflow()
-    return SimpleNamespace(**values.flag_values_dict(), given={name for name in values if values[name].present})
 
 
 def fail(error: BertError) -> None:

@@ -1,50 +1,18 @@
 """convert_checkpoint.py from flags to one call."""
 
 import dataclasses
-import functools
 from pathlib import Path
 from types import SimpleNamespace
 
-from absl import flags
-
 from command_line import model_files
+from command_line.app import Script
+from command_line.flags.actions import ACTIONS
+from command_line.flags.conversion import CONVERSION
+from command_line.flags.data import TASK
+from command_line.flags.declaration import FlagSet, Group
+from command_line.flags.model import MODEL
 from command_line.settings import require
 from common.errors import FlagError, RunDirectoryError
-from modeling.checkpoints.huggingface_files import WEIGHTS
-from processors.base import PROBLEM_TYPES
-
-
-def define_flags(values: flags.FlagValues) -> None:
-    """What to convert, into what, and what its folder does not say."""
-    string = functools.partial(flags.DEFINE_string, default=None, flag_values=values)
-    string(
-        "init_checkpoint",
-        help="Weights to convert: a TensorFlow 1 checkpoint (prefix, .index or directory), an --output_dir, or a "
-        "Hugging Face directory or model.safetensors.",
-    )
-    string("output_dir", help="Folder to make; if it exists, it must be empty.")
-    string("bert_config_file", help="Architecture as JSON; by default the one beside --init_checkpoint.")
-    string("vocab_file", help="WordPiece vocabulary; by default the one beside --init_checkpoint.")
-    flags.DEFINE_enum(
-        "format",
-        None,
-        list(WEIGHTS),
-        "Hugging Face's files (model.safetensors, config.json, ...), or a TensorFlow 1 checkpoint without optimizer.",
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "do_lower_case",
-        True,
-        "Whether the model is uncased; by default as run.json or tokenizer_config.json beside the checkpoint says.",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "problem_type",
-        None,
-        list(PROBLEM_TYPES),
-        "What a label of a classifier is; by default as run.json or config.json beside the checkpoint says.",
-        flag_values=values,
-    )
 
 
 def run(options: SimpleNamespace) -> None:
@@ -94,3 +62,34 @@ def check(options: SimpleNamespace) -> None:
             f"--output_dir={path} holds {held[0].name}{', ...' if len(held) > 1 else ''}; expected a new or empty "
             "folder; choose another, or empty it"
         )
+
+
+SCRIPT = Script(
+    FlagSet(
+        (
+            CONVERSION,
+            MODEL.without("max_seq_length", "use_one_hot_embeddings")
+            .changed(
+                "init_checkpoint",
+                help="Weights to convert: a TensorFlow 1 checkpoint (prefix, .index or folder), an "
+                "--output_dir, or a Hugging Face folder or model.safetensors.",
+            )
+            .changed(
+                "do_lower_case",
+                help="Whether the model is uncased. Without it, as run.json or "
+                "tokenizer_config.json beside the checkpoint says.",
+            ),
+            Group(
+                "Result",
+                (
+                    ACTIONS["output_dir"].changed(help="Folder to make; if it exists, it must be empty."),
+                    TASK["problem_type"].changed(
+                        help="What a label of a classifier is. Without it, as "
+                        "run.json or config.json beside the checkpoint says.",
+                    ),
+                ),
+            ),
+        )
+    ),
+    run,
+)

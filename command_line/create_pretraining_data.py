@@ -1,19 +1,19 @@
 """create_pretraining_data.py from flags to one call."""
 
-import functools
 import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from absl import flags
-
+from command_line.app import Script
+from command_line.flags.corpus import FILES, INSTANCES, STREAMING
+from command_line.flags.declaration import FlagSet
 from command_line.settings import require
 from common.errors import FlagError
 from processors.pretraining.corpus import corpus_files
 from processors.pretraining.instances import SPECIALS_OF_A_PACK, SPECIALS_OF_A_PAIR, InstanceSettings
 from processors.pretraining.masking import MaskingSettings
-from processors.pretraining.shards import BLOCK_SIZE, STREAM_FROM_BYTES, PretrainingData, exact, stream
+from processors.pretraining.shards import STREAM_FROM_BYTES, PretrainingData, exact, stream
 from processors.records import record_sets
 from tokenization import PRETRAINING_TOKENS, BulkTokenizer, check_vocabulary_casing, load_vocab
 
@@ -21,66 +21,6 @@ log = logging.getLogger(__name__)
 
 FEWEST_PIECES = 2
 """Least text of a sequence: one piece for each segment of a pair."""
-
-
-def define_instance_flags(values: flags.FlagValues) -> None:
-    """Upstream's flags."""
-    string = functools.partial(flags.DEFINE_string, default=None, flag_values=values)
-    string(
-        "input_file",
-        help="Corpus: text files, globs, or folders (all .txt and .txt.gz in them and their folders, sorted), with "
-        "commas between them; a sentence a line, blank lines between documents.",
-    )
-    string("output_file", help="Record file to write, or several with commas between them.")
-    string("vocab_file", help="WordPiece vocabulary.")
-    boolean = functools.partial(flags.DEFINE_bool, flag_values=values)
-    boolean("do_lower_case", True, "Lower-case and strip accents: true for uncased models, false for cased.")
-    boolean("do_whole_word_mask", False, "Mask all pieces of a word or none.")
-    integer = functools.partial(flags.DEFINE_integer, flag_values=values)
-    integer("max_seq_length", 128, "Most pieces of a sequence, [CLS] and [SEP] included.")
-    integer("max_predictions_per_seq", 20, "Most masked pieces of a sequence.")
-    integer("random_seed", 12345, "Seed of all random choices.")
-    integer("dupe_factor", 10, "Passes over the corpus, each with other pairs and masks.", lower_bound=1)
-    share = functools.partial(flags.DEFINE_float, lower_bound=0.0, upper_bound=1.0, flag_values=values)
-    share("masked_lm_prob", 0.15, "Share of the pieces that are masked.")
-    share("short_seq_prob", 0.1, "Share of the sequences that are shorter than --max_seq_length on purpose.")
-
-
-def define_streaming_flags(values: flags.FlagValues) -> None:
-    """What upstream does not have: any size of corpus, no pairs, words of Chinese."""
-    boolean = functools.partial(flags.DEFINE_bool, flag_values=values)
-    boolean("no_nsp", False, "Pack full sentences into one segment, in place of next-sentence pairs.")
-    boolean(
-        "segmented", False, "Blanks in the corpus separate words: --do_whole_word_mask then knows those of Chinese."
-    )
-    boolean("pad_records", True, "Write rows of one length, as google-research/bert reads them; else smaller files.")
-    boolean(
-        "pack_sequences",
-        False,
-        "Put several short instances into a row, as far as --max_seq_length and --max_predictions_per_seq let them: "
-        "less padding where rows have one length. For run_pretraining.py here, which tells such records by their "
-        "fields.",
-    )
-    boolean(
-        "streaming",
-        None,
-        "Pair and shuffle block by block in flat memory, not the whole corpus at once; by default for corpora of more "
-        f"than {STREAM_FROM_BYTES >> 20} MiB.",
-    )
-    count = functools.partial(flags.DEFINE_integer, lower_bound=1, flag_values=values)
-    count(
-        "num_shards", None, "Write OUTPUT_FILE-00000-of-N and so on; streaming, an interrupted run keeps whole shards."
-    )
-    count("num_workers", None, "Processes in streaming mode; by default as many as pay off. The records are the same.")
-    count("block_size", BLOCK_SIZE, "Characters of text of a block in streaming mode.")
-    string = functools.partial(flags.DEFINE_string, flag_values=values)
-    string(
-        "runner",
-        None,
-        "Stream as an Apache Beam pipeline on this runner (DirectRunner, FlinkRunner, ... or module.Class), a worker a "
-        "shard at a time; the records are the same. Needs apache-beam, and file paths that every worker sees.",
-    )
-    string("beam_options", "", "Flags for Beam, as in '--direct_num_workers=4 --direct_running_mode=multi_processing'.")
 
 
 def run(options: SimpleNamespace) -> None:
@@ -228,3 +168,6 @@ def is_streaming(given: bool | None, files: list[Path]) -> bool:
     else:
         log.info("reading %d files (%.1f MiB) into memory; upstream's global shuffle", len(files), size / (1 << 20))
     return streaming
+
+
+SCRIPT = Script(FlagSet((FILES, INSTANCES, STREAMING)), run)

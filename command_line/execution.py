@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from command_line import scopes
+from command_line.flags.declaration import FlagSet
 from command_line.model_files import ModelFiles
 from command_line.settings import (
     check_batches,
@@ -16,8 +18,9 @@ from command_line.settings import (
     require,
     require_an_action,
 )
-from common.errors import FlagError
+from common.errors import FlagError, RunDirectoryError
 from common.run_directory import RunDirectory
+from processors.records.record_sets import file_digest
 from tasks.base import DEV, TEST, TRAIN, Task
 
 log = logging.getLogger(__name__)
@@ -36,7 +39,7 @@ def check_actions(flags: SimpleNamespace, *further: str) -> None:
       FlagError: nothing to do, nowhere to do it, or a flag without the one it belongs to.
       RunDirectoryError: the output directory is a file.
     """
-    if not flags.validate_only:
+    if not (flags.validate_only or flags.only_check_args):
         require_an_action(flags, *ACTIONS, *further, "validate_only")
         require(flags, "output_dir")
         if Path(flags.output_dir).is_file():
@@ -54,7 +57,7 @@ def answered_from_export(flags: SimpleNamespace, directory: RunDirectory) -> boo
     Raises:
       FlagError: there is neither an export nor a checkpoint to make one of.
     """
-    if not (flags.do_predict and asks_only_standard_input(flags)) or flags.validate_only:
+    if not (flags.do_predict and asks_only_standard_input(flags)) or flags.validate_only or flags.only_check_args:
         return False
     if directory.latest_export() is not None:
         answer_standard_input(directory, flags.predict_batch_size)
@@ -72,7 +75,7 @@ def asks_only_standard_input(flags: SimpleNamespace) -> bool:
     return flags.predict_file == STANDARD_INPUT and not (flags.do_train or flags.do_eval or flags.do_export)
 
 
-def execute(flags: SimpleNamespace, task: Task, directory: RunDirectory, files: ModelFiles) -> None:
+def execute(flags: SimpleNamespace, declared: FlagSet, task: Task, directory: RunDirectory, files: ModelFiles) -> None:
     """Trains, evaluates, predicts, exports: whichever were asked for, in this order.
 
     Raises:
@@ -82,7 +85,9 @@ def execute(flags: SimpleNamespace, task: Task, directory: RunDirectory, files: 
     answers_test = flags.do_predict and flags.predict_file != STANDARD_INPUT
     asked = {TRAIN: flags.do_train, DEV: flags.do_eval or flags.eval_every_n_steps, TEST: answers_test}
     needs_trained = flags.do_export or flags.predict_file == STANDARD_INPUT
-    experiment = begin(flags, task, directory, files, [split for split in asked if asked[split]], needs_trained)
+    experiment = begin(
+        flags, declared, task, directory, files, [split for split in asked if asked[split]], needs_trained
+    )
     if flags.do_train:
         experiment.train()
     if flags.do_eval:
@@ -99,6 +104,7 @@ def execute(flags: SimpleNamespace, task: Task, directory: RunDirectory, files: 
 
 def begin(
     flags: SimpleNamespace,
+    declared: FlagSet,
     task: Task,
     directory: RunDirectory,
     files: ModelFiles,
@@ -108,6 +114,7 @@ def begin(
     """Checks whatever the user can mend, then makes the output directory this run's.
 
     Args:
+      declared: the flags of the script.
       splits: what the run will read: every row of them is looked at first.
       needs_trained: whether it ends with what only a trained checkpoint can do.
 
@@ -128,13 +135,36 @@ def begin(
     experiment = Experiment(task, settings)
     # What the user can mend shows before the directory is this run's: weights first, then every row of every split.
     experiment.check_weights(is_training=flags.do_train)
+    if settings.training.frozen and flags.do_train and not flags.init_checkpoint and not directory.is_trained():
+        log.warning("--freeze=%s without --init_checkpoint: these parts keep random weights", settings.training.frozen)
     if needs_trained and not flags.do_train:
         experiment.trained_checkpoint()
+    held_out = _held_out(flags, task, directory)
     with directory.made():
         experiment.prepare(splits)
-    given = {name: getattr(flags, name) for name in sorted(flags.given)}
-    directory.write(identity, given, files.vocab_file, files.config.to_json_string())
+    record = scopes.to_record(flags, declared, directory)
+    directory.write(identity, record, files.vocab_file, files.config.to_json_string(), held_out)
     return experiment
+
+
+def _held_out(flags: SimpleNamespace, task: Task, directory: RunDirectory) -> dict[str, str] | None:
+    """Name and content of the training file that dev rows are held out from, compared with those of the training.
+
+    Raises:
+      RunDirectoryError: the file has changed since, so that rows to evaluate may be rows that were trained on.
+    """
+    recorded = (directory.description() or {}).get("held_out")
+    if not (flags.do_train or flags.do_eval):
+        return recorded
+    path = task.held_out_file()
+    found = None if path is None else {"file": path.name, "digest": file_digest(path)}
+    if recorded and found and directory.is_trained() and found["digest"] != recorded["digest"]:
+        raise RunDirectoryError(
+            f"{path}: has changed since --output_dir={directory.path} was trained on it; other rows "
+            "would be held out from it now, some of which were trained on; restore the file, or train into "
+            "another --output_dir, or keep dev rows in a file of their own (--dev_file)"
+        )
+    return found if flags.do_train or not directory.is_trained() else recorded
 
 
 def answer_standard_input(directory: RunDirectory, batch_size: int) -> None:

@@ -9,14 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from absl import flags
-
 from command_line import model_files
+from command_line.app import Script
+from command_line.flags.declaration import FlagSet
+from command_line.flags.devices import DEVICES
+from command_line.flags.model import MODEL
+from command_line.flags.vectors import ALL_LAYERS, VECTORS
 from command_line.settings import check_precision, device_settings, require
 from common.errors import FlagError
 from common.files import atomic_writer
 from common.run_directory import RunDirectory
-from modeling.heads.pooling_names import POOLINGS
 from modeling.settings import ModelSettings
 from processors.records.featurizer import PairFeaturizer, chunked
 from processors.records.length_order import BATCHES_SORTED_AT_ONCE
@@ -25,57 +27,9 @@ from tasks.vectors.files import FeatureWriter, PieceLines, VectorLines, load_pya
 
 log = logging.getLogger(__name__)
 
-LAYERS, LAST_LAYER, FIRST_AND_LAST = "-1,-2,-3,-4", "-1", "0,-1"
-FORMATS = ("jsonl", "npy", "parquet")
+LAST_LAYER, FIRST_AND_LAST = "-1", "0,-1"
 WAITING_BYTES = 128 << 20
 """Most vectors that wait until those of the lines before them are there."""
-
-
-def define_upstream_flags(values: flags.FlagValues) -> None:
-    """Upstream's flags."""
-    string = functools.partial(flags.DEFINE_string, default=None, flag_values=values)
-    string("input_file", help="Text, a line an example: a text, or two as in 'A ||| B'; also compressed.")
-    string("output_file", help="File to write.")
-    string("vocab_file", help="WordPiece vocabulary; by default the one beside --init_checkpoint.")
-    string("bert_config_file", help="Architecture as JSON; by default the one beside --init_checkpoint.")
-    string("init_checkpoint", help="Weights: a TensorFlow 1 checkpoint, a Hugging Face directory, or an --output_dir.")
-    string("master", help="TensorFlow master URL.")
-    flags.DEFINE_string(
-        "layers",
-        LAYERS,
-        "Layers to read, 0 the first, -1 the last; with --pooling by default the last (first_last_mean: both ends).",
-        flag_values=values,
-    )
-    boolean = functools.partial(flags.DEFINE_bool, flag_values=values)
-    boolean("do_lower_case", True, "Lower-case and strip accents: true for uncased models, false for cased.")
-    boolean("use_tpu", False, "Run on a TPU.")
-    boolean("use_one_hot_embeddings", False, "Look words up by matrix product, which TPUs do faster.")
-    count = functools.partial(flags.DEFINE_integer, lower_bound=1, flag_values=values)
-    count("max_seq_length", 128, "Most pieces a line, [CLS] and [SEP] included; longer text is cut.")
-    count("batch_size", 32, "Lines a batch.")
-    count("num_tpu_cores", 8, "TPU cores.")
-
-
-def define_vector_flags(values: flags.FlagValues) -> None:
-    """One vector a line, and other formats."""
-    flags.DEFINE_enum(
-        "pooling",
-        "none",
-        list(POOLINGS),
-        "How the pieces of a line become one vector: the first piece, the pooler's output, mean, maximum, both side by "
-        "side, or the mean of the first and the last layer; several layers stand side by side.",
-        flag_values=values,
-    )
-    boolean = functools.partial(flags.DEFINE_bool, flag_values=values)
-    boolean("special_tokens", True, "Count [CLS] and [SEP] in means and maxima, and write them with --pooling=none.")
-    boolean("normalize", False, "Scale the vector of a line to length 1.")
-    flags.DEFINE_enum(
-        "output_format",
-        "jsonl",
-        list(FORMATS),
-        "JSON lines; with --pooling also one NumPy array, or a Parquet table (needs pyarrow).",
-        flag_values=values,
-    )
 
 
 def run(options: SimpleNamespace) -> None:
@@ -149,7 +103,9 @@ def layer_indexes(options: SimpleNamespace, num_layers: int) -> list[int]:
     try:
         layers = [int(part) for part in text.split(",")]
     except ValueError:
-        raise FlagError(f"--layers={text}: expected whole numbers with commas between them, as in {LAYERS}") from None
+        raise FlagError(
+            f"--layers={text}: expected whole numbers with commas between them, as in {ALL_LAYERS}"
+        ) from None
     for layer in layers:
         if not -num_layers <= layer < num_layers:
             raise FlagError(
@@ -205,3 +161,8 @@ def _writer(options: SimpleNamespace, width: int, pieces: Any, pyarrow: Any) -> 
     else:
         with atomic_writer(path) as stream:
             yield pieces(stream) if options.pooling == "none" else VectorLines(stream)
+
+
+SCRIPT = Script(
+    FlagSet((VECTORS, MODEL, DEVICES.only("precision", "use_xla", "use_tpu", "master", "num_tpu_cores"))), run
+)

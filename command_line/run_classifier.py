@@ -1,4 +1,4 @@
-"""run_classifier.py from flags to calls: assemble the task, check the output directory, do what was asked."""
+"""run_classifier.py: its flags, and how they become a task."""
 
 import math
 from collections.abc import Mapping
@@ -6,53 +6,47 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from command_line import model_files
-from command_line.execution import (
-    STANDARD_INPUT,
-    answered_from_export,
-    check_actions,
-    execute,
-)
-from command_line.settings import require, settle, settle_freeze
+from command_line.execution import STANDARD_INPUT, check_actions
+from command_line.flags.actions import ACTIONS
+from command_line.flags.data import TABLE, TASK
+from command_line.flags.declaration import FlagSet
+from command_line.flags.devices import DEVICES
+from command_line.flags.model import MODEL
+from command_line.flags.training import EVALUATION, STEPS_FLAGS, UPDATES
+from command_line.frame import TaskScript
+from command_line.model_files import ModelFiles
+from command_line.settings import limits, require
 from command_line.table import table_changes, table_processor
 from common.errors import FlagError
 from common.run_directory import RunDirectory
 from processors import registry
 from processors.base import DataProcessor
 from processors.tables.processor import TableProcessor
-from tasks.classification.task import DEV, TEST, TRAIN, ClassificationTask, LossSettings
-
-SETTLED = (
-    "task_name", "processor_module", "problem_type", "data_dir", "max_seq_length", "truncation", "do_lower_case",
-    "text_a", "text_b", "label", "label_separator", "delimiter", "quoting", "encoding", "header",
-    "keep_best_checkpoint",
-)  # fmt: skip
-"""Flags that a later run in the same output directory need not repeat."""
+from tasks.classification.task import ClassificationTask, LossSettings
 
 
-def run(flags: SimpleNamespace) -> None:
-    """Does what the flags ask for, in upstream's order: train, evaluate, predict, export.
+class ClassifierScript(TaskScript[ClassificationTask]):
+    """run_classifier.py."""
 
-    Raises:
-      BertError: whatever the user can mend.
-    """
-    check_actions(flags)
-    if flags.predict_file and not flags.do_predict:
-        raise FlagError("--predict_file needs --do_predict; add it")
-    path = Path(flags.output_dir or "")
-    directory = RunDirectory(path)
-    if answered_from_export(flags, directory):
-        return
-    description = directory.description() or {}
-    flags = settle(flags, description.get("flags", {}), SETTLED)
-    identity = description.get("identity", {})
-    files = model_files.load(flags, path, identity)
-    flags = settle_freeze(flags, description.get("flags", {}), files.config)
-    task = build_task(flags, files.tokenizer, identity)
-    if flags.validate_only:
-        report(flags, task)
-    else:
-        execute(flags, task, directory, files)
+    flags = FlagSet(
+        (ACTIONS, MODEL, TASK, TABLE, UPDATES.without(*STEPS_FLAGS), EVALUATION.without("max_eval_steps"), DEVICES)
+    )
+
+    def check(self, flags: SimpleNamespace) -> None:
+        """Checks the flags against each other."""
+        check_actions(flags)
+        if flags.predict_file and not flags.do_predict:
+            raise FlagError("--predict_file needs --do_predict; add it")
+
+    def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> ClassificationTask:
+        """A processor's examples, with the labels of an earlier run."""
+        return build_task(flags, files.tokenizer, (directory.description() or {}).get("identity", {}))
+
+    def report(self, flags: SimpleNamespace, task: ClassificationTask) -> None:
+        """Prints rows, labels, lengths and faults of each split."""
+        from processors.report import data_report, format_report
+
+        print(format_report(data_report(task.processor, flags.data_dir, task.tokenizer, flags.max_seq_length)))
 
 
 def build_task(flags: SimpleNamespace, tokenizer: Any, identity: Mapping[str, Any]) -> ClassificationTask:
@@ -60,11 +54,10 @@ def build_task(flags: SimpleNamespace, tokenizer: Any, identity: Mapping[str, An
     require(flags, "task_name")
     name = flags.task_name if ":" in flags.task_name else flags.task_name.lower()
     processor = build_processor(name, flags, identity)
-    limits = {TRAIN: flags.max_train_examples, DEV: flags.max_eval_examples, TEST: flags.max_predict_examples}
     labels = [] if processor.problem_type == "regression" else list(processor.get_labels())
     loss = LossSettings(class_weights(flags.class_weights, labels), flags.label_smoothing, flags.focal_gamma)
     return ClassificationTask(
-        name, processor, tokenizer, flags.max_seq_length, flags.data_dir or "", loss, limits, flags.truncation
+        name, processor, tokenizer, flags.max_seq_length, flags.data_dir or "", loss, limits(flags), flags.truncation
     )
 
 
@@ -118,8 +111,4 @@ def _usable_weights(weights: list[float], text: str) -> list[float]:
     raise FlagError(f"--class_weights={text}: expected finite weights of at least 0, and not all 0")
 
 
-def report(flags: SimpleNamespace, task: ClassificationTask) -> None:
-    """Prints the data report of `--validate_only`."""
-    from processors.report import data_report, format_report
-
-    print(format_report(data_report(task.processor, flags.data_dir, task.tokenizer, flags.max_seq_length)))
+SCRIPT = ClassifierScript()

@@ -1,4 +1,4 @@
-"""run_pretraining.py from flags to calls: check the records, train, evaluate, export, guess and score."""
+"""run_pretraining.py: its flags, and how they become a task; filling masks and scoring text."""
 
 import contextlib
 import json
@@ -9,9 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from command_line import model_files
 from command_line.execution import STANDARD_INPUT, begin, check_actions
-from command_line.settings import require, settle, settle_freeze
+from command_line.flags.actions import ACTIONS
+from command_line.flags.declaration import FlagSet
+from command_line.flags.devices import DEVICES
+from command_line.flags.model import MODEL
+from command_line.flags.pretraining import PRETRAINING
+from command_line.flags.training import EPOCHS_FLAGS, EVALUATION, UPDATES
+from command_line.frame import TaskScript
+from command_line.model_files import ModelFiles
+from command_line.settings import require
 from common.errors import CheckpointError, FlagError
 from common.files import atomic_writer
 from common.run_directory import RunDirectory
@@ -26,98 +33,96 @@ from tasks.pretraining.task import PREDICTIONS_FILE, SCORES_FILE, PretrainingSet
 
 log = logging.getLogger(__name__)
 
-SETTLED = ("max_seq_length", "max_predictions_per_seq", "do_lower_case", "keep_best_checkpoint")
-"""Flags that a later run in the same output directory need not repeat."""
 MASKED_LM_WEIGHTS = "cls/predictions/transform/dense/kernel"
 
 Answer = Callable[[Any, Any, Any], dict[str, Any]]
 
 
-def run(flags: SimpleNamespace) -> None:
-    """Does what the flags ask for: train, evaluate, export, then guess or score text.
+class PretrainingScript(TaskScript[PretrainingTask]):
+    """run_pretraining.py."""
 
-    Raises:
-      BertError: whatever the user can mend.
-    """
-    check(flags)
-    path = Path(flags.output_dir or "")
-    directory = RunDirectory(path)
-    description = directory.description() or {}
-    flags = settle(flags, description.get("flags", {}), SETTLED)
-    files = {split: record_files(*given) for split, given in _inputs(flags).items()}
-    identity = description.get("identity", {})
-    model = model_files.load(flags, path, identity, needs_vocabulary=_reads_text(flags))
-    flags = settle_freeze(flags, description.get("flags", {}), model.config)
-    kind = checks.RecordKind(identity.get("next_sentence", True))
-    if files:
-        kind = _check_records(files, flags, model.config.vocab_size)
-    shape = (flags.max_seq_length, flags.max_predictions_per_seq, kind.next_sentence)
-    settings = PretrainingSettings(*shape, flags.top_k, kind.packed)
-    task = PretrainingTask(model.config, settings, files, model.tokenizer)
-    if flags.validate_only:
-        report(files, kind)
-    else:
-        execute(flags, task, directory, model)
+    flags = FlagSet((ACTIONS, MODEL, PRETRAINING, UPDATES.without(*EPOCHS_FLAGS), EVALUATION, DEVICES))
+
+    def check(self, flags: SimpleNamespace) -> None:
+        """Checks the flags against each other."""
+        check_actions(flags, "do_score")
+        if flags.do_train or flags.validate_only or (flags.do_eval and not flags.eval_input_file):
+            require(flags, "input_file")
+        if flags.do_predict or flags.do_score:
+            require(flags, "predict_file")
+        elif flags.predict_file:
+            raise FlagError("--predict_file needs --do_predict or --do_score; add one of them")
+        if flags.do_predict and flags.do_score and flags.predict_file == STANDARD_INPUT:
+            raise FlagError("--predict_file=- can be read only once; give --do_predict or --do_score, not both")
+
+    def is_answered(self, flags: SimpleNamespace, directory: RunDirectory) -> bool:
+        """Never: text is filled and scored with the checkpoint."""
+        return False
+
+    def settled(self, flags: SimpleNamespace) -> SimpleNamespace:
+        """Finds the record files, and warns of a warm-up that lasts to the end."""
+        if flags.do_train and flags.num_warmup_steps >= flags.num_train_steps:
+            log.warning(
+                "--num_warmup_steps=%d is not below --num_train_steps=%d: the learning rate rises to the end and "
+                "reaches %.0f%% of --learning_rate; a tenth of the steps is usual",
+                flags.num_warmup_steps, flags.num_train_steps, 100 * flags.num_train_steps / flags.num_warmup_steps,
+            )  # fmt: skip
+        paths = {split: record_files(*given) for split, given in _inputs(flags).items()}
+        return SimpleNamespace(**vars(flags), record_paths=paths)
+
+    def reads_text(self, flags: SimpleNamespace) -> bool:
+        """Training and evaluation read records alone."""
+        return _answers(flags) or bool(flags.do_export)
+
+    def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> PretrainingTask:
+        """The records that the flags name, looked into."""
+        identity = (directory.description() or {}).get("identity", {})
+        kind = checks.RecordKind(identity.get("next_sentence", True))
+        if flags.record_paths:
+            kind = _check_records(flags.record_paths, flags, files.config.vocab_size)
+        shape = (flags.max_seq_length, flags.max_predictions_per_seq, kind.next_sentence)
+        settings = PretrainingSettings(*shape, flags.top_k, kind.packed)
+        return PretrainingTask(files.config, settings, flags.record_paths, files.tokenizer)
+
+    def report(self, flags: SimpleNamespace, task: PretrainingTask) -> None:
+        """Prints files and records of each split, and of which kind they are."""
+        for split in flags.record_paths:
+            paths = task.record_files(split)
+            print(f"{split}: {record_sets.given(paths).num_records} records in {len(paths)} files")
+        labels = "in every record looked at" if task.settings.next_sentence else "none; masked tokens only"
+        print(f"next-sentence labels: {labels}")
+        if task.settings.packed:
+            print("rows: several instances in each (--pack_sequences)")
+
+    def execute(
+        self, flags: SimpleNamespace, task: PretrainingTask, directory: RunDirectory, files: ModelFiles
+    ) -> None:
+        """Trains, evaluates, exports, fills masks, scores: what the command asks for, in this order."""
+        evaluates = flags.do_eval or flags.eval_every_n_steps
+        splits = [split for split, is_read in ((TRAIN, flags.do_train), (DEV, evaluates)) if is_read]
+        if _answers(flags) and not flags.do_train:
+            _check_head(directory, flags.init_checkpoint)
+        experiment = begin(flags, self.flags, task, directory, files, splits, needs_trained=flags.do_export)
+        if flags.do_train:
+            experiment.train()
+        if flags.do_eval:
+            experiment.evaluate()
+        if flags.do_export:
+            experiment.export(flags.export_frozen_graph)
+        _answer(flags, task, experiment, directory)
 
 
-def check(flags: SimpleNamespace) -> None:
-    """Checks flags against each other before anything is read.
-
-    Raises:
-      BertError: what is missing or does not go together.
-    """
-    check_actions(flags, "do_score")
-    if flags.do_train or flags.validate_only or (flags.do_eval and not flags.eval_input_file):
-        require(flags, "input_file")
-    if flags.do_predict or flags.do_score:
-        require(flags, "predict_file")
-    elif flags.predict_file:
-        raise FlagError("--predict_file needs --do_predict or --do_score; add one of them")
-    if flags.do_predict and flags.do_score and flags.predict_file == STANDARD_INPUT:
-        raise FlagError("--predict_file=- can be read only once; give --do_predict or --do_score, not both")
-    if flags.do_train and flags.num_warmup_steps >= flags.num_train_steps:
-        log.warning(
-            "--num_warmup_steps=%d is not below --num_train_steps=%d: the learning rate rises to the end and reaches "
-            "%.0f%% of --learning_rate; a tenth of the steps is usual",
-            flags.num_warmup_steps, flags.num_train_steps, 100 * flags.num_train_steps / flags.num_warmup_steps,
-        )  # fmt: skip
-
-
-def execute(
-    flags: SimpleNamespace, task: PretrainingTask, directory: RunDirectory, model: model_files.ModelFiles
-) -> None:
-    """Trains, evaluates, exports, guesses, scores: whichever were asked for, in this order."""
-    evaluates = flags.do_eval or flags.eval_every_n_steps
-    splits = [split for split, is_asked in ((TRAIN, flags.do_train), (DEV, evaluates)) if is_asked]
-    if _answers(flags) and not flags.do_train:
-        _check_head(directory.path, flags.init_checkpoint)
-    experiment = begin(flags, task, directory, model, splits, needs_trained=flags.do_export)
-    if flags.do_train:
-        experiment.train()
-    if flags.do_eval:
-        experiment.evaluate()
-    if flags.do_export:
-        experiment.export(flags.export_frozen_graph)
-    # Scoring makes many rows of a line, all of one length: there is nothing to gain from more lines at once.
+def _answer(flags: SimpleNamespace, task: PretrainingTask, experiment: Any, directory: RunDirectory) -> None:
+    # Scoring makes many rows of a line, all of one length: more lines at once would gain nothing.
     jobs: tuple[tuple[bool, Featurizer, Answer, str, int], ...] = (
         (flags.do_predict, task.featurizer, task.guesses, PREDICTIONS_FILE, BATCHES_SORTED_AT_ONCE),
         (flags.do_score, task.scoring, task.text_score, SCORES_FILE, 1),
     )
-    for is_asked, featurizer, answer, name, batches in jobs:
-        if is_asked:
+    for is_wanted, featurizer, answer, name, batches in jobs:
+        if is_wanted:
             with _sink(flags.predict_file, directory.path / name) as write:
                 for line, windows, outputs in experiment.stream(featurizer, _lines(flags, batches)):
                     write(json.dumps(answer(line, windows, outputs), ensure_ascii=False) + "\n")
-
-
-def report(files: Mapping[str, Sequence[Path]], kind: checks.RecordKind) -> None:
-    """Prints what `--validate_only` has found: files and records by split, and what kind they are."""
-    for split, paths in files.items():
-        print(f"{split}: {record_sets.given(paths).num_records} records in {len(paths)} files")
-    labels = "in every record looked at" if kind.next_sentence else "none; masked pieces alone"
-    print(f"next-sentence labels: {labels}")
-    if kind.packed:
-        print("rows: several instances in each (--pack_sequences)")
 
 
 def _inputs(flags: SimpleNamespace) -> dict[str, tuple[str, str]]:
@@ -144,11 +149,7 @@ def _answers(flags: SimpleNamespace) -> bool:
     return bool(flags.do_predict or flags.do_score)
 
 
-def _reads_text(flags: SimpleNamespace) -> bool:
-    return _answers(flags) or bool(flags.do_export)
-
-
-def _check_head(output_dir: Path, init_checkpoint: str | None) -> None:
+def _check_head(directory: RunDirectory, init_checkpoint: str | None) -> None:
     """Refuses to answer from weights that have never learnt to.
 
     Raises:
@@ -156,7 +157,7 @@ def _check_head(output_dir: Path, init_checkpoint: str | None) -> None:
     """
     from modeling.checkpoints.restore import checkpoint_variables
 
-    checkpoint = str(output_dir) if (output_dir / "checkpoint").is_file() else init_checkpoint
+    checkpoint = str(directory.path) if directory.is_trained() else init_checkpoint
     if checkpoint and MASKED_LM_WEIGHTS not in checkpoint_variables(checkpoint):
         raise CheckpointError(
             f"{checkpoint}: has no masked-language-model head ({MASKED_LM_WEIGHTS}), so its guesses would be random; "
@@ -183,3 +184,6 @@ def _sink(predict_file: str, path: Path) -> Iterator[Callable[[str], Any]]:
         log.info("wrote %s", path)
         return
     yield lambda text: print(text, end="", flush=True)
+
+
+SCRIPT = PretrainingScript()

@@ -1,18 +1,20 @@
-"""run_squad.py from flags to calls: assemble the task, check the output directory, do what was asked."""
+"""run_squad.py: its flags, and how they become a task."""
 
 import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from command_line import model_files
-from command_line.execution import (
-    STANDARD_INPUT,
-    answered_from_export,
-    check_actions,
-    execute,
-)
-from command_line.settings import require, settle, settle_freeze
+from command_line.execution import STANDARD_INPUT, check_actions
+from command_line.flags.actions import ACTIONS
+from command_line.flags.declaration import FlagSet
+from command_line.flags.devices import DEVICES
+from command_line.flags.model import MODEL
+from command_line.flags.squad import QUESTIONS, WINDOWS
+from command_line.flags.training import EVALUATION, STEPS_FLAGS, UPDATES
+from command_line.frame import TaskScript
+from command_line.model_files import ModelFiles
+from command_line.settings import limits, require
 from common.errors import FlagError
 from common.run_directory import RunDirectory
 from processors.records.featurizer import chunked
@@ -23,56 +25,55 @@ from tasks.span.task import CHUNK_EXAMPLES, SpanSettings, SpanTask
 
 log = logging.getLogger(__name__)
 
-SETTLED = (
-    "max_seq_length", "doc_stride", "max_query_length", "do_lower_case", "version_2_with_negative",
-    "keep_best_checkpoint",
-)  # fmt: skip
-"""Flags that a later run in the same output directory need not repeat."""
 
+class SquadScript(TaskScript[SpanTask]):
+    """run_squad.py."""
 
-def run(flags: SimpleNamespace) -> None:
-    """Does what the flags ask for: train, evaluate, predict, export.
+    flags = FlagSet(
+        (
+            ACTIONS,
+            MODEL.changed("max_seq_length", default=SpanSettings.max_seq_length),
+            QUESTIONS,
+            WINDOWS,
+            UPDATES.without(*STEPS_FLAGS),
+            EVALUATION.without("max_eval_steps"),
+            DEVICES,
+        )
+    )
 
-    Raises:
-      BertError: whatever the user can mend.
-    """
-    if flags.verbose_logging:
-        logging.getLogger("tasks").setLevel(logging.DEBUG)
-    check(flags)
-    path = Path(flags.output_dir or "")
-    directory = RunDirectory(path)
-    if answered_from_export(flags, directory):
-        return
-    description = directory.description() or {}
-    flags = settle(flags, description.get("flags", {}), SETTLED)
-    check_threshold(flags)
-    check_files(flags)
-    files = model_files.load(flags, path, description.get("identity", {}))
-    flags = settle_freeze(flags, description.get("flags", {}), files.config)
-    task = build_task(flags, files.tokenizer, path)
-    if flags.validate_only:
+    def check(self, flags: SimpleNamespace) -> None:
+        """Checks the flags against each other."""
+        if flags.verbose_logging:
+            logging.getLogger("tasks").setLevel(logging.DEBUG)
+        check_actions(flags)
+        if flags.do_train:
+            require(flags, "train_file")
+        evaluates = flags.do_eval or flags.eval_every_n_steps
+        if flags.do_predict or (evaluates and not flags.eval_file):
+            require(flags, "predict_file")
+        if evaluates and not flags.eval_file and flags.predict_file == STANDARD_INPUT:
+            raise FlagError("--do_eval cannot evaluate on standard input; give --eval_file")
+
+    def settled(self, flags: SimpleNamespace) -> SimpleNamespace:
+        """Checks what depends on earlier commands: the threshold, the files."""
+        check_threshold(flags)
+        check_files(flags)
+        return flags
+
+    def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> SpanTask:
+        """Questions of the files that the flags name."""
+        return build_task(flags, files.tokenizer, directory.path)
+
+    def report(self, flags: SimpleNamespace, task: SpanTask) -> None:
+        """Prints questions, windows and faults of each split."""
         report(task)
-        return
-    if flags.do_eval and flags.do_predict and task.evaluation_answers_test:
-        log.info("--do_predict: the answers of the evaluation are those of %s; they are computed once", TEST)
-        flags = SimpleNamespace(**{**vars(flags), "do_predict": False})
-    execute(flags, task, directory, files)
 
-
-def check(flags: SimpleNamespace) -> None:
-    """Checks flags against each other before anything is read.
-
-    Raises:
-      BertError: what is missing or does not go together.
-    """
-    check_actions(flags)
-    if flags.do_train:
-        require(flags, "train_file")
-    evaluates = flags.do_eval or flags.eval_every_n_steps
-    if flags.do_predict or (evaluates and not flags.eval_file):
-        require(flags, "predict_file")
-    if evaluates and not flags.eval_file and flags.predict_file == STANDARD_INPUT:
-        raise FlagError("--do_eval cannot evaluate on standard input; give --eval_file")
+    def execute(self, flags: SimpleNamespace, task: SpanTask, directory: RunDirectory, files: ModelFiles) -> None:
+        """Trains, evaluates, predicts, exports; answers that an evaluation has computed are not computed again."""
+        if flags.do_eval and flags.do_predict and task.evaluation_answers_test:
+            log.info("--do_predict: the answers of the evaluation are those of %s; they are computed once", TEST)
+            flags = SimpleNamespace(**{**vars(flags), "do_predict": False})
+        super().execute(flags, task, directory, files)
 
 
 def check_threshold(flags: SimpleNamespace) -> None:
@@ -117,12 +118,11 @@ def build_task(flags: SimpleNamespace, tokenizer: Any, output_dir: Path) -> Span
     )
     names = {TRAIN: flags.train_file, DEV: flags.eval_file or flags.predict_file, TEST: flags.predict_file}
     files = {split: Path(name) for split, name in names.items() if name and name != STANDARD_INPUT}
-    limits = {TRAIN: flags.max_train_examples, DEV: flags.max_eval_examples, TEST: flags.max_predict_examples}
     threshold = flags.null_score_diff_threshold
     if "null_score_diff_threshold" not in flags.given:
         stored = stored_threshold(output_dir)
         threshold = threshold if stored is None else stored
-    return SpanTask(tokenizer, settings, files, threshold, limits)
+    return SpanTask(tokenizer, settings, files, threshold, limits(flags))
 
 
 def report(task: SpanTask) -> None:
@@ -139,3 +139,6 @@ def report(task: SpanTask) -> None:
         print(f"{reader.path}: {questions} questions, {impossible} unanswerable, {windows} windows")
         if reader.left_out:
             print(reader.report())
+
+
+SCRIPT = SquadScript()

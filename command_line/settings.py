@@ -1,19 +1,16 @@
 """Flags -> frozen settings, for every script alike."""
 
 import dataclasses
-import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.errors import FlagError, RunDirectoryError
+from common.errors import FlagError
 from estimator.config import DeviceSettings, ExperimentSettings, TrainingSettings
 from modeling.config import BertConfig
 from modeling.settings import FP16, ModelSettings
 from modeling.training.freezing import parse_frozen_parts
-
-log = logging.getLogger(__name__)
+from tasks.base import DEV, TEST, TRAIN
 
 
 def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> ExperimentSettings:
@@ -35,8 +32,7 @@ def training_settings(flags: SimpleNamespace) -> TrainingSettings:
 
 def device_settings(flags: SimpleNamespace) -> DeviceSettings:
     """The device settings that a script has flags for; defaults for the others."""
-    padded = getattr(flags, "pad_to_max_length", False)
-    return DeviceSettings(**_of_the_same_name(flags, DeviceSettings), static_shapes=padded)
+    return DeviceSettings(**_of_the_same_name(flags, DeviceSettings))
 
 
 def _of_the_same_name(flags: SimpleNamespace, settings: type) -> dict[str, Any]:
@@ -91,41 +87,6 @@ def check_periodic_evaluation(flags: SimpleNamespace) -> None:
         )
 
 
-def settle_freeze(flags: SimpleNamespace, earlier: Mapping[str, Any], config: BertConfig) -> SimpleNamespace:
-    """Flags with `freeze` in one spelling, which `run.json` keeps as what the checkpoints were trained with.
-
-    Args:
-      earlier: flags that runs in the same output directory were given; its `freeze` is that of the last training.
-      config: says how many layers there are.
-
-    Returns:
-      The flags; without `freeze` where nothing is trained, so that such a run neither needs nor changes it.
-
-    Raises:
-      FlagError: `--freeze` cannot be read, or names a layer that is not there.
-      RunDirectoryError: training would go on with other parts frozen, so that the optimizer's state does not fit.
-    """
-    frozen = parse_frozen_parts(flags.freeze, config.num_hidden_layers)
-    if not flags.do_train:
-        return SimpleNamespace(**{**vars(flags), "freeze": None, "given": flags.given - {"freeze"}})
-    now, there = str(frozen), earlier.get("freeze") or ""
-    is_trained = bool(flags.output_dir) and (Path(flags.output_dir) / "checkpoint").is_file()
-    if is_trained and now != there:
-        raise RunDirectoryError(
-            f"--output_dir={flags.output_dir} was trained {_with_freeze(there)}, now {_with_freeze(now)}: its "
-            f"checkpoints hold the optimizer's state for other variables; train {_with_freeze(there)}, or into "
-            f"another --output_dir with --init_checkpoint={flags.output_dir}"
-        )
-    if frozen and not is_trained and not flags.init_checkpoint:
-        log.warning("--freeze=%s without --init_checkpoint: these parts keep random weights", frozen)
-    recorded = {"freeze"} if now or there else set()
-    return SimpleNamespace(**{**vars(flags), "freeze": now, "given": flags.given | recorded})
-
-
-def _with_freeze(text: str) -> str:
-    return f"with --freeze={text}" if text else "without --freeze"
-
-
 def require(flags: SimpleNamespace, *names: str) -> None:
     """Asks for flags that have no default.
 
@@ -134,7 +95,7 @@ def require(flags: SimpleNamespace, *names: str) -> None:
     """
     for name in names:
         if not getattr(flags, name):
-            raise FlagError(f"--{name} is missing; give it (run with --help for what it means)")
+            raise FlagError(f"--{name} is missing; give it (--help says what it means)")
 
 
 def require_an_action(flags: SimpleNamespace, *names: str) -> None:
@@ -147,10 +108,10 @@ def require_an_action(flags: SimpleNamespace, *names: str) -> None:
         raise FlagError(f"nothing to do: give at least one of {', '.join('--' + name for name in names)}")
 
 
-def settle(flags: SimpleNamespace, earlier: Mapping[str, Any], names: Sequence[str]) -> SimpleNamespace:
-    """Flags as given, else as an earlier run in the same output directory was given them, else their defaults.
-
-    So `--do_predict --output_dir=runs/mine` is enough to use what an earlier command trained.
-    """
-    held = {name: earlier[name] for name in names if name in earlier and name not in flags.given}
-    return SimpleNamespace(**{**vars(flags), **held, "given": flags.given | held.keys()})
+def limits(flags: SimpleNamespace) -> dict[str, int | None]:
+    """Examples to take from the start of each split at most; None for all."""
+    return {
+        TRAIN: flags.max_train_examples or None,
+        DEV: flags.max_eval_examples or None,
+        TEST: flags.max_predict_examples or None,
+    }

@@ -113,16 +113,26 @@ class RunDirectory:
     def _unusable(self, error: OSError) -> RunDirectoryError:
         return RunDirectoryError(f"--output_dir={self.path} cannot be written ({error.strerror}); choose another")
 
+    def is_trained(self) -> bool:
+        """Whether training has left a checkpoint here."""
+        return (self.path / "checkpoint").is_file()
+
     def write(
-        self, identity: Mapping[str, Any], flags: Mapping[str, Any], vocab_file: Path | None, config_json: str
+        self,
+        identity: Mapping[str, Any],
+        flags: Mapping[str, Any],
+        vocab_file: Path | None,
+        config_json: str,
+        held_out: Mapping[str, str] | None = None,
     ) -> None:
         """Makes the directory and what describes it; `check` comes first.
 
         Args:
           identity: what two runs in this directory must share.
-          flags: as given on the command line.
+          flags: what later commands go by; replaces what is recorded.
           vocab_file: copied into the directory; None for a run that reads no text.
           config_json: content of `bert_config.json`.
+          held_out: name and digest of the training file that dev rows are held out from, if any.
 
         Raises:
           RunDirectoryError: the directory cannot be made.
@@ -137,8 +147,9 @@ class RunDirectory:
         if identity.get("labels"):
             write_atomically(self.labels_file, "".join(f"{label}\n" for label in identity["labels"]))
         description = self.description() or {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        flags = {**description.get("flags", {}), **flags}
-        description |= {"identity": dict(identity), "flags": flags, "versions": _versions()}
+        description |= {"identity": dict(identity), "flags": dict(flags), "versions": _versions()}
+        if held_out:
+            description["held_out"] = dict(held_out)
         write_atomically(
             self.path / RUN_FILE, json.dumps(description, indent=2, ensure_ascii=False, default=str) + "\n"
         )

@@ -68,7 +68,7 @@ class DeviceSettings:
     Args:
       use_tpu: run on a TPU through TPUEstimator, which also means static shapes.
       tpu_estimator_on_cpu: run TPUEstimator without a TPU, to check its graph.
-      static_shapes: pad every row to `max_seq_length`, as XLA and TPU need; no compute is saved on padding.
+      pad_to_max_length: pad every row to `max_seq_length`, as XLA and TPU need; no compute is saved on padding.
       precision: `"float32"`, `"bf16"` or `"fp16"`; weights, checkpoints and exports are float32 with each.
       use_xla: compile the graph, on static shapes.
     """
@@ -80,7 +80,7 @@ class DeviceSettings:
     master: str | None = None
     num_tpu_cores: int = 8
     iterations_per_loop: int = 1000
-    static_shapes: bool = False
+    pad_to_max_length: bool = False
     tpu_estimator_on_cpu: bool = False
     precision: str = FLOAT32
     use_xla: bool = False
@@ -93,7 +93,7 @@ class DeviceSettings:
     @property
     def needs_static_shapes(self) -> bool:
         """Whether every batch must have one shape."""
-        return self.static_shapes or self.use_xla or self.uses_tpu_estimator
+        return self.pad_to_max_length or self.use_xla or self.uses_tpu_estimator
 
 
 @dataclasses.dataclass(frozen=True)

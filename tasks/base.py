@@ -55,6 +55,10 @@ class Task(abc.ABC):
         del split
         return []
 
+    def held_out_file(self) -> Path | None:
+        """The training file that the dev rows are held out from; None where they come from elsewhere."""
+        return None
+
     @property
     def record_spec(self) -> FeatureSpec:
         """Schema of the records to train and evaluate on: that of the featurizer, which makes them of examples."""

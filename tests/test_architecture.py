@@ -38,8 +38,8 @@ ORDER = {
     ),
     "serving": "predictor",
     "command_line": (
-        "app flags settings model_files execution table run_classifier run_squad run_pretraining "
-        "create_pretraining_data extract_features convert_checkpoint"
+        "flags app settings model_files scopes execution frame table run_classifier run_squad run_pretraining "
+        "create_pretraining_data extract_features convert_checkpoint reference"
     ),
 }
 """The modules and subpackages of each package; each may import those before it. `__init__` may import any."""

@@ -1,13 +1,13 @@
 """The documents say what is: commands name flags and files that exist, links lead somewhere."""
 
-import importlib
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-from command_line import app
+from command_line.flags.parsing import parse
+from command_line.reference import SCRIPTS, page
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ["README.md", "BUILD.md", "examples/README.md"]
@@ -31,13 +31,8 @@ def test_there_are_commands_to_check():
 
 @pytest.mark.parametrize("command", commands())
 def test_command_parses_and_its_files_exist(command):
-    from absl import flags
-
     script, *arguments = shlex.split(command)[1:]
-    values = flags.FlagValues()
-    for define in importlib.import_module(Path(script).stem).FLAG_GROUPS:
-        define(values)
-    parsed = app.parse([script, *arguments], "", values)
+    parsed = parse([script, *arguments], SCRIPTS[Path(script).stem].flags)
     for argument in arguments:
         path = argument.partition("=")[2]
         if path.startswith("examples/"):
@@ -56,3 +51,8 @@ def test_the_project_names_no_machine_and_no_registry():
     pattern = re.compile(r"index-url|extra-index|find-links|https?://[\w.]*(pypi|pythonhosted)", re.IGNORECASE)
     for path in ROOT.glob("requirements*.txt"):
         assert not pattern.search(path.read_text(encoding="utf-8")), path
+
+
+def test_the_page_of_flags_is_up_to_date():
+    written = (ROOT / "docs" / "flags.md").read_text(encoding="utf-8")
+    assert written == page(), "run python -m command_line.reference > docs/flags.md"

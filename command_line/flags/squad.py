@@ -1,76 +1,104 @@
-"""Flags of run_squad.py alone: upstream's, with its defaults, and those that upstream lacks."""
+"""Questions, windows, answers."""
 
-from absl import flags
+from typing import Any
 
+from command_line.flags.data import LIMITS, ON_BAD_ROW, PREDICT_FILE, TABLE
+from command_line.flags.declaration import Flag, Group, Scope, default_of
+from tasks.span.ranking import DecodingSettings
+from tasks.span.task import SpanSettings
 from tasks.span.text import ANSWER_TEXTS
 
 
-def define_squad_flags(values: flags.FlagValues) -> None:
-    """Data, windows, answers."""
-    flags.DEFINE_string("train_file", None, "SQuAD JSON to train on.", flag_values=values)
-    flags.DEFINE_string(
-        "predict_file",
-        None,
-        "SQuAD JSON to answer (and to evaluate on); - answers standard input from the export.",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "eval_file", None, "SQuAD JSON to evaluate on, if it is not --predict_file.", flag_values=values
-    )
-    flags.DEFINE_enum(
-        "on_bad_row",
-        "stop",
-        ["stop", "skip"],
-        "Stop at a training question whose answer is not in its context, or skip and count it.",
-        flag_values=values,
-    )
-    for split in ("train", "eval", "predict"):
-        flags.DEFINE_integer(
-            f"max_{split}_examples",
+def _window(field: str) -> Any:
+    return default_of(SpanSettings, field)
+
+
+def _decoding(field: str) -> Any:
+    return default_of(DecodingSettings, field)
+
+
+QUESTIONS = Group(
+    "Questions",
+    (
+        TABLE["train_file"].changed(help="SQuAD JSON to train on."),
+        PREDICT_FILE,
+        Flag(
+            "eval_file",
+            str,
             None,
-            f"Take only the first questions to {split}.",
-            lower_bound=1,
-            flag_values=values,
-        )
-    _define_windows(values)
-    _define_answers(values)
+            "SQuAD JSON to evaluate on. Without it, --predict_file.",
+            Scope.FREE,
+            is_path=True,
+            is_main=True,
+        ),
+        ON_BAD_ROW,
+        *LIMITS,
+        Flag("verbose_logging", bool, False, "Log answers that cannot be aligned with the original text.", Scope.FREE),
+    ),
+)  # fmt: skip
 
-
-def _define_windows(values: flags.FlagValues) -> None:
-    flags.DEFINE_integer(
-        "doc_stride", 128, "Pieces between the starts of two windows over a long context.", flag_values=values
-    )
-    flags.DEFINE_integer("max_query_length", 64, "Most pieces of a question; the rest is cut.", flag_values=values)
-
-
-def _define_answers(values: flags.FlagValues) -> None:
-    flags.DEFINE_integer(
-        "n_best_size", 20, "Starts and ends looked at in a window, and answers kept.", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_integer("max_answer_length", 30, "Most pieces of an answer.", lower_bound=1, flag_values=values)
-    flags.DEFINE_bool(
-        "version_2_with_negative", False, "Questions may be unanswerable (SQuAD 2.0).", flag_values=values
-    )
-    flags.DEFINE_float(
-        "null_score_diff_threshold",
-        0.0,
-        "Answer nothing where the score of that is above the best answer's by more than this; by default what "
-        "--tune_null_threshold has stored in --output_dir, else 0.",
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "tune_null_threshold",
-        False,
-        "With --do_eval: find the threshold that is best for F1, store it and use it from then on.",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "answer_text",
-        ANSWER_TEXTS[0],
-        list(ANSWER_TEXTS),
-        "Take an answer's text as google-research/bert aligns it, or exactly by character offsets.",
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "verbose_logging", False, "Log answers that cannot be aligned with the original text.", flag_values=values
-    )
+WINDOWS = Group(
+    "Windows and answers",
+    (
+        Flag(
+            "doc_stride",
+            int,
+            _window("doc_stride"),
+            "Tokens between the starts of two windows over a long context.",
+            Scope.REMEMBERED,
+        ),
+        Flag(
+            "max_query_length",
+            int,
+            _window("max_query_length"),
+            "Tokens of a question at most; longer questions are truncated.",
+            Scope.REMEMBERED,
+        ),
+        Flag(
+            "n_best_size",
+            int,
+            _decoding("n_best_size"),
+            "Starts and ends considered in a window, and answers kept.",
+            Scope.REMEMBERED,
+            minimum=1,
+        ),
+        Flag(
+            "max_answer_length",
+            int,
+            _decoding("max_answer_length"),
+            "Tokens of an answer at most.",
+            Scope.REMEMBERED,
+            minimum=1,
+        ),
+        Flag(
+            "version_2_with_negative",
+            bool,
+            _decoding("version_2_with_negative"),
+            "Questions may be unanswerable (SQuAD 2.0).",
+            Scope.REMEMBERED,
+            is_main=True,
+        ),
+        Flag(
+            "null_score_diff_threshold",
+            float,
+            0.0,
+            "Answer nothing where the score of no answer exceeds the best answer's by more than this. Without it, what "
+            "--tune_null_threshold stored in --output_dir.",
+            Scope.FREE,
+        ),
+        Flag(
+            "tune_null_threshold",
+            bool,
+            _window("tune_null_threshold"),
+            "With --do_eval: find the threshold with the best F1, store it, and use it from then on.",
+            Scope.FREE,
+        ),
+        Flag(
+            "answer_text",
+            tuple(ANSWER_TEXTS),
+            _window("answer_text"),
+            "Align an answer's text as google-research/bert does, or take it by character offsets.",
+            Scope.REMEMBERED,
+        ),
+    ),
+)

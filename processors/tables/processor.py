@@ -113,6 +113,14 @@ class TableProcessor(DataProcessor):
         """
         return [self._source(split, data_dir)[0]]
 
+    def held_out_file(self, data_dir: str | None) -> Path | None:
+        """The training file, where dev rows are held out from it; None where they have a file of their own."""
+        try:
+            path, is_held_out = self._source("dev", data_dir)
+        except MissingDataError:
+            return None
+        return path if is_held_out else None
+
     def settings(self) -> dict[str, Any]:
         """The declaration as plain JSON."""
         return {**dataclasses.asdict(self.table), "problem_type": self.problem_type}

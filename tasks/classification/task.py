@@ -17,6 +17,7 @@ from common.files import atomic_writer
 from processors.base import DataProcessor, InputExample
 from processors.records.featurizer import HEAD, PairFeaturizer
 from processors.records.schema import Features
+from processors.tables.processor import TableProcessor
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
 from tasks.classification import metrics
 
@@ -112,6 +113,12 @@ class ClassificationTask(Task):
     def data_files(self, split: str) -> list[Path]:
         """The processor's own list, or every file of `data_dir`."""
         return self.processor.data_files(split, self._data_dir)
+
+    def held_out_file(self) -> Path | None:
+        """The training table, where a `TableProcessor` holds dev rows out from it."""
+        if isinstance(self.processor, TableProcessor):
+            return self.processor.held_out_file(self._data_dir)
+        return None
 
     def source(self) -> dict[str, Any]:
         """Processor, its settings, and limits."""

@@ -314,7 +314,8 @@ def run_dir(trained, tmp_path):
 
 def test_run_of_another_task(refused, run_dir, table_dir):
     line = refused("--task_name=sst-2", output_dir=run_dir)
-    assert 'belongs to another run (task: "table" there, "sst-2" now' in line
+    assert "--task_name=sst-2 contradicts --output_dir=" in line
+    assert "which was trained with --task_name=table" in line
 
 
 @pytest.mark.parametrize(

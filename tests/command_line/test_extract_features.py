@@ -297,18 +297,3 @@ def test_without_pyarrow_the_line_says_what_to_do(tiny_model, texts, tmp_path, r
     assert err.startswith("error: --output_format=parquet needs pyarrow, which cannot be imported (")
     assert "install one that fits the installed NumPy, or choose jsonl or npy" in err
     assert err.count("\n") == 1
-
-
-def test_help_names_every_upstream_flag_with_its_default(run_script):
-    code, out, _ = run_script(extract_features.main, "--help")
-    assert code == 0
-    text = " ".join(out.split())
-    for name, default in {
-        "input_file": None, "output_file": None, "vocab_file": None, "bert_config_file": None, "init_checkpoint": None,
-        "layers": "-1,-2,-3,-4", "max_seq_length": "128", "do_lower_case": "true", "batch_size": "32",
-        "use_tpu": "false", "master": None, "num_tpu_cores": "8", "use_one_hot_embeddings": "false",
-    }.items():  # fmt: skip
-        described = re.search(rf"--(?:\[no\])?{name}: (.*?)(?= --(?:\[no\])?\w+: |$)", text)
-        assert described, name
-        shown = re.search(r"\(default: '(.*?)'\)", described[1])
-        assert (shown[1] if shown else None) == default, name

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -188,7 +187,7 @@ def test_finished_run_says_so_and_more_epochs_continue(trained, run_script):
     ("change", "message"),
     [
         (["--labels=neg,pos,other"], 'labels: ["neg", "pos"] there, ["neg", "pos", "other"] now'),
-        (["--task_name=mrpc"], 'task: "table" there, "mrpc" now'),
+        (["--task_name=mrpc"], "--task_name=mrpc contradicts --output_dir="),
         (["--problem_type=multi_label"], 'problem_type: "single_label" there, "multi_label" now'),
     ],
     ids=["labels", "task", "problem type"],
@@ -197,8 +196,7 @@ def test_contradicting_run_is_refused_with_the_difference(trained, run_script, c
     before = (trained / "run" / "run.json").read_bytes()
     code, _, err = run_script(run_classifier.main, "--do_eval", f"--output_dir={trained / 'run'}", *change)
     assert code == 2
-    assert err.count("\n") == 1
-    assert "belongs to another run" in err
+    assert sum(line.startswith("error: ") for line in err.splitlines()) == 1
     assert message in err
     assert (trained / "run" / "run.json").read_bytes() == before
 
@@ -289,26 +287,6 @@ def test_validate_only_reports_and_writes_nothing(table_dir, tiny_model, tmp_pat
     assert "train" in out
     assert "64" in out
     assert not (tmp_path / "run").exists()
-
-
-def test_help_names_every_upstream_flag_with_its_default(run_script):
-    code, out, _ = run_script(run_classifier.main, "--help")
-    assert code == 0
-    described = dict(
-        re.findall(
-            r"--(?:\[no\])?(\w+): (.*?)(?=  --|$)", " ".join(out.replace("\n  --", "\0").split()).replace("\0", "  --")
-        )
-    )
-    for name, default in {
-        "data_dir": None, "task_name": None, "vocab_file": None, "bert_config_file": None, "output_dir": None,
-        "init_checkpoint": None, "do_lower_case": "true", "max_seq_length": "128", "do_train": "false",
-        "do_eval": "false", "do_predict": "false", "train_batch_size": "32", "eval_batch_size": "8",
-        "predict_batch_size": "8", "learning_rate": "5e-05", "num_train_epochs": "3.0", "warmup_proportion": "0.1",
-        "use_tpu": "false", "tpu_name": None, "tpu_zone": None, "gcp_project": None, "master": None,
-        "num_tpu_cores": "8", "iterations_per_loop": "1000", "save_checkpoints_steps": "1000",
-    }.items():  # fmt: skip
-        shown = re.search(r"\(default: '(.*?)'\)", described[name])
-        assert (shown[1] if shown else None) == default, name
 
 
 def test_standard_input_reader_answers_what_has_arrived_and_names_a_bad_line(tmp_path):

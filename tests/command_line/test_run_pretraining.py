@@ -365,21 +365,3 @@ def test_flags_that_do_not_go_together(run_script, flags, message):
     assert code == 2
     assert message in err
     assert err.count("\n") == 1
-
-
-def test_help_names_every_upstream_flag_with_its_default(run_script):
-    code, out, _ = run_script(run_pretraining.main, "--help")
-    assert code == 0
-    text = " ".join(out.split())
-    for name, default in {
-        "bert_config_file": None, "input_file": None, "output_dir": None, "init_checkpoint": None,
-        "max_seq_length": "128", "max_predictions_per_seq": "20", "do_train": "false", "do_eval": "false",
-        "train_batch_size": "32", "eval_batch_size": "8", "learning_rate": "5e-05", "num_train_steps": "100000",
-        "num_warmup_steps": "10000", "save_checkpoints_steps": "1000", "iterations_per_loop": "1000",
-        "max_eval_steps": "100", "use_tpu": "false", "tpu_name": None, "tpu_zone": None, "gcp_project": None,
-        "master": None, "num_tpu_cores": "8",
-    }.items():  # fmt: skip
-        described = re.search(rf"--(?:\[no\])?{name}: (.*?)(?= --(?:\[no\])?\w+: |$)", text)
-        assert described, name
-        shown = re.search(r"\(default: '(.*?)'\)", described[1])
-        assert (shown[1] if shown else None) == default, name

@@ -10,6 +10,7 @@ import pytest
 
 import run_classifier
 from command_line import app
+from command_line.flags.declaration import FlagSet
 from common.errors import DataError
 from common.files import atomic_writer, write_atomically
 
@@ -55,7 +56,7 @@ def starts(error):
     def run(flags):
         raise error
 
-    app.start(run, "Help.", [], ["script"])
+    app.start(app.Script(FlagSet(()), run), "Help.", ["script"])
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -87,8 +88,10 @@ def test_any_other_error_of_the_system_keeps_its_traceback():
 )  # fmt: skip
 def test_standard_output(target, message):
     code = (
-        "from command_line import app\n"
-        "app.start(lambda flags: [print('an answer', flush=True) for _ in range(9)], 'Help.', [], ['script'])\n"
+        "from command_line.app import Script, start\n"
+        "from command_line.flags.declaration import FlagSet\n"
+        "def run(flags): [print('an answer', flush=True) for _ in range(9)]\n"
+        "start(Script(FlagSet(()), run), 'Help.', ['script'])\n"
     )
     reader, writer = os.pipe()
     os.close(reader)

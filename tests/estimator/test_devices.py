@@ -111,7 +111,7 @@ def test_tpu_estimator_without_a_tpu_gives_the_same_numbers(make, plain):
 
 
 def test_training_step_compiled_by_xla_gives_the_same_loss_and_gradients(make):
-    made = make("xla", DeviceSettings(static_shapes=True))
+    made = make("xla", DeviceSettings(pad_to_max_length=True))
     batches = made._input_fn(made.record_set(TRAIN), 8, 0)
     head = made.task.head(is_training=True)
 

@@ -341,7 +341,7 @@ def test_a_folder_that_is_empty_is_filled(tiny_model, tmp_path, convert):
 
 def test_flags_that_cannot_be(tiny_model, tmp_path, refused):
     source, target, to = f"--init_checkpoint={tiny_model}", f"--output_dir={tmp_path / 'new'}", "--format=huggingface"
-    told = "is missing; give it (run with --help for what it means)"
+    told = "is missing; give it (--help says what it means)"
     assert refused(target, to) == f"error: --init_checkpoint {told}"
     assert refused(source, to) == f"error: --output_dir {told}"
     assert refused(source, target) == f"error: --format {told}"

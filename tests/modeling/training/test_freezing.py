@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from types import SimpleNamespace
+import shutil
 
 import numpy as np
 import pytest
@@ -13,8 +13,7 @@ import create_pretraining_data
 import run_classifier
 import run_pretraining
 import run_squad
-from command_line.settings import settle_freeze
-from common.errors import FlagError, RunDirectoryError
+from common.errors import FlagError
 from estimator.config import ADAMW, LAMB
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from modeling import BertConfig
@@ -246,7 +245,7 @@ def test_frozen_weights_are_those_of_the_beginning(trained, tiny_model):
     assert_frozen(trained, tiny_model, below_layer_1)
     held = values(trained)
     assert {"output_weights/adam_m", "bert/encoder/layer_1/output/dense/kernel/adam_v"} <= held.keys()
-    assert json.loads((trained / "run.json").read_text())["flags"]["freeze"] == "embeddings,0"
+    assert json.loads((trained / "run.json").read_text())["flags"]["freeze"] == "0,embeddings"
 
 
 def test_later_runs_answer_without_the_flag_and_go_on_with_it(trained, run_flags, run_script, tiny_model):
@@ -268,23 +267,27 @@ def test_later_runs_answer_without_the_flag_and_go_on_with_it(trained, run_flags
     assert_frozen(trained, tiny_model, below_layer_1)
 
 
-@pytest.mark.parametrize(
-    ("flags", "now"),
-    [([], "without --freeze"), (["--freeze=embeddings"], "with --freeze=embeddings")],
-    ids=["none", "fewer"],
-)
-def test_training_on_with_other_parts_frozen_is_refused(trained, run_flags, run_script, flags, now):
+def test_training_on_with_other_parts_frozen_is_refused(trained, run_flags, run_script):
     before = (trained / "run.json").read_bytes()
-    code, _, err = run_script(
-        run_classifier.main, *run_flags, f"--output_dir={trained}", "--do_train", "--num_train_epochs=9", *flags
-    )
+    given = [f"--output_dir={trained}", "--do_train", "--num_train_epochs=9", "--freeze=embeddings"]
+    code, _, err = run_script(run_classifier.main, *run_flags, *given)
     assert code == 2
     assert err == (
-        f"error: --output_dir={trained} was trained with --freeze=embeddings,0, now {now}: its checkpoints hold the "
-        "optimizer's state for other variables; train with --freeze=embeddings,0, or into another --output_dir with "
-        f"--init_checkpoint={trained}\n"
+        f"error: --freeze=embeddings contradicts --output_dir={trained}, which was trained with "
+        "--freeze=embeddings,0-0; this flag cannot change within a run; leave it out, or choose another --output_dir\n"
     )
     assert (trained / "run.json").read_bytes() == before
+
+
+def test_training_on_freezes_the_same_parts_in_any_spelling(trained, run_flags, run_script, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    frozen = []
+    for epochs, given in ((3, []), (4, ["--freeze=0, embeddings"])):
+        flags = [f"--output_dir={run}", "--do_train", f"--num_train_epochs={epochs}", *given]
+        code, _, err = run_script(run_classifier.main, *run_flags, *flags)
+        assert code == 0, err
+        frozen += re.findall(r"frozen: (\S+);", err)
+    assert frozen == ["embeddings,0", "embeddings,0"]
 
 
 def test_remedy_works(trained, run_flags, run_script, tmp_path):
@@ -293,23 +296,6 @@ def test_remedy_works(trained, run_flags, run_script, tmp_path):
     assert code == 0, err
     assert "restored 41/41\n" in err
     assert_frozen(tmp_path / "next", trained, lambda name: name.startswith(("bert/emb", "bert/enc")))
-
-
-def test_run_that_trained_everything_refuses_the_flag(tmp_path):
-    (tmp_path / "checkpoint").touch()
-    flags = SimpleNamespace(do_train=True, output_dir=str(tmp_path), init_checkpoint=None, freeze="pooler", given=set())
-    with pytest.raises(RunDirectoryError) as refused:
-        settle_freeze(flags, {}, CONFIG)
-    assert f"--output_dir={tmp_path} was trained without --freeze, now with --freeze=pooler: " in str(refused.value)
-    flags.freeze = None
-    assert settle_freeze(flags, {}, CONFIG).given == set()
-    # Nothing was trained before the first checkpoint, so nothing is contradicted, and the record is renewed.
-    (tmp_path / "checkpoint").unlink()
-    settled = settle_freeze(flags, {"freeze": "pooler"}, CONFIG)
-    assert (settled.freeze, settled.given) == ("", {"freeze"})
-    answering = SimpleNamespace(**{**vars(flags), "do_train": False, "freeze": "0", "given": {"freeze", "do_eval"}})
-    settled = settle_freeze(answering, {"freeze": "pooler"}, CONFIG)
-    assert (settled.freeze, settled.given) == (None, {"do_eval"})
 
 
 def test_unusable_list_is_one_line_before_anything_is_written(run_flags, run_script, tmp_path):

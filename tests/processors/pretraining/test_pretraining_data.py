@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 
 import create_pretraining_data
-from command_line import app
 from command_line import create_pretraining_data as command
+from command_line.flags.parsing import parse
 from common.errors import BertError
 from common.workers import ordered_map
 from processors.pretraining.corpus import CorpusReader, CorpusStatistics, DuplicateCounter, corpus_files
@@ -52,11 +51,8 @@ def corpus(tmp_path):
 
 
 def options(**given):
-    values = flags.FlagValues()
-    command.define_instance_flags(values)
-    command.define_streaming_flags(values)
     argv = ["create_pretraining_data.py", *(f"--{name}={value}" for name, value in given.items())]
-    return app.parse(argv, "", values)
+    return parse(argv, command.SCRIPT.flags)
 
 
 @pytest.fixture
@@ -336,7 +332,7 @@ def test_upstreams_flags_keep_their_defaults():
 
 @pytest.mark.parametrize("name", ["input_file", "output_file", "vocab_file"])
 def test_missing_flags(fails, name):
-    assert fails(**{name: ""}) == f"--{name} is missing; give it (run with --help for what it means)"
+    assert fails(**{name: ""}) == f"--{name} is missing; give it (--help says what it means)"
 
 
 def test_lengths_that_make_no_sense(fails):

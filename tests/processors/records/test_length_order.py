@@ -139,7 +139,7 @@ def trained(tiny_model, tmp_path_factory):
     (folder / "run").mkdir()
 
     def make(**changes):
-        device = DeviceSettings(static_shapes=changes.pop("static_shapes", False))
+        device = DeviceSettings(pad_to_max_length=changes.pop("static_shapes", False))
         settings = TrainingSettings(**{**vars(training), **changes})
         return Experiment(task, ExperimentSettings(folder / "run", model, settings, device))
 

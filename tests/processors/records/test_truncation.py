@@ -261,7 +261,7 @@ def test_contradiction_is_refused_and_nothing_is_written(run_folder, run_script)
     code, _, err = run_script(run_classifier.main, "--do_eval", f"--output_dir={run}", "--truncation=head")
     assert code == 2
     assert err.count("\n") == 1
-    assert 'belongs to another run (truncation: "head_tail" there, "head" now)' in err
+    assert f"--truncation=head contradicts --output_dir={run}, which was trained with --truncation=head_tail" in err
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 

@@ -1,0 +1,32 @@
+"""What a command does, and where."""
+
+from command_line.flags.declaration import Flag, Group, Scope
+
+ACTIONS = Group(
+    "Actions",
+    (
+        Flag(
+            "output_dir",
+            str,
+            None,
+            "Folder of the run: checkpoints, records, results, exports.",
+            Scope.FREE,
+            is_path=True,
+            is_main=True,
+        ),
+        Flag("do_train", bool, False, "Train on the train split.", Scope.FREE, is_main=True),
+        Flag("do_eval", bool, False, "Evaluate on the dev split.", Scope.FREE, is_main=True),
+        Flag("do_predict", bool, False, "Predict the test split, or --predict_file.", Scope.FREE, is_main=True),
+        Flag("do_export", bool, False, "Write a SavedModel under OUTPUT_DIR/export.", Scope.FREE, is_main=True),
+        Flag(
+            "export_frozen_graph",
+            bool,
+            False,
+            "With --do_export: also write the graph as one .pb file with the weights as constants.",
+            Scope.FREE,
+        ),
+        Flag("validate_only", bool, False, "Read all data, print a report, and stop.", Scope.FREE, is_main=True),
+        Flag("only_check_args", bool, False, "Check the flags and the files they name, and stop.", Scope.FREE),
+        Flag("traceback", bool, False, "Print the whole traceback of an error, not one line.", Scope.FREE),
+    ),
+)

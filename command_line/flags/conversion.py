@@ -1,0 +1,18 @@
+"""Conversion of checkpoints."""
+
+from command_line.flags.declaration import Flag, Group, Scope
+from modeling.checkpoints.huggingface_files import WEIGHTS
+
+CONVERSION = Group(
+    "Conversion",
+    (
+        Flag(
+            "format",
+            tuple(WEIGHTS),
+            None,
+            "Hugging Face files (model.safetensors, config.json, ...), or a TensorFlow 1 checkpoint without optimizer.",
+            Scope.FREE,
+            is_main=True,
+        ),
+    ),
+)

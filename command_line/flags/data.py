@@ -1,0 +1,228 @@
+"""Which rows a command reads: files, columns, splits, limits."""
+
+from typing import Any
+
+from command_line.flags.declaration import Flag, Group, Scope, default_of
+from processors.base import PROBLEM_TYPES
+from processors.records.featurizer import HEAD, TRUNCATIONS
+from processors.tables.spec import TableFormat, TableSpec
+from tasks.classification.task import LossSettings
+
+LIMITS = tuple(
+    Flag(
+        f"max_{split}_examples",
+        int,
+        None,
+        f"First rows to {split} at most; 0 for all.",
+        Scope.FREE if split == "predict" else Scope.REMEMBERED,
+        minimum=0,
+    )
+    for split in ("train", "eval", "predict")
+)
+
+ON_BAD_ROW = Flag(
+    "on_bad_row",
+    ("stop", "skip"),
+    default_of(TableSpec, "on_bad_row"),
+    "Stop at a row that cannot be used, or skip and count it.",
+    Scope.FIXED,
+    decides_rows=True,
+    is_main=True,
+)
+
+PREDICT_FILE = Flag(
+    "predict_file",
+    str,
+    None,
+    "File to predict instead of the test split; - answers standard input.",
+    Scope.FREE,
+    is_path=True,
+    is_main=True,
+)
+
+
+def _table(field: str) -> Any:
+    return default_of(TableSpec, field)
+
+
+def _format(field: str) -> Any:
+    return default_of(TableFormat, field)
+
+
+def _loss(field: str) -> Any:
+    return default_of(LossSettings, field)
+
+
+TASK = Group(
+    "Data",
+    (
+        Flag(
+            "task_name",
+            str,
+            None,
+            "Registered task (mrpc, cola, ..., table), or package.module:Class.",
+            Scope.FIXED,
+            is_main=True,
+            names_code=lambda name: ":" in name,
+        ),
+        Flag(
+            "processor_module",
+            str,
+            None,
+            "Python file or dotted module with a DataProcessor of your own.",
+            Scope.FIXED,
+            is_path=True,
+            is_main=True,
+            names_code=bool,
+        ),
+        Flag(
+            "data_dir", str, None, "Folder of the data files of the task.", Scope.REMEMBERED, is_path=True, is_main=True
+        ),
+        Flag(
+            "problem_type",
+            PROBLEM_TYPES,
+            None,
+            "What a label is. Without it, as the task says; single_label for tables.",
+            Scope.REMEMBERED,
+            is_main=True,
+        ),
+        PREDICT_FILE,
+        *LIMITS,
+        Flag(
+            "truncation",
+            TRUNCATIONS,
+            HEAD,
+            "Which tokens of a text beyond --max_seq_length are kept: the first, the last, or a quarter from its start "
+            "and the rest from its end.",
+            Scope.FIXED,
+        ),
+        Flag(
+            "class_weights",
+            str,
+            _loss("class_weights"),
+            "'balanced', or a loss weight for each label: 1,2.5 in label order, or name=2.5,other=1.",
+            Scope.FIXED,
+        ),
+        Flag(
+            "label_smoothing",
+            float,
+            _loss("label_smoothing"),
+            "Fraction of a training target that is spread over all labels.",
+            Scope.FIXED,
+        ),
+        Flag("focal_gamma", float, _loss("focal_gamma"), "Focal loss gamma; 0 is off, 2 is usual.", Scope.FIXED),
+    ),
+)
+
+TABLE = Group(
+    "Tables (--task_name=table)",
+    (
+        Flag(
+            "text_a",
+            str,
+            None,
+            "Column of the text: header name, or index from 0.",
+            Scope.FIXED,
+            is_main=True,
+            decides_rows=True,
+        ),
+        Flag(
+            "text_b",
+            str,
+            None,
+            "Column of the second text of a pair.",
+            Scope.FIXED,
+            is_main=True,
+            decides_rows=True,
+        ),
+        Flag("label", str, None, "Column of the label.", Scope.FIXED, is_main=True, decides_rows=True),
+        Flag(
+            "labels",
+            str,
+            None,
+            "Labels in order: a,b,c or a file with one a line. Without it, those of the training rows.",
+            Scope.REMEMBERED,
+            decides_rows=True,
+        ),
+        Flag(
+            "label_separator",
+            str,
+            _table("label_separator"),
+            "Character between the labels of one cell (multi_label).",
+            Scope.FIXED,
+            decides_rows=True,
+        ),
+        Flag(
+            "delimiter",
+            str,
+            _format("delimiter"),
+            "Column delimiter. Without it, comma for .csv, tab for .tsv and .txt.",
+            Scope.FIXED,
+            decides_rows=True,
+        ),
+        Flag(
+            "quoting",
+            ("none", "minimal"),
+            _format("quoting"),
+            'Whether " quotes cells. Without it, in .csv and with any delimiter but a tab.',
+            Scope.FIXED,
+            decides_rows=True,
+        ),
+        Flag(
+            "encoding",
+            str,
+            _format("encoding"),
+            "Encoding of the data files. Without it, UTF-8 or what the byte order mark says.",
+            Scope.FIXED,
+            decides_rows=True,
+        ),
+        Flag(
+            "header",
+            bool,
+            None,
+            "Whether the first line names the columns. Without it, yes.",
+            Scope.FIXED,
+            decides_rows=True,
+        ),
+        Flag(
+            "train_file",
+            str,
+            None,
+            "Training table. Without it, train.* in --data_dir.",
+            Scope.FIXED,
+            is_path=True,
+            is_main=True,
+            decides_rows=True,
+        ),
+        Flag(
+            "dev_file",
+            str,
+            None,
+            "Dev table. Without it, dev.*, valid.* or validation.* in --data_dir, else rows held out from training.",
+            Scope.FIXED,
+            is_path=True,
+            is_main=True,
+            decides_rows=True,
+        ),
+        Flag(
+            "test_file",
+            str,
+            None,
+            "Test table. Without it, test.* in --data_dir.",
+            Scope.REMEMBERED,
+            is_path=True,
+        ),
+        Flag(
+            "dev_fraction",
+            float,
+            _table("dev_fraction"),
+            "Fraction of the training rows held out where there is no dev file.",
+            Scope.FIXED,
+            minimum=0.0,
+            maximum=0.9,
+            is_main=True,
+            decides_rows=True,
+        ),
+        ON_BAD_ROW,
+    ),
+)

@@ -1,0 +1,61 @@
+"""Weights, architecture, vocabulary."""
+
+from command_line.flags.declaration import Flag, Group, Scope
+from modeling.settings import ModelSettings
+
+MODEL = Group(
+    "Model",
+    (
+        Flag(
+            "init_checkpoint",
+            str,
+            ModelSettings.init_checkpoint,
+            "Weights to start from: a TensorFlow 1 checkpoint (prefix, .index or folder), a Hugging Face folder or "
+            "model.safetensors, or the --output_dir of another run.",
+            Scope.FREE,
+            is_path=True,
+            is_main=True,
+        ),
+        Flag(
+            "bert_config_file",
+            str,
+            None,
+            "Architecture as JSON. Without it, the one in --output_dir or beside --init_checkpoint.",
+            Scope.FREE,
+            is_path=True,
+            is_main=True,
+        ),
+        Flag(
+            "vocab_file",
+            str,
+            None,
+            "Vocabulary. Without it, the one in --output_dir or beside --init_checkpoint.",
+            Scope.FREE,
+            is_path=True,
+            is_main=True,
+        ),
+        Flag(
+            "do_lower_case",
+            bool,
+            True,
+            "Lower-case the text and strip accents: true for uncased models, false for cased ones.",
+            Scope.FIXED,
+            is_main=True,
+        ),
+        Flag(
+            "max_seq_length",
+            int,
+            128,
+            "Tokens of a row at most, special tokens included; longer text is truncated.",
+            Scope.REMEMBERED,
+            is_main=True,
+        ),
+        Flag(
+            "use_one_hot_embeddings",
+            bool,
+            ModelSettings.use_one_hot_embeddings,
+            "Look up word embeddings by matrix product, which is faster on TPUs.",
+            Scope.FREE,
+        ),
+    ),
+)

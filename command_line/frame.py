@@ -1,0 +1,82 @@
+"""The frame of every script that runs a task: flags, output directory, model, task, then what the command asks for.
+
+A new script declares its flags and says how they become a task.
+"""
+
+import abc
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Generic, TypeVar, final
+
+from command_line import execution, model_files, scopes
+from command_line.flags.declaration import FlagSet
+from command_line.model_files import ModelFiles
+from common.run_directory import RunDirectory
+from tasks.base import Task
+
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+
+class TaskScript(abc.ABC, Generic[AnyTask]):
+    """A script that runs one kind of task in an output directory.
+
+    Attributes:
+      flags: every flag of the script.
+    """
+
+    flags: FlagSet
+
+    @final
+    def run(self, flags: SimpleNamespace) -> None:
+        """Does what the flags ask for.
+
+        Raises:
+          BertError: an error that the user can fix.
+        """
+        self.check(flags)
+        directory = RunDirectory(Path(flags.output_dir or ""))
+        if self.is_answered(flags, directory):
+            return
+        flags = self.settled(scopes.settle(flags, self.flags, directory))
+        identity = (directory.description() or {}).get("identity", {})
+        files = model_files.load(flags, directory.path, identity, self.reads_text(flags))
+        task = self.task(flags, files, directory)
+        if flags.only_check_args:
+            print("the flags, the model files and the description of the data agree")
+        elif flags.validate_only:
+            self.report(flags, task)
+        else:
+            self.execute(flags, task, directory, files)
+
+    @abc.abstractmethod
+    def check(self, flags: SimpleNamespace) -> None:
+        """Checks flags against each other before anything is read.
+
+        Raises:
+          FlagError: one is missing, or two contradict each other.
+        """
+
+    def is_answered(self, flags: SimpleNamespace, directory: RunDirectory) -> bool:
+        """Answers standard input from the newest export where the command asks for nothing else."""
+        return execution.answered_from_export(flags, directory)
+
+    def settled(self, flags: SimpleNamespace) -> SimpleNamespace:
+        """The flags after those of earlier commands are known, checked again; unchanged by default."""
+        return flags
+
+    def reads_text(self, flags: SimpleNamespace) -> bool:
+        """Whether the command tokenizes text, so that it needs a vocabulary."""
+        del flags
+        return True
+
+    @abc.abstractmethod
+    def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> AnyTask:
+        """The task that the flags describe."""
+
+    @abc.abstractmethod
+    def report(self, flags: SimpleNamespace, task: AnyTask) -> None:
+        """Prints the data report of `--validate_only`."""
+
+    def execute(self, flags: SimpleNamespace, task: AnyTask, directory: RunDirectory, files: ModelFiles) -> None:
+        """Trains, evaluates, predicts, exports."""
+        execution.execute(flags, self.flags, task, directory, files)

@@ -1,0 +1,31 @@
+"""Prints `docs/flags.md`: `python -m command_line.reference > docs/flags.md`."""
+
+from command_line import (
+    convert_checkpoint,
+    create_pretraining_data,
+    extract_features,
+    run_classifier,
+    run_pretraining,
+    run_squad,
+)
+from command_line.app import Runnable
+from command_line.flags.help import markdown
+
+SCRIPTS: dict[str, Runnable] = {
+    "run_classifier": run_classifier.SCRIPT,
+    "run_squad": run_squad.SCRIPT,
+    "run_pretraining": run_pretraining.SCRIPT,
+    "create_pretraining_data": create_pretraining_data.SCRIPT,
+    "extract_features": extract_features.SCRIPT,
+    "convert_checkpoint": convert_checkpoint.SCRIPT,
+}
+"""Every script by its name."""
+
+
+def page() -> str:
+    """The text of `docs/flags.md`."""
+    return markdown({name: script.flags for name, script in SCRIPTS.items()})
+
+
+if __name__ == "__main__":
+    print(page(), end="")
