@@ -15,10 +15,12 @@ from typing import Protocol
 from command_line.flags import help as help_text
 from command_line.flags.declaration import FlagSet
 from command_line.flags.parsing import parse
+from common import interruption
 from common.errors import BertError, FlagError
 
 TENSORFLOW_SERIES = "2.15."
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+INTERRUPTED = "interrupted; run the same command again to go on from the latest checkpoint"
 XLA_FOR_CPU = "--tf_xla_cpu_global_jit"
 
 
@@ -67,16 +69,17 @@ def start(script: Runnable, description: str, argv: Sequence[str] | None = None)
         options = parse(argv, script.flags)
         if getattr(options, "use_xla", False):
             let_xla_compile_for_cpu()
-        script.run(options)
+        with interruption.sigterm_raises():
+            script.run(options)
     except BertError as error:
         if "--traceback" in argv:
             traceback.print_exc()
         fail(error)
     except OSError as error:
         fail(unwritten(error))
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on from the latest checkpoint", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        print(INTERRUPTED, file=sys.stderr)
+        sys.exit(interruption.exit_code(error))
 
 
 def fail(error: BertError) -> None:

@@ -62,7 +62,7 @@ def answered_from_export(flags: SimpleNamespace, directory: RunDirectory) -> boo
     if directory.latest_export() is not None:
         answer_standard_input(directory, flags.predict_batch_size)
         return True
-    if not (directory.path / "checkpoint").is_file():
+    if not directory.is_trained():
         raise FlagError(
             f"--predict_file=-: --output_dir={directory.path} holds no export and no checkpoint to answer from; "
             "run with --do_train --do_export first"

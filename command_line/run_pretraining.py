@@ -19,6 +19,7 @@ from command_line.flags.training import EPOCHS_FLAGS, EVALUATION, UPDATES
 from command_line.frame import TaskScript
 from command_line.model_files import ModelFiles
 from command_line.settings import require
+from common.checkpoints import latest_checkpoint
 from common.errors import CheckpointError, FlagError
 from common.files import atomic_writer
 from common.run_directory import RunDirectory
@@ -157,7 +158,8 @@ def _check_head(directory: RunDirectory, init_checkpoint: str | None) -> None:
     """
     from modeling.checkpoints.restore import checkpoint_variables
 
-    checkpoint = str(directory.path) if directory.is_trained() else init_checkpoint
+    trained = latest_checkpoint(directory.path)
+    checkpoint = trained.prefix if trained else init_checkpoint
     if checkpoint and MASKED_LM_WEIGHTS not in checkpoint_variables(checkpoint):
         raise CheckpointError(
             f"{checkpoint}: has no masked-language-model head ({MASKED_LM_WEIGHTS}), so its guesses would be random; "

@@ -1,12 +1,19 @@
-"""Files that are whole or absent: written under a temporary name and renamed at the end."""
+"""Files that are whole or absent: written under a temporary name, flushed to the disk, and renamed at the end."""
 
+import atexit
 import contextlib
+import functools
 import os
+import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from common.errors import DataError
+
+_PATTERN = re.compile(r"[*?\[\]\\]")
 
 
 @contextlib.contextmanager
@@ -24,6 +31,8 @@ def atomic_writer(path: Path) -> Iterator[IO[str]]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Gives a temporary name for a file that is renamed to `path` only once the block has ended well.
 
+    The content is on the disk before the rename, so that not even a power loss leaves half a file under the name.
+
     Raises:
       DataError: the disk is full or the folder cannot be written to.
     """
@@ -32,10 +41,54 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            temporary.replace(path)
+            rename_durably(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def rename_durably(temporary: Path, path: Path) -> None:
+    """Renames a file to its final name, in place of what was there, once its content is on the disk.
+
+    Raises:
+      OSError: the disk is full or broken, or the file cannot be renamed.
+    """
+    sync_file(temporary)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Waits until the content of a file is on the disk.
+
+    Raises:
+      OSError: the disk is full or broken.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk, on systems that can open a folder."""
+    with contextlib.suppress(OSError):
+        sync_file(folder)
+
+
+def sync_tree(folder: Path) -> None:
+    """Waits until everything below a folder is on the disk.
+
+    Raises:
+      OSError: the disk is full or broken.
+    """
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            sync_file(path)
+    sync_folder(folder)
 
 
 @contextlib.contextmanager
@@ -57,3 +110,33 @@ def write_atomically(path: Path, text: str) -> None:
     """Writes a whole text file at once; raises DataError as `atomic_writer` does."""
     with atomic_writer(path) as stream:
         stream.write(text)
+
+
+def copy_atomically(source: Path, path: Path) -> None:
+    """Copies a file, which appears at `path` as a whole; raises DataError as `atomic_writer` does."""
+    with atomic_path(path) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def without_pattern(folder: str | os.PathLike[str]) -> str:
+    """The folder under a name without characters that a pattern is made of: `*`, `?`, `[`, `]` and the backslash.
+
+    TensorFlow looks for the files of a checkpoint by patterns, even where it is given an exact name: in a folder named
+    `run[1]` it finds nothing. A link in a temporary folder, removed at exit, leads to such a folder.
+
+    Returns:
+      The folder itself where its name has no such character, else a link to it.
+    """
+    name = os.fspath(folder)
+    if "://" in name or not _PATTERN.search(name):
+        return name
+    return _link_to(str(Path(name).absolute()))
+
+
+@functools.cache
+def _link_to(folder: str) -> str:
+    parent = tempfile.mkdtemp(prefix="bert_link_")
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)  # removes the link, not what it leads to
+    link = Path(parent) / "folder"
+    link.symlink_to(folder, target_is_directory=True)
+    return str(link)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from common.checkpoints import latest_checkpoint
 from common.errors import RunDirectoryError
 from common.files import write_atomically
 
@@ -114,8 +115,12 @@ class RunDirectory:
         return RunDirectoryError(f"--output_dir={self.path} cannot be written ({error.strerror}); choose another")
 
     def is_trained(self) -> bool:
-        """Whether training has left a checkpoint here."""
-        return (self.path / "checkpoint").is_file()
+        """Whether training has left a checkpoint here.
+
+        Raises:
+          CheckpointError: it has, but none that is whole.
+        """
+        return latest_checkpoint(self.path) is not None
 
     def write(
         self,

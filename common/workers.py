@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import pickle
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -75,6 +76,7 @@ def _start_worker(path: Path) -> None:
     # A pool hands its initializer's result to tasks through the module only.
     global _work
     _work = pickle.loads(path.read_bytes())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process: the parent alone answers it
     # Each process has a core to itself; threads inside it would only compete.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     threading.Thread(target=_leave_with_parent, daemon=True).start()

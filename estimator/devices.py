@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from common.files import without_pattern
 from estimator.config import DeviceSettings, TrainingSettings
 from modeling.settings import FP16
 
@@ -52,9 +53,10 @@ def build_estimator(
         return _build_tpu_estimator(model_fn, output_dir, training, devices)
     compiled = {"session_config": compiling_session()} if devices.use_xla else {}
     config = tf.estimator.RunConfig(
-        model_dir=str(output_dir),
+        model_dir=without_pattern(output_dir),
         train_distribute=_strategy(),
         eval_distribute=None,
+        save_checkpoints_steps=None,  # `hooks.checkpoints` saves
         **compiled,
         **_common(training),
     )
@@ -78,7 +80,6 @@ def compiling_session() -> tf.compat.v1.ConfigProto:
 def _common(training: TrainingSettings) -> dict[str, Any]:
     return {
         "tf_random_seed": training.seed,
-        "save_checkpoints_steps": training.eval_every_n_steps or training.save_checkpoints_steps,
         "keep_checkpoint_max": training.keep_checkpoint_max or None,
         # Our own reports write what TensorBoard shows; the graph as text takes seconds and nothing reads it.
         "save_summary_steps": None,
@@ -107,12 +108,13 @@ def _build_tpu_estimator(
     config = tpu.RunConfig(
         cluster=cluster,
         master=devices.master,
-        model_dir=str(output_dir),
+        model_dir=without_pattern(output_dir),
         tpu_config=tpu.TPUConfig(
             iterations_per_loop=devices.iterations_per_loop,
             num_shards=devices.num_tpu_cores,
             per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2,
         ),
+        save_checkpoints_steps=training.save_checkpoints_steps,
         **_common(training),
     )
     return tpu.TPUEstimator(

@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from common.errors import CheckpointError, DataError, FlagError
+from common.errors import DataError, FlagError
 from common.files import write_atomically
+from common.interruption import Interruption
 from common.run_directory import warn_of_other_labels
 from estimator import devices, learning_curve, memory
 from estimator.config import ExperimentSettings
 from estimator.failures import one_line_errors
+from estimator.hooks.checkpoints import CheckpointHook, Saving
 from estimator.hooks.collector import Collector
 from estimator.hooks.metrics_log import MetricsLog
-from estimator.hooks.periodic_evaluation import PeriodicEvaluation, best_checkpoint
+from estimator.hooks.periodic_evaluation import PeriodicEvaluation
 from estimator.hooks.progress import ProgressHook
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from estimator.streaming import Answered, ExampleStream, answered, rows_in_order
+from estimator.weights import RunCheckpoints
 from modeling.checkpoints.first_weights import check_weights
-from modeling.checkpoints.restore import read_tensor, verify_checkpoint
 from modeling.settings import ModelSettings
 from processors.records import record_sets
 from processors.records.featurizer import Featurizer, chunked
@@ -51,6 +54,7 @@ class Experiment:
         self.settings = settings
         self.output_dir = settings.output_dir
         self._metrics = MetricsLog(settings.output_dir)
+        self._checkpoints = RunCheckpoints(settings.output_dir, settings.training.keep_best_checkpoint)
         self._record_sets: dict[str, record_sets.RecordSet] = {}
 
     def check_weights(self, is_training: bool = False) -> None:
@@ -64,10 +68,9 @@ class Experiment:
           FlagError: there are none.
         """
         model = self.settings.model
-        checkpoint = self._latest_checkpoint()
-        if checkpoint is not None:
-            self._verify(checkpoint)
-        elif model.init_checkpoint is not None:
+        if self._checkpoints.verify() is not None:
+            return
+        if model.init_checkpoint is not None:
             check_weights(model.bert_config, model.init_checkpoint)
             warn_of_other_labels(model.init_checkpoint, self.task.identity().get("labels", []))
         elif not is_training:
@@ -76,21 +79,13 @@ class Experiment:
                 "run with --do_train first, or choose the --output_dir of a trained model"
             )
 
-    def _verify(self, checkpoint: str) -> None:
-        try:
-            verify_checkpoint(checkpoint)
-        except CheckpointError as error:
-            raise CheckpointError(
-                f"{error}; or name an earlier one of {self.output_dir} in the first line of its file checkpoint"
-            ) from error
-
     def trained_checkpoint(self) -> str:
         """Prefix of the checkpoint that is evaluated and exported.
 
         Raises:
           FlagError: there is none to export.
         """
-        checkpoint = self._answering_checkpoint()
+        checkpoint = self._checkpoints.answering()
         if checkpoint is None:
             raise FlagError(f"--do_export: {self.output_dir} has no trained checkpoint; run with --do_train first")
         return checkpoint
@@ -120,6 +115,9 @@ class Experiment:
         record_set = self.record_set(TRAIN)
         num_steps = self._num_steps(record_set)
         start = self.global_step()
+        watch = self._periodic_evaluation(start)
+        if watch and watch.is_missing(start) and (start % watch.every == 0 or start == num_steps):
+            watch.evaluate(start)
         if start >= num_steps:
             log.info(
                 "%s is trained: %d of %d steps are done. Nothing to train; raise %s to go on, "
@@ -136,21 +134,39 @@ class Experiment:
         progress = ProgressHook(
             num_steps, training.train_batch_size, record_set.num_records, training.log_every_n_steps, self._metrics
         )
-        watch = self._periodic_evaluation(start, progress)
         if watch and watch.is_out_of_patience():
             log.info("%s was stopped early at step %d: %s", self.output_dir, start, watch.summary())
             return start
-        listeners = [watch] if watch else None
-        with one_line_errors(record_set), memory.advice(training):
+        interruption = Interruption()
+        hooks = [progress, *self._checkpoint_hooks(interruption, watch, progress)]
+        self._checkpoints.settle()
+        with one_line_errors(record_set), memory.advice(training), interruption.handled():
             input_fn = self._input_fn(record_set, training.train_batch_size, start)
-            estimator.train(input_fn, [progress], None, num_steps, listeners)
+            estimator.train(input_fn, hooks, None, num_steps)
         if watch:
             log.info("%s", watch.summary())
             learning_curve.draw(self._metrics.read(), self.output_dir / "learning_curve.png")
         self._report_memory()
         return self.global_step()
 
-    def _periodic_evaluation(self, start: int, progress: ProgressHook) -> PeriodicEvaluation | None:
+    def _checkpoint_hooks(
+        self, interruption: Interruption, watch: PeriodicEvaluation | None, progress: ProgressHook
+    ) -> list[CheckpointHook]:
+        if self.settings.devices.uses_tpu_estimator:  # it runs many steps at once, and saves by itself
+            return []
+        training = self.settings.training
+        every = training.eval_every_n_steps or training.save_checkpoints_steps
+        saving = Saving(self.output_dir, every, training.keep_checkpoint_max)
+
+        def evaluate(step: int) -> bool:
+            started = time.monotonic()
+            stops = watch is not None and watch.evaluate(step)
+            progress.exclude(time.monotonic() - started)
+            return stops
+
+        return [CheckpointHook(saving, interruption, evaluate if watch else None)]
+
+    def _periodic_evaluation(self, start: int) -> PeriodicEvaluation | None:
         training = self.settings.training
         if training.eval_every_n_steps is None:
             return None
@@ -163,7 +179,7 @@ class Experiment:
             output_dir=self.output_dir,
             keep_best=training.keep_best_checkpoint,
             start=start,
-            exclude_time=progress.exclude,
+            every=training.eval_every_n_steps,
         )
 
     def _report_memory(self) -> None:
@@ -203,7 +219,7 @@ class Experiment:
             results = estimator.evaluate(
                 self._input_fn(record_set, batch_size, sorts=sorts),
                 steps=steps,
-                checkpoint_path=self._latest_checkpoint() if latest else self._answering_checkpoint(),
+                checkpoint_path=self._checkpoints.latest() if latest else self._checkpoints.answering(),
             )
         scores = {key: _plain(value) for key, value in results.items()}
         if collector is not None:
@@ -238,7 +254,7 @@ class Experiment:
         input_fn = self._input_fn(record_set, batch_size, sorts=True)
         count = 0
         with one_line_errors(record_set), self.task.answers(self.output_dir) as sink:
-            outputs = rows_in_order(estimator.predict(input_fn, None, None, self._answering_checkpoint(), False))
+            outputs = rows_in_order(estimator.predict(input_fn, None, None, self._checkpoints.answering(), False))
             for example, windows in self._windows(split):
                 sink(example, windows, list(itertools.islice(outputs, len(windows))))
                 count += 1
@@ -256,7 +272,7 @@ class Experiment:
         batch_size = self.settings.training.predict_batch_size
         fields = [field for field in featurizer.spec.fields if field.is_sequence]  # labels of a row are not known
         stream = ExampleStream(featurizer, chunks, batch_size, fields, device.needs_static_shapes)
-        yield from answered(self._estimator(), stream, self._answering_checkpoint())
+        yield from answered(self._estimator(), stream, self._checkpoints.answering())
 
     def export(self, frozen_graph: bool = False) -> Path:
         """Writes a SavedModel of the latest checkpoint under `export/`; see `export.savedmodel`."""
@@ -291,18 +307,7 @@ class Experiment:
         Raises:
           CheckpointError: it is damaged.
         """
-        checkpoint = self._latest_checkpoint()
-        return int(read_tensor(checkpoint, "global_step")) if checkpoint else 0
-
-    def _answering_checkpoint(self) -> str | None:
-        """What evaluates, predicts and exports: the best checkpoint where the run keeps it, else the latest."""
-        best = best_checkpoint(self.output_dir) if self.settings.training.keep_best_checkpoint else None
-        if best is not None:
-            log.info("using the best checkpoint, %s", best)
-        return best or self._latest_checkpoint()
-
-    def _latest_checkpoint(self) -> str | None:
-        return tf.train.latest_checkpoint(str(self.output_dir))
+        return self._checkpoints.global_step()
 
     def _windows(self, split: str) -> Iterator[tuple[Any, list[Features]]]:
         """Examples with their windows, made anew in the order of the records: what only the host knows of them."""
@@ -312,7 +317,7 @@ class Experiment:
     def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
         device = self.settings.devices
         model = self.settings.model
-        if self._latest_checkpoint():
+        if self._checkpoints.latest():
             # What was trained here outweighs the weights it began from.
             model = ModelSettings(model.bert_config, None, model.use_one_hot_embeddings)
         graph = GraphSettings(

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
 
 from common.errors import DataError, ExportError, one_line
+from common.files import without_pattern
 from processors.records.featurizer import chunked
 from processors.records.length_order import BATCHES_SORTED_AT_ONCE, in_order, longest_first
 
@@ -40,7 +41,7 @@ class Predictor:
         if not (self.export_dir / "saved_model.pb").is_file():
             raise ExportError(f"{export_dir}: no saved_model.pb; expected an export directory; run with --do_export")
         try:
-            self._session, signature = _loaded(str(export_dir))
+            self._session, signature = _loaded(without_pattern(export_dir))
         except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
             raise ExportError(f"{export_dir}: cannot be loaded ({one_line(error)}); export again") from error
         self.input_names = tuple(signature.inputs)

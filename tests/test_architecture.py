@@ -27,14 +27,14 @@ MAY_IMPORT = {
 PACKAGES = set(MAY_IMPORT)
 
 ORDER = {
-    "common": "errors files garbage_collection workers run_directory",
+    "common": "errors files garbage_collection interruption workers checkpoints run_directory",
     "tokenization": "characters vocabulary casing wordpiece",
     "processors": "reading base registry report text_lines records tables squad pretraining graph",
     "modeling": "config settings encoder heads build training checkpoints",
     "tasks": "base classification span pretraining vectors",
     "export": "savedmodel conversion",
     "estimator": (
-        "config devices hooks learning_curve memory failures streaming model_fn feature_extraction experiment"
+        "config devices hooks weights learning_curve memory failures streaming model_fn feature_extraction experiment"
     ),
     "serving": "predictor",
     "command_line": (

@@ -67,6 +67,7 @@ class ScaleSaver(Saver):
             variables = v1.global_variables()
             self._without = Saver([variable for variable in variables if variable.op.name not in NAMES])
             self._begin = v1.variables_initializer([variable for variable in variables if variable.op.name in NAMES])
+            v1.add_to_collection(v1.GraphKeys.SAVERS, self)  # where the hook that saves looks
         super().build()
 
     def restore(self, sess: Any, save_path: str) -> None:

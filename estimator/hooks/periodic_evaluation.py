@@ -2,15 +2,13 @@
 
 import dataclasses
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
+from common.checkpoints import checkpoint_name, latest_checkpoint, record_checkpoint
 from common.errors import FlagError, closest
-from common.files import write_atomically
+from common.files import copy_atomically
 from common.run_directory import BEST
 from estimator.hooks.metrics_log import MetricsLog
 from modeling.checkpoints.restore import write_weights
@@ -63,7 +61,7 @@ def chosen_value(scores: Mapping[str, float], metric: str) -> float:
     raise FlagError(f"--best_metric={metric}: not a metric of this evaluation, {closest(metric, names)}; give one")
 
 
-class PeriodicEvaluation(tf.estimator.CheckpointSaverListener):
+class PeriodicEvaluation:
     """Evaluates every checkpoint when it is saved, within the training session.
 
     Args:
@@ -74,7 +72,7 @@ class PeriodicEvaluation(tf.estimator.CheckpointSaverListener):
       output_dir: of the run; the best checkpoint goes to `best/` in it.
       keep_best: whether to keep the best checkpoint.
       start: step that training begins at; what was evaluated after it belongs to a run that was undone.
-      exclude_time: takes the seconds that an evaluation took, so that they count in no rate of training.
+      every: steps between two evaluations.
     """
 
     def __init__(
@@ -86,7 +84,7 @@ class PeriodicEvaluation(tf.estimator.CheckpointSaverListener):
         output_dir: Path,
         keep_best: bool,
         start: int,
-        exclude_time: Callable[[float], None],
+        every: int,
     ) -> None:
         self._evaluate = evaluate
         self._metric = metric
@@ -94,30 +92,28 @@ class PeriodicEvaluation(tf.estimator.CheckpointSaverListener):
         self._metrics = metrics
         self._output_dir = output_dir
         self._keep_best = keep_best
-        self._start = start
-        self._exclude_time = exclude_time
+        self.every = every
         self.scores = earlier_scores(metrics.read(), metric, start)
 
     def is_out_of_patience(self) -> bool:
         """Whether as many evaluations as may be have brought nothing better."""
         return self._patience is not None and since_best(self.scores, self._metric) >= self._patience
 
-    def after_save(self, session: Any, global_step_value: int) -> bool:
-        """Evaluates the checkpoint that was just written; says whether training should stop."""
-        del session
-        step = int(global_step_value)
-        if step <= self._start:  # the one that training begins from
-            return False
-        started = time.monotonic()
+    def is_missing(self, step: int) -> bool:
+        """Whether a checkpoint of this step has not been evaluated: its run was stopped before."""
+        return step > 0 and all(score.step != step for score in self.scores)
+
+    def evaluate(self, step: int) -> bool:
+        """Evaluates the checkpoint of a step, which was just written; says whether training should stop."""
         scores = self._evaluate()
         value = chosen_value(scores, self._metric)
         self.scores.append(Score(step, value))
-        self._metrics.write(EVENT, {"step": step, "metric": self._metric, **scores, "value": value})
         is_best = best_of(self.scores, self._metric) == self.scores[-1]
         log.info("step %d: %s %.5g%s", step, self._metric, value, ", the best so far" if is_best else "")
         if is_best and self._keep_best:
             keep_best(self._output_dir, step)
-        self._exclude_time(time.monotonic() - started)
+        # Noted last: a run that is killed before evaluates this checkpoint again.
+        self._metrics.write(EVENT, {"step": step, "metric": self._metric, **scores, "value": value})
         stops = self.is_out_of_patience()
         if stops:
             log.info("%s; training stops", self.summary())
@@ -155,13 +151,13 @@ def keep_best(output_dir: Path, step: int) -> Path:
     """
     folder = output_dir / BEST
     folder.mkdir(exist_ok=True)
-    prefix = folder / f"model.ckpt-{step}"
-    write_weights(str(output_dir / f"model.ckpt-{step}"), str(prefix))
+    prefix = folder / checkpoint_name(step)
+    write_weights(str(output_dir / prefix.name), str(prefix))
     for name in CARRIED:
         if (output_dir / name).is_file():
-            write_atomically(folder / name, (output_dir / name).read_text(encoding="utf-8"))
+            copy_atomically(output_dir / name, folder / name)
     # From here on the new one is the folder's checkpoint; before, the old one still was.
-    write_atomically(folder / "checkpoint", f'model_checkpoint_path: "{prefix.name}"\n')
+    record_checkpoint(folder, prefix.name, keep=1)
     for path in folder.glob("model.ckpt-*"):
         if path.name.removesuffix(".index").split(".data-")[0] != prefix.name:
             path.unlink()
@@ -169,6 +165,10 @@ def keep_best(output_dir: Path, step: int) -> Path:
 
 
 def best_checkpoint(output_dir: Path) -> str | None:
-    """Prefix of the best checkpoint that a run has kept; None where there is none."""
-    folder = output_dir / BEST
-    return tf.train.latest_checkpoint(str(folder)) if folder.is_dir() else None
+    """Prefix of the best checkpoint that a run has kept; None where there is none.
+
+    Raises:
+      CheckpointError: its files are not all there.
+    """
+    best = latest_checkpoint(output_dir / BEST)
+    return best.prefix if best else None

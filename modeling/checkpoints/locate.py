@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from common.checkpoints import STATE_FILE, named_checkpoints
 from common.errors import CheckpointError
 
 SAFETENSORS = ".safetensors"
 
 _BUNDLE_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
-_LATEST = re.compile(r'^model_checkpoint_path:\s*"([^"]+)"', re.MULTILINE)
 _CONFIG_NAMES = ("bert_config.json", "config.json")
 _OTHER_FORMATS = {".bin": "PyTorch pickles", ".h5": "Keras HDF5 weights", ".msgpack": "Flax weights"}
 
@@ -111,16 +111,28 @@ def _in_directory(directory: str, files: "_FileSystem") -> CheckpointLocation:
 
 
 def _latest_in(directory: str, names: list[str], files: "_FileSystem") -> str | None:
-    """Prefix that the `checkpoint` file names: in this directory, else at the path that was recorded."""
-    if "checkpoint" not in names:
+    """Prefix that the `checkpoint` file names: in this directory, else at the path that was recorded.
+
+    Raises:
+      CheckpointError: it names a checkpoint that is not there.
+    """
+    if STATE_FILE not in names:
         return None
-    match = _LATEST.search(files.read(os.path.join(directory, "checkpoint")))  # noqa: PTH118
-    if not match:
-        return None
-    here = os.path.join(directory, os.path.basename(match[1]))  # noqa: PTH118, PTH119
+    try:
+        named = named_checkpoints(files.read(os.path.join(directory, STATE_FILE)))[0]  # noqa: PTH118
+    except ValueError:
+        return None  # the files themselves say which: one of them is enough
+    here = os.path.join(directory, os.path.basename(named))  # noqa: PTH118, PTH119
     # Here first: a copied folder still records the path of the original.
-    candidates = (here, os.path.join(directory, match[1]))  # noqa: PTH118
-    return next((prefix for prefix in candidates if files.exists(prefix + ".index")), None)
+    candidates = (here, os.path.join(directory, named))  # noqa: PTH118
+    found = next((prefix for prefix in candidates if files.exists(prefix + ".index")), None)
+    others = [name for name in names if name.endswith((".index", SAFETENSORS))]
+    if found is None and others:
+        raise CheckpointError(
+            f"{directory}: its file {STATE_FILE} names {named}, whose .index file is not there; copy it back, or name "
+            f"the checkpoint to use: {', '.join(others)}"
+        )
+    return found
 
 
 def _present(path: str, files: "_FileSystem") -> str:
@@ -137,18 +149,16 @@ class _FileSystem:
     exists: Callable[[str], bool]
     is_dir: Callable[[str], bool]
     listdir: Callable[[str], list[str]]
-    read: Callable[[str], str]
+    read: Callable[[str], bytes]
 
 
 def _file_system(path: str) -> _FileSystem:
     if "://" not in path:
-        return _FileSystem(
-            os.path.exists, os.path.isdir, os.listdir, lambda name: Path(name).read_text(encoding="utf-8")
-        )
+        return _FileSystem(os.path.exists, os.path.isdir, os.listdir, lambda name: Path(name).read_bytes())
     import tensorflow as tf  # only TensorFlow can look into buckets
 
-    def read(name: str) -> str:
-        with tf.io.gfile.GFile(name) as handle:
+    def read(name: str) -> bytes:
+        with tf.io.gfile.GFile(name, "rb") as handle:
             return handle.read()
 
     gfile = tf.io.gfile

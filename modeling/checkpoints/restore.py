@@ -4,6 +4,7 @@ import atexit
 import collections
 import dataclasses
 import functools
+import os
 import re
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.errors import CheckpointError, closest, one_line
+from common.files import without_pattern
 from modeling.checkpoints.huggingface import HuggingFaceCheckpoint
 from modeling.checkpoints.locate import locate_checkpoint
 
@@ -195,6 +197,20 @@ def write_weights(init_checkpoint: str, prefix: str) -> None:
     _save({name: source.tensor(name) for name in kept}, prefix)
 
 
+def readable_prefix(prefix: str) -> str:
+    """The prefix of a TensorFlow checkpoint as TensorFlow can read it, see `common.files.without_pattern`.
+
+    Raises:
+      CheckpointError: the name itself, not only that of its folder, has a character of a pattern.
+    """
+    folder, name = os.path.split(prefix)
+    if "://" not in prefix and without_pattern(name) != name:
+        raise CheckpointError(
+            f"{prefix}: TensorFlow reads no checkpoint whose name has *, ?, [, ] or a backslash; rename its files"
+        )
+    return os.path.join(without_pattern(folder), name) if folder else name  # noqa: PTH118 - keeps gs:// whole
+
+
 def is_bookkeeping(name: str) -> bool:
     """Whether a variable is an optimizer's slot or a counter of training, which no model asks for."""
     return bool(_BOOKKEEPING.search(name))
@@ -230,8 +246,9 @@ class _Bundle:
 
     def __init__(self, prefix: str) -> None:
         self.path = prefix
+        self._readable = readable_prefix(prefix)
         try:
-            self._reader = tf.train.load_checkpoint(prefix)
+            self._reader = tf.train.load_checkpoint(self._readable)
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
             raise CheckpointError(_damaged(prefix, ".index", error)) from None
 
@@ -247,7 +264,7 @@ class _Bundle:
     def verified_prefix(self, names: Iterable[str]) -> str:
         for name in names:
             self.tensor(name)
-        return self.path
+        return self._readable
 
 
 class _SafeTensors(HuggingFaceCheckpoint):

@@ -78,6 +78,14 @@ def test_metrics_are_read_back_without_a_line_that_was_cut_off(tmp_path):
     assert event["step"] == 3
 
 
+def test_lines_that_are_no_events_are_left_out_and_a_cut_one_spoils_no_other(tmp_path):
+    log = MetricsLog(tmp_path)
+    lines = [b'{"event": "eval", "f1": 1}', b"\xff\xfe", b"[1]", b"7", b'{"event": 5}', b'{"event": "a", "step": "b"}']
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join([*lines, b"[" * 100_000, b'{"event": "tra']))
+    log.write("eval", {"f1": 2})
+    assert [event["f1"] for event in log.read()] == [1, 2]
+
+
 def test_one_evaluation_makes_no_curve(tmp_path):
     draw([{"event": EVENT, "step": 1, "metric": "loss", "value": 1.0}], tmp_path / "curve.png")
     assert not (tmp_path / "curve.png").exists()

@@ -84,6 +84,33 @@ def test_a_directory_that_was_moved(tiny):
     assert locate_checkpoint(tiny).path == str(tiny / "bert_model.ckpt")
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff", b'model_checkpoint_path: "\xff"'])
+def test_a_checkpoint_file_that_names_nothing_leaves_the_choice_to_the_files(tiny, content):
+    (tiny / "checkpoint").write_bytes(content)
+    assert locate_checkpoint(tiny).path == str(tiny / "bert_model.ckpt")
+    shutil.copy(tiny / "bert_model.ckpt.index", tiny / "model.ckpt-7.index")
+    assert "2 checkpoints are there" in refusal(locate_checkpoint, tiny)
+
+
+def test_a_checkpoint_file_that_names_a_missing_one_is_no_choice_of_another(tiny):
+    (tiny / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-20"\n')
+    assert refusal(locate_checkpoint, tiny) == (
+        f"{tiny}: its file checkpoint names model.ckpt-20, whose .index file is not there; copy it back, or name the "
+        "checkpoint to use: bert_model.ckpt.index"
+    )
+
+
+def test_a_name_that_is_a_pattern(tiny, tmp_path):
+    folder = tiny.rename(tmp_path / "tiny[1]")
+    report, _ = restore(config_of(folder), folder)
+    assert (len(report.restored), report.source) == (39, str(folder / "bert_model.ckpt"))
+    for path in folder.glob("bert_model.ckpt*"):
+        path.rename(folder / path.name.replace("model", "model[1]"))
+    assert refusal(restore, config_of(folder), f"{folder}/bert_model[1].ckpt").endswith(
+        "TensorFlow reads no checkpoint whose name has *, ?, [, ] or a backslash; rename its files"
+    )
+
+
 def test_a_directory_that_was_copied_reads_its_own_weights(tiny, tmp_path):
     copied = tmp_path / "copied"
     shutil.copytree(tiny, copied)
