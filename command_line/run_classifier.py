@@ -21,6 +21,7 @@ from common.errors import FlagError
 from common.run_directory import RunDirectory
 from processors import registry
 from processors.base import DataProcessor
+from processors.example_source import ExampleSource
 from processors.tables.processor import TableProcessor
 from tasks.classification.task import ClassificationTask, LossSettings
 
@@ -40,25 +41,26 @@ class ClassifierScript(TaskScript[ClassificationTask]):
 
     def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> ClassificationTask:
         """A processor's examples, with the labels of an earlier run."""
-        return build_task(flags, files.tokenizer, (directory.description() or {}).get("identity", {}))
+        identity = (directory.description() or {}).get("identity", {})
+        return build_task(flags, files.tokenizer, identity, directory.path if flags.output_dir else None)
 
     def report(self, flags: SimpleNamespace, task: ClassificationTask) -> None:
         """Prints rows, labels, lengths and faults of each split."""
         from processors.report import data_report, format_report
 
-        print(format_report(data_report(task.processor, flags.data_dir, task.tokenizer, flags.max_seq_length)))
+        print(format_report(data_report(task.example_source, task.tokenizer, flags.max_seq_length)))
 
 
-def build_task(flags: SimpleNamespace, tokenizer: Any, identity: Mapping[str, Any]) -> ClassificationTask:
-    """The task that the flags name, with the labels that an earlier run settled."""
+def build_task(
+    flags: SimpleNamespace, tokenizer: Any, identity: Mapping[str, Any], output_dir: Path | None = None
+) -> ClassificationTask:
+    """The task that the flags name, with the labels of an earlier run."""
     require(flags, "task_name")
     name = flags.task_name if ":" in flags.task_name else flags.task_name.lower()
     processor = build_processor(name, flags, identity)
-    labels = [] if processor.problem_type == "regression" else list(processor.get_labels())
-    loss = LossSettings(class_weights(flags.class_weights, labels), flags.label_smoothing, flags.focal_gamma)
-    return ClassificationTask(
-        name, processor, tokenizer, flags.max_seq_length, flags.data_dir or "", loss, limits(flags), flags.truncation
-    )
+    source = ExampleSource(processor, flags.data_dir, output_dir)
+    loss = LossSettings(class_weights(flags.class_weights, source.labels), flags.label_smoothing, flags.focal_gamma)
+    return ClassificationTask(name, source, tokenizer, flags.max_seq_length, loss, limits(flags), flags.truncation)
 
 
 def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, Any]) -> DataProcessor:

@@ -1,5 +1,6 @@
 """The one lifecycle: records, training, evaluation, prediction and export of any task."""
 
+import contextlib
 import itertools
 import json
 import logging
@@ -252,12 +253,23 @@ class Experiment:
         estimator = self._estimator()
         batch_size = self.settings.training.predict_batch_size
         input_fn = self._input_fn(record_set, batch_size, sorts=True)
-        count = 0
-        with one_line_errors(record_set), self.task.answers(self.output_dir) as sink:
-            outputs = rows_in_order(estimator.predict(input_fn, None, None, self._checkpoints.answering(), False))
-            for example, windows in self._windows(split):
-                sink(example, windows, list(itertools.islice(outputs, len(windows))))
+        predicted = estimator.predict(input_fn, None, None, self._checkpoints.answering(), False)
+        with (
+            one_line_errors(record_set),
+            contextlib.closing(predicted),
+            self.task.answers(self.output_dir) as sink,
+        ):
+            # Rows that only fill a batch of static shape come last.
+            outputs = itertools.islice(rows_in_order(predicted), record_set.num_records)
+            count = 0
+            for example, windows in self._examples_of(split, record_set):
+                found = list(itertools.islice(outputs, len(windows)))
+                if len(found) < len(windows):
+                    raise self._other_rows(split, record_set)
+                sink(example, windows, found)
                 count += 1
+            if count != record_set.num_examples or next(outputs, None) is not None:
+                raise self._other_rows(split, record_set)
         log.info("answered %d rows of %s", count, record_set.path.name)
         return count
 
@@ -292,13 +304,14 @@ class Experiment:
         if files:
             return record_sets.given(files)
         files = self.task.data_files(split)
-        inputs = {"split": split, **self.task.source(), **self.task.featurizer.settings()}
+        inputs = {"split": split, **self.task.source(split), **self.task.featurizer.settings()}
         return record_sets.build(
             self.output_dir / f"{RECORD_NAMES[split]}.tf_record",
             lambda: self.task.examples(split),
             self.task.featurizer,
             record_sets.fingerprint(inputs, files),
             self.settings.num_workers or record_sets.automatic_workers(files),
+            self.task.stored if self.task.stores_rows and split == TEST else None,
         )
 
     def global_step(self) -> int:
@@ -309,10 +322,23 @@ class Experiment:
         """
         return self._checkpoints.global_step()
 
-    def _windows(self, split: str) -> Iterator[tuple[Any, list[Features]]]:
-        """Examples with their windows, made anew in the order of the records: what only the host knows of them."""
+    def _examples_of(self, split: str, record_set: record_sets.RecordSet) -> Iterator[tuple[Any, list[Features]]]:
+        """Examples in the order of the records, with their windows: as stored (an example is one window), else read
+        and featurized again.
+        """
+        if record_set.has_rows:
+            for row in record_set.rows():
+                yield self.task.restored(row), [{}]
+            return
         for chunk in chunked(self.task.examples(split), record_sets.CHUNK_EXAMPLES):
             yield from zip(chunk, self.task.featurizer.featurize(chunk), strict=True)
+
+    @staticmethod
+    def _other_rows(split: str, record_set: record_sets.RecordSet) -> DataError:
+        return DataError(
+            f"{record_set.path}: the {split} split gives other rows than when its {record_set.num_examples} examples "
+            "were converted; do not change the data while it is read, then run the same command again"
+        )
 
     def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
         device = self.settings.devices

@@ -1,5 +1,6 @@
 """Examples and the class that reads them: what a data set has to say about itself."""
 
+import abc
 import csv
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -12,9 +13,9 @@ SPLITS = ("train", "dev", "test")
 PROBLEM_TYPES = ("single_label", "regression", "multi_label")
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass
 class InputExample:
-    """One text, or pair of texts, with its label.
+    """One text, or pair of texts, with its label; further attributes may be set.
 
     Args:
       guid: unique within its split.
@@ -39,6 +40,8 @@ class PaddingInputExample:
 class DataProcessor:
     """Reads a data set; a subclass says where the examples of each split are and what the labels are.
 
+    It has upstream's methods and the two attributes below, and nothing else that a subclass could hide by accident.
+
     Class attributes:
       problem_type: `"single_label"` (default), `"regression"` or `"multi_label"`.
       metrics: the official headline metrics of the task, e.g. `("accuracy", "f1")`; empty where there are none.
@@ -50,41 +53,22 @@ class DataProcessor:
     metrics: tuple[str, ...] = ()
 
     def get_train_examples(self, data_dir: str) -> Iterable[InputExample]:
-        """Examples to train on: a list, or any iterable that a second call gives anew."""
-        raise self._lacks("get_train_examples")
+        """Examples to train on: a list, or any iterable; called again, it gives them anew."""
+        raise _lacks(self, "get_train_examples")
 
     def get_dev_examples(self, data_dir: str) -> Iterable[InputExample]:
         """Examples to evaluate on."""
-        raise self._lacks("get_dev_examples")
+        raise _lacks(self, "get_dev_examples")
 
     def get_test_examples(self, data_dir: str) -> Iterable[InputExample]:
-        """Examples to predict; their label is None where it is not known."""
-        raise self._lacks("get_test_examples")
+        """Examples to predict; their labels are not used."""
+        raise _lacks(self, "get_test_examples")
 
     def get_labels(self) -> list[str]:
         """Label names in the order of the classes; empty for regression."""
         if self.problem_type == "regression":
             return []
-        raise self._lacks("get_labels")
-
-    def get_examples(self, split: str, data_dir: str) -> Iterable[InputExample]:
-        """Examples of `split`: `"train"`, `"dev"` or `"test"`.
-
-        Raises:
-          DataError: this processor does not read that split.
-        """
-        if split not in SPLITS:
-            raise ValueError(f"split {split!r} is none of {', '.join(SPLITS)}")
-        return getattr(self, f"get_{split}_examples")(data_dir)
-
-    def data_files(self, split: str, data_dir: str) -> list[Path]:
-        """Files whose content decides the examples of `split`; unless a subclass knows better, all in `data_dir`."""
-        folder = Path(data_dir)
-        return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-
-    def settings(self) -> dict[str, Any]:
-        """What decides the examples besides the files, as plain JSON, for fingerprints; nothing by default."""
-        return {}
+        raise _lacks(self, "get_labels")
 
     @classmethod
     def _read_tsv(cls, input_file: str, quotechar: str | None = None) -> list[list[str]]:
@@ -93,8 +77,29 @@ class DataProcessor:
         with open_text(Path(input_file)) as lines:
             return list(csv.reader(lines, delimiter="\t", quotechar=quotechar))
 
-    def _lacks(self, method: str) -> MissingDataError:
-        name = type(self).__name__
-        return MissingDataError(
-            f"processor {name} has no {method}; define it in {name}, or leave out the step that needs it"
-        )
+
+class SelfDescribing(abc.ABC):
+    """A processor that knows which files and settings decide its examples, and that gives checked examples."""
+
+    @abc.abstractmethod
+    def data_files(self, split: str, data_dir: str | None) -> list[Path]:
+        """The files whose content decides the examples of `split`.
+
+        Raises:
+          DataError: there is none.
+        """
+
+    @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What decides the examples besides the files, as plain JSON."""
+
+    @abc.abstractmethod
+    def held_out_file(self, data_dir: str | None) -> Path | None:
+        """The training file, where dev rows are held out from it; None where they have a file of their own."""
+
+
+def _lacks(processor: DataProcessor, method: str) -> MissingDataError:
+    name = type(processor).__name__
+    return MissingDataError(
+        f"processor {name} has no {method}; define it in {name}, or leave out the step that needs it"
+    )

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from common.errors import DataError
-from processors.base import SPLITS, DataProcessor, InputExample
+from processors.base import SPLITS, InputExample
+from processors.example_source import ExampleSource
 from processors.reading import MissingDataError
 
 PERCENTILES = (50, 90, 95, 99)
@@ -18,8 +19,7 @@ _CHUNK = 2048
 
 
 def data_report(
-    processor: DataProcessor,
-    data_dir: str | None,
+    source: ExampleSource,
     tokenizer: Any,
     max_seq_length: int,
     splits: Sequence[str] = SPLITS,
@@ -27,8 +27,7 @@ def data_report(
     """Reads every row once and describes it; of texts only hashes are kept.
 
     Args:
-      processor: gives the examples.
-      data_dir: handed to it.
+      source: gives the examples.
       tokenizer: a `tokenization.BulkTokenizer`.
       max_seq_length: pieces a row beyond which it is truncated, special tokens included.
       splits: which to read.
@@ -42,13 +41,13 @@ def data_report(
     report: dict[str, Any] = {"max_seq_length": max_seq_length, "splits": {}, "leakage": [], "warnings": []}
     seen: dict[str, dict[int, int]] = {}
     for split in splits:
-        summary = _SplitSummary(processor, tokenizer, max_seq_length)
+        summary = _SplitSummary(source, tokenizer, max_seq_length)
         try:
-            summary.read(processor.get_examples(split, data_dir or ""))
+            summary.read(source.examples(split))
         except (MissingDataError, FileNotFoundError) as error:
             report["splits"][split] = {"absent": str(error)}
             continue
-        report["splits"][split] = summary.describe(getattr(processor, "bad_rows", {}).get(split))
+        report["splits"][split] = summary.describe(getattr(source.processor, "bad_rows", {}).get(split))
         seen[split] = summary.hashes
     if not seen:
         raise DataError("; ".join(entry["absent"] for entry in report["splits"].values()))
@@ -62,9 +61,9 @@ def data_report(
 class _SplitSummary:
     """Counts of one split."""
 
-    def __init__(self, processor: DataProcessor, tokenizer: Any, max_seq_length: int) -> None:
-        self._problem_type = processor.problem_type
-        self._labels = [] if self._problem_type == "regression" else list(processor.get_labels())
+    def __init__(self, source: ExampleSource, tokenizer: Any, max_seq_length: int) -> None:
+        self._problem_type = source.problem_type
+        self._labels = source.labels
         self._tokenizer = tokenizer
         self._unknown_id = tokenizer.vocab["[UNK]"]
         self._max_seq_length = max_seq_length

@@ -30,12 +30,15 @@ class Task(abc.ABC):
       featurizer: the only way from this task's examples to records.
       collects_rows: whether an evaluation keeps every row's outputs for `score` and `write_evaluation`; not where
         rows are too many and the head's own metrics say it all.
+      stores_rows: whether what prediction files print of an example is stored beside its record, by `stored`. A task
+        without reads its examples again, and may do so only where that gives the same ones.
       main_metric: the score that says which of several checkpoints is best, unless the user names another.
     """
 
     name: str
     featurizer: Featurizer
     collects_rows: bool = True
+    stores_rows: bool = False
     main_metric: str = "loss"
 
     @abc.abstractmethod
@@ -65,8 +68,18 @@ class Task(abc.ABC):
         return self.featurizer.spec
 
     @abc.abstractmethod
-    def source(self) -> dict[str, Any]:
-        """What decides the examples besides the data files, as plain JSON, for a fingerprint."""
+    def source(self, split: str) -> dict[str, Any]:
+        """What decides the examples of a split besides the data files, as plain JSON, for a fingerprint."""
+
+    def stored(self, example: Any) -> dict[str, Any]:
+        """What prediction files print of an example, as plain JSON, to be stored beside its record; an example of
+        such a task has one window.
+        """
+        raise NotImplementedError(f"{type(self).__name__} stores no examples")
+
+    def restored(self, stored: Mapping[str, Any]) -> Any:
+        """What `answers` takes as an example, from what `stored` gave."""
+        raise NotImplementedError(f"{type(self).__name__} stores no examples")
 
     @abc.abstractmethod
     def identity(self) -> dict[str, Any]:

@@ -29,7 +29,9 @@ PACKAGES = set(MAY_IMPORT)
 ORDER = {
     "common": "errors files garbage_collection interruption workers checkpoints run_directory",
     "tokenization": "characters vocabulary casing wordpiece",
-    "processors": "reading base registry report text_lines records tables squad pretraining graph",
+    "processors": (
+        "reading base source_code example_source registry report text_lines records tables squad pretraining graph"
+    ),
     "modeling": "config settings encoder heads build training checkpoints",
     "tasks": "base classification span pretraining vectors",
     "export": "savedmodel conversion",

@@ -16,6 +16,7 @@ from modeling.checkpoints.locate import find_beside
 from modeling.config import BertConfig
 from modeling.settings import ModelSettings
 from processors import registry
+from processors.example_source import ExampleSource
 from processors.records.input_fn import InputSettings, build_input_fn
 from tasks.classification.task import ClassificationTask
 from tokenization import BulkTokenizer
@@ -59,7 +60,9 @@ def task(settings: Settings, name: str = "mrpc", limits: Mapping[str, int | None
     """A GLUE task on `data_dir`."""
     folder = str(Path(settings.data_dir) / FOLDERS[name])
     processor = registry.get(name)(data_dir=folder)
-    return ClassificationTask(name, processor, tokenizer(settings), MAX_SEQ_LENGTH, folder, limits=limits)
+    return ClassificationTask(
+        name, ExampleSource(processor, folder), tokenizer(settings), MAX_SEQ_LENGTH, limits=limits
+    )
 
 
 def experiment(settings: Settings, the_task: ClassificationTask, folder: Path) -> Experiment:

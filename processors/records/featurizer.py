@@ -135,12 +135,12 @@ class PairFeaturizer(Featurizer):
         Raises:
           DataError: a label that is not among the labels, or has the wrong type.
         """
-        real = [example for example in examples if isinstance(example, InputExample)]
+        real = [example for example in examples if not isinstance(example, PaddingInputExample)]
         texts = [example.text_a for example in real] + [e.text_b for e in real if e.text_b is not None]
         pieces = self._tokenizer.encode(texts)
         first, second = iter(pieces[: len(real)]), iter(pieces[len(real) :])
         for example in examples:
-            if not isinstance(example, InputExample):
+            if isinstance(example, PaddingInputExample):
                 yield [self._row([self._cls], 1, None, is_real=0)]
                 continue
             ids, length_a = self._join(next(first), None if example.text_b is None else next(second))

@@ -2,6 +2,7 @@
 
     train.tf_record                 records, in the order of the examples
     train.tf_record.manifest.json   format version, spec, counts, digest, fingerprint of every input
+    predict.tf_record.rows.jsonl    where rows are printed later: a JSON line an example, from the same pass
 
 A set is written under a temporary name and renamed; its manifest follows. So a file without a manifest, or one whose
 bytes do not match it, was left by a run that was interrupted: it is rebuilt and never read.
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError, one_line
-from common.files import write_atomically
+from common.files import atomic_writer, write_atomically
 from common.garbage_collection import old_objects_left_alone
 from common.workers import ordered_map
 from processors.records.featurizer import Featurizer, chunked
@@ -46,6 +47,7 @@ class RecordSet:
       num_records: records written (windows; equals `num_examples` where an example is one window).
       reused: whether it was found finished rather than written now.
       given: finished files of the user's that are read as they are, and never rebuilt or removed.
+      has_rows: whether `rows` can be read.
     """
 
     path: Path
@@ -53,6 +55,13 @@ class RecordSet:
     num_records: int
     reused: bool
     given: tuple[Path, ...] = ()
+    has_rows: bool = False
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """What was stored of each example, in the order of the records."""
+        with rows_path(self.path).open(encoding="utf-8") as stream:
+            for line in stream:
+                yield json.loads(line)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -115,6 +124,7 @@ def build(
     featurizer: Featurizer,
     digest: str,
     num_workers: int | None = None,
+    stored: Callable[[Any], dict[str, Any]] | None = None,
 ) -> RecordSet:
     """Returns the record set at `path`, converting `examples()` only where no equal set is there.
 
@@ -124,19 +134,21 @@ def build(
       featurizer: makes the records.
       digest: `fingerprint` of everything the records depend on.
       num_workers: converting processes; None decides by itself, 1 converts in this process. The result is the same.
+      stored: what to keep of each example as plain JSON, to be read by `RecordSet.rows`; None keeps nothing.
 
     Raises:
       DataError: a row that cannot be used, no examples at all, or a disk that is full.
     """
-    existing = load(path, digest)
+    existing = load(path, digest, with_rows=stored is not None)
     if existing is not None:
         log.info("reusing %d records of %s", existing.num_records, path)
         return existing
     started = time.monotonic()
-    with old_objects_left_alone():
-        counts = _write(path, _converted(examples(), featurizer, num_workers or 1), featurizer.numbered)
+    with old_objects_left_alone(), _kept_rows(rows_path(path), stored) as kept:
+        counts = _write(path, _converted(kept(examples()), featurizer, num_workers or 1), featurizer.numbered)
     if counts["num_examples"] == 0:
         path.unlink()
+        rows_path(path).unlink(missing_ok=True)
         raise DataError(f"no examples to write to {path.name}: the data set has no usable rows; check the data file")
     manifest = {
         "format_version": FORMAT_VERSION,
@@ -144,16 +156,23 @@ def build(
         "sha256": file_digest(path),
         "spec": featurizer.spec.to_json(),
         **counts,
+        **({} if stored is None else {"rows_sha256": file_digest(rows_path(path))}),
     }
     write_atomically(manifest_path(path), json.dumps(manifest, indent=2) + "\n")
     seconds = max(time.monotonic() - started, 1e-9)
     rate = counts["num_examples"] / seconds
     log.info("wrote %d records to %s (%.0f examples/s)", counts["num_records"], path, rate)
-    return RecordSet(path, counts["num_examples"], counts["num_records"], reused=False)
+    return RecordSet(path, counts["num_examples"], counts["num_records"], reused=False, has_rows=stored is not None)
 
 
-def load(path: Path, digest: str | None = None) -> RecordSet | None:
-    """The finished record set at `path`; None if absent, half-written, damaged, or made from something else."""
+def load(path: Path, digest: str | None = None, with_rows: bool = False) -> RecordSet | None:
+    """The finished record set at `path`; None if absent, half-written, damaged, or made from something else.
+
+    Args:
+      path: the TFRecord file.
+      digest: `fingerprint` that it must have.
+      with_rows: whether the rows of its examples must be there, too.
+    """
     manifest_file = manifest_path(path)
     if not (path.is_file() and manifest_file.is_file()):
         return None
@@ -165,8 +184,11 @@ def load(path: Path, digest: str | None = None) -> RecordSet | None:
         if manifest["sha256"] != file_digest(path):
             log.warning("rebuilding %s: its content does not match its manifest", path)
             return None
-        return RecordSet(path, manifest["num_examples"], manifest["num_records"], reused=True)
-    except (json.JSONDecodeError, KeyError):
+        if with_rows and not _has_rows(path, manifest):
+            log.info("rebuilding %s: the texts of its rows are not stored beside it", path)
+            return None
+        return RecordSet(path, manifest["num_examples"], manifest["num_records"], reused=True, has_rows=with_rows)
+    except (ValueError, KeyError, TypeError):
         log.warning("rebuilding %s: its manifest cannot be read", path)
         return None
 
@@ -181,6 +203,35 @@ def automatic_workers(files: Iterable[Path]) -> int:
 def manifest_path(path: Path) -> Path:
     """Where the manifest of a record file is."""
     return path.with_name(path.name + ".manifest.json")
+
+
+def rows_path(path: Path) -> Path:
+    """Where the stored rows of a record file are."""
+    return path.with_name(path.name + ".rows.jsonl")
+
+
+def _has_rows(path: Path, manifest: dict[str, Any]) -> bool:
+    rows = rows_path(path)
+    return rows.is_file() and manifest.get("rows_sha256") == file_digest(rows)
+
+
+@contextlib.contextmanager
+def _kept_rows(
+    path: Path, stored: Callable[[Any], dict[str, Any]] | None
+) -> Iterator[Callable[[Iterable[Any]], Iterable[Any]]]:
+    """Gives a function that stores examples on their way; the file appears once the block has ended well."""
+    if stored is None:
+        yield lambda examples: examples
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_writer(path) as stream:
+
+        def kept(examples: Iterable[Any]) -> Iterator[Any]:
+            for example in examples:
+                stream.write(json.dumps(stored(example), ensure_ascii=False) + "\n")
+                yield example
+
+        yield kept
 
 
 def _write(

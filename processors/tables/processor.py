@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError
-from processors.base import DataProcessor, InputExample
+from processors.base import DataProcessor, InputExample, SelfDescribing
 from processors.reading import MissingDataError
 from processors.tables.file import RowParser, TableFile
 from processors.tables.labels import LabelReader, RowError, ordered
@@ -52,7 +52,7 @@ class BadRows:
         return f"skipped {self.counts.total()} of {self.rows} rows of {self.path.name}: {details}"
 
 
-class TableProcessor(DataProcessor):
+class TableProcessor(DataProcessor, SelfDescribing):
     """Reads a data set as its `TableSpec` says; examples stream.
 
     A subclass declares `spec`; otherwise it is given.

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import numpy as np
 
 from common.errors import DataError, FlagError
 from common.files import atomic_writer
-from processors.base import DataProcessor, InputExample
+from processors.base import InputExample
+from processors.example_source import ExampleSource
 from processors.records.featurizer import HEAD, PairFeaturizer
 from processors.records.schema import Features
-from processors.tables.processor import TableProcessor
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
 from tasks.classification import metrics
 
@@ -41,45 +41,44 @@ class LossSettings:
 
 
 class ClassificationTask(Task):
-    """A processor's examples through `PairFeaturizer` to the head of the processor's problem type.
+    """The examples of a source through `PairFeaturizer` to the head of their problem type.
 
     Args:
       name: the task name, for messages and the run directory.
-      processor: gives examples and labels.
+      source: gives examples and labels.
       tokenizer: a `tokenization.BulkTokenizer`.
       max_seq_length: most pieces a row.
-      data_dir: handed to the processor.
       loss: how mistakes count in training.
       limits: most examples to take from the start of a split, by split.
-      truncation: which pieces of a text that is too long are kept, one of `processors.records.featurizer.TRUNCATIONS`.
+      truncation: which tokens of a text that is too long are kept, one of `processors.records.featurizer.TRUNCATIONS`.
 
     Raises:
       FlagError: loss settings for a regression, class weights of another length than the labels, or numbers out of
         range.
     """
 
+    stores_rows = True
+
     def __init__(
         self,
         name: str,
-        processor: DataProcessor,
+        source: ExampleSource,
         tokenizer: Any,
         max_seq_length: int,
-        data_dir: str,
         loss: LossSettings = LossSettings(),
         limits: Mapping[str, int | None] | None = None,
         truncation: str = HEAD,
     ) -> None:
         self.name = name
-        self.processor = processor
-        self.problem_type = processor.problem_type
-        self.labels = [] if self.problem_type == "regression" else list(processor.get_labels())
+        self.example_source = source
+        self.problem_type = source.problem_type
+        self.labels = source.labels
         self.tokenizer = tokenizer
         self.max_seq_length = max_seq_length
         self.truncation = truncation
         self.featurizer: PairFeaturizer = PairFeaturizer(
             tokenizer, max_seq_length, self.labels, self.problem_type, truncation
         )
-        self._data_dir = data_dir
         self._limits = dict(limits or {})
         self._loss = loss
         self._check_loss()
@@ -101,8 +100,7 @@ class ClassificationTask(Task):
         Raises:
           DataError: a training or dev row without a label, or no data for the split.
         """
-        examples: Iterable[InputExample] = self.processor.get_examples(split, self._data_dir)
-        for example in itertools.islice(examples, self._limits.get(split)):
+        for example in itertools.islice(self.example_source.examples(split), self._limits.get(split)):
             if split != TEST and example.label is None:
                 raise DataError(
                     f"example {example.guid} of the {split} split has no label; "
@@ -112,21 +110,23 @@ class ClassificationTask(Task):
 
     def data_files(self, split: str) -> list[Path]:
         """The processor's own list, or every file of `data_dir`."""
-        return self.processor.data_files(split, self._data_dir)
+        return self.example_source.data_files(split)
 
     def held_out_file(self) -> Path | None:
-        """The training table, where a `TableProcessor` holds dev rows out from it."""
-        if isinstance(self.processor, TableProcessor):
-            return self.processor.held_out_file(self._data_dir)
-        return None
+        """The training table, where dev rows are held out from it."""
+        return self.example_source.held_out_file()
 
-    def source(self) -> dict[str, Any]:
-        """Processor, its settings, and limits."""
-        return {
-            "processor": f"{type(self.processor).__module__}.{type(self.processor).__qualname__}",
-            "settings": self.processor.settings(),
-            "limits": self._limits,
-        }
+    def source(self, split: str) -> dict[str, Any]:
+        """Processor, its settings or its code, and limits."""
+        return self.example_source.description(split) | {"limits": self._limits}
+
+    def stored(self, example: InputExample) -> dict[str, Any]:
+        """Id and texts, which prediction files print."""
+        return {"id": example.guid, "text_a": example.text_a, "text_b": example.text_b}
+
+    def restored(self, stored: Mapping[str, Any]) -> InputExample:
+        """The example with its id and texts."""
+        return InputExample(stored["id"], stored["text_a"], stored["text_b"])
 
     def identity(self) -> dict[str, Any]:
         """Task name, problem type, labels, and which pieces of long texts are read."""

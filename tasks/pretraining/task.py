@@ -92,8 +92,9 @@ class PretrainingTask(Task):
         """The record files."""
         return self.record_files(split)
 
-    def source(self) -> dict[str, Any]:
+    def source(self, split: str) -> dict[str, Any]:
         """Nothing besides the files."""
+        del split
         return {}
 
     def identity(self) -> dict[str, Any]:

@@ -142,8 +142,9 @@ class SpanTask(Task):
             raise FlagError(f"--{FILE_FLAGS[split]} is missing; give a SQuAD file")
         return [self._files[split]]
 
-    def source(self) -> dict[str, Any]:
+    def source(self, split: str) -> dict[str, Any]:
         """Version, limits, and what becomes of bad answers."""
+        del split
         return {
             "version_2_with_negative": self._version_2,
             "skip_bad_answers": self.settings.skip_bad_answers,

@@ -21,6 +21,7 @@ from modeling.build import build_encoder
 from modeling.config import BertConfig
 from modeling.heads import classification as heads
 from modeling.settings import FP16, ModelSettings
+from processors.example_source import ExampleSource
 from processors.tables.processor import TableProcessor
 from processors.tables.spec import Columns, TableSpec
 from tasks.base import DEV, TRAIN
@@ -50,7 +51,7 @@ def make(data, tiny_model, tmp_path_factory):
     def build(name, device=None, loss=None, init_checkpoint=tiny_model, **training):
         processor = TableProcessor(TableSpec(columns=Columns("text", None, "label")), data_dir=str(data))
         tokenizer = BulkTokenizer(str(tiny_model / "vocab.txt"))
-        task = ClassificationTask("table", processor, tokenizer, 24, str(data), loss or LossSettings())
+        task = ClassificationTask("table", ExampleSource(processor, str(data)), tokenizer, 24, loss or LossSettings())
         model = ModelSettings(BertConfig.from_dict(tiny.CONFIG), init_checkpoint and str(init_checkpoint))
         fast = {"train_batch_size": 8, "num_train_epochs": 1.4, "learning_rate": 1e-3, "log_every_n_steps": 1}
         settings = TrainingSettings(**{**fast, **training})

@@ -11,6 +11,7 @@ from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
 from modeling.settings import ModelSettings
 from processors.base import DataProcessor
+from processors.example_source import ExampleSource
 from processors.graph import tokenizer
 from serving.predictor import Predictor
 from tasks.classification import signature
@@ -26,7 +27,7 @@ class Reviews(DataProcessor):
 
 @pytest.fixture(scope="module")
 def task(tiny_model):
-    return ClassificationTask("reviews", Reviews(), BulkTokenizer(tiny_model / "vocab.txt"), 24, "")
+    return ClassificationTask("reviews", ExampleSource(Reviews(), ""), BulkTokenizer(tiny_model / "vocab.txt"), 24)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import pytest
 
 from common.errors import DataError
 from processors import Columns, DataProcessor, TableProcessor, TableSpec, data_report, format_report
+from processors.example_source import ExampleSource
 from tokenization import BulkTokenizer
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "one", "two", "three", "four"]
@@ -29,7 +30,7 @@ def folder(tmp_path):
 
 def report_of(folder, tokenizer, max_seq_length=6, columns=None, **options):
     processor = TableProcessor(TableSpec(columns or Columns("a", "b", "label"), **options), str(folder))
-    report = data_report(processor, str(folder), tokenizer, max_seq_length)
+    report = data_report(ExampleSource(processor, str(folder)), tokenizer, max_seq_length)
     return json.loads(json.dumps(report))
 
 
@@ -98,7 +99,7 @@ def test_lines_to_read(folder, tokenizer):
     processor = TableProcessor(TableSpec(Columns("a", "b", "label"), on_bad_row="skip"), str(folder))
     with (folder / "train.tsv").open("a") as stream:
         stream.write("one\n")
-    lines = format_report(data_report(processor, str(folder), tokenizer, 6)).splitlines()
+    lines = format_report(data_report(ExampleSource(processor, str(folder)), tokenizer, 6)).splitlines()
     assert lines[:8] == [
         "train: 4 rows",
         "  labels: x 3 (75.0%), y 1 (25.0%)",
@@ -120,7 +121,7 @@ def test_a_processor_without_files(tmp_path, tokenizer):
             return ["x", "y"]
 
     with pytest.raises(DataError) as caught:
-        data_report(Empty(), str(tmp_path), tokenizer, 6)
+        data_report(ExampleSource(Empty(), str(tmp_path)), tokenizer, 6)
     assert "processor Empty has no get_train_examples; define it in Empty" in str(caught.value)
 
 
@@ -128,7 +129,7 @@ def test_mrpc(shared, vocab_dir):
     from processors import registry
 
     tokenizer = BulkTokenizer(str(vocab_dir / "bert-base-uncased" / "vocab.txt"))
-    report = data_report(registry.get("mrpc")(), str(shared / "data" / "glue" / "MRPC"), tokenizer, 128)
+    report = data_report(ExampleSource(registry.get("mrpc")(), str(shared / "data" / "glue" / "MRPC")), tokenizer, 128)
     assert {split: entry["rows"] for split, entry in report["splits"].items()} == {
         "train": 3668,
         "dev": 408,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from processors import DataProcessor, InputExample
 from processors.base import PROBLEM_TYPES, SPLITS
+from processors.example_source import ExampleSource
 from processors.reading import MissingDataError
 
 
@@ -24,7 +25,7 @@ def check_processor(processor: DataProcessor, data_dir: str | Path, splits=SPLIT
 
 def check_split(processor: DataProcessor, split: str, data_dir: str, labels: list[str]) -> None:
     try:
-        examples = list(processor.get_examples(split, data_dir))
+        examples = list(getattr(processor, f"get_{split}_examples")(data_dir))
     except MissingDataError:
         assert split == "test", f"no {split} split"
         return
@@ -36,7 +37,7 @@ def check_split(processor: DataProcessor, split: str, data_dir: str, labels: lis
         check_example(example, processor.problem_type, labels, needs_label=split != "test")
     pairs = {example.text_b is not None for example in examples}
     assert len(pairs) == 1, "pairs and single texts mixed"
-    files = processor.data_files(split, data_dir)
+    files = ExampleSource(processor, data_dir).data_files(split)
     assert files
     assert all(isinstance(path, Path) and path.is_file() for path in files)
 

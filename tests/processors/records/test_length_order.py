@@ -13,6 +13,7 @@ from estimator.streaming import ExampleStream
 from modeling.config import BertConfig
 from modeling.settings import ModelSettings
 from processors.base import InputExample
+from processors.example_source import ExampleSource
 from processors.records import input_fn, length_order, record_sets
 from processors.records.featurizer import PairFeaturizer, chunked
 from processors.records.input_fn import InputSettings, build_input_fn
@@ -131,7 +132,8 @@ def trained(tiny_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sorted")
     data = tiny.write_table(folder / "data", train=16, dev=21, test=23)
     processor = TableProcessor(TableSpec(columns=Columns("text", None, "label")), data_dir=str(data))
-    task = ClassificationTask("table", processor, BulkTokenizer(str(tiny_model / "vocab.txt")), 24, str(data))
+    source = ExampleSource(processor, str(data))
+    task = ClassificationTask("table", source, BulkTokenizer(str(tiny_model / "vocab.txt")), 24)
     training = TrainingSettings(
         train_batch_size=8, num_train_epochs=1, learning_rate=1e-2, eval_batch_size=4, predict_batch_size=4
     )

@@ -13,6 +13,7 @@ import run_classifier
 from common.errors import ExportError
 from export.savedmodel import check_parity
 from processors.base import DataProcessor, InputExample
+from processors.example_source import ExampleSource
 from processors.graph import pairs
 from processors.graph.pairs import pack_pairs
 from processors.graph.parity_texts import long_texts
@@ -142,7 +143,7 @@ def test_graph_and_featurizer_make_the_same_rows(packed, tokenizer, pairs, limit
 
 def task_with(tokenizer, truncation):
     """With a limit that no single text of the list exceeds: only those made for the purpose are cut."""
-    return ClassificationTask("reviews", Reviews(), tokenizer, 128, "", truncation=truncation)
+    return ClassificationTask("reviews", ExampleSource(Reviews(), ""), tokenizer, 128, truncation=truncation)
 
 
 def parity(task, text):

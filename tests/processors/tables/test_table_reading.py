@@ -24,7 +24,7 @@ def read(folder, name="train.tsv", columns=None, split="train", **options):
     spec_options.setdefault("labels", ["neg", "pos"])
     spec = TableSpec(columns or Columns("text", label="label"), TableFormat(**options), **spec_options)
     processor = TableProcessor(spec, **{f"{split}_file": name}, dev_fraction=0)
-    return [(example.text_a, example.label) for example in processor.get_examples(split, str(folder))]
+    return [(example.text_a, example.label) for example in getattr(processor, f"get_{split}_examples")(str(folder))]
 
 
 def failure(*arguments, **options):
@@ -271,7 +271,9 @@ def test_chnsenticorp(shared):
     folder = str(shared / "data" / "chnsenticorp")
     processor = TableProcessor(TableSpec(Columns("text_a", label="label")), folder)
     assert processor.get_labels() == ["0", "1"]
-    assert [sum(1 for _ in processor.get_examples(split, folder)) for split in ("train", "dev", "test")] == [
+    assert [
+        sum(1 for _ in getattr(processor, f"get_{split}_examples")(folder)) for split in ("train", "dev", "test")
+    ] == [
         9600,
         1200,
         1200,

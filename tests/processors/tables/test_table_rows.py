@@ -18,7 +18,7 @@ def table(folder, train=GOOD, columns=None, **options):
 
 
 def examples(processor, folder, split="train"):
-    return list(processor.get_examples(split, str(folder)))
+    return list(getattr(processor, f"get_{split}_examples")(str(folder)))
 
 
 def failure(call, *arguments, **options):

@@ -15,7 +15,7 @@ def write_train(folder, rows):
 
 def read(folder, **options):
     processor = TableProcessor(TableSpec(Columns("text", label="label"), **options), str(folder))
-    return tuple(list(processor.get_examples(split, str(folder))) for split in ("train", "dev"))
+    return tuple(list(getattr(processor, f"get_{split}_examples")(str(folder))) for split in ("train", "dev"))
 
 
 def test_stratified_disjoint_and_complete(tmp_path):
