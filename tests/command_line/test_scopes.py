@@ -25,6 +25,8 @@ def run_directory(path: Path, is_trained: bool = True, **flags: object) -> RunDi
     (path / "run.json").write_text(json.dumps({"identity": identity, "flags": flags}), encoding="utf-8")
     if is_trained:
         (path / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-1"\n')
+        for part in ("index", "data-00000-of-00001"):
+            (path / f"model.ckpt-1.{part}").write_text("some")
     return RunDirectory(path)
 
 
