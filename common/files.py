@@ -3,16 +3,18 @@
 import atexit
 import contextlib
 import functools
+import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from common.errors import DataError
 
+_JSON_NAMES = {list: "array", str: "string", bool: "boolean", type(None): "null"}
 _PATTERN = re.compile(r"[*?\[\]\\]")
 
 
@@ -110,6 +112,25 @@ def write_atomically(path: Path, text: str) -> None:
     """Writes a whole text file at once; raises DataError as `atomic_writer` does."""
     with atomic_writer(path) as stream:
         stream.write(text)
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """Parses a small JSON file that holds an object, whatever it holds.
+
+    Raises:
+      ValueError: it holds something else; the message completes "the file ...".
+    """
+    try:
+        found = json.loads(content)
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"is not JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"holds a JSON {_JSON_NAMES.get(type(found), 'number')}, expected an object")
+    return found
 
 
 def copy_atomically(source: Path, path: Path) -> None:

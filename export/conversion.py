@@ -19,15 +19,8 @@ from modeling.checkpoints.first_weights import CLASSIFIER_VARIABLES, check_weigh
 from modeling.checkpoints.huggingface import hugging_face_name, write_safetensors
 from modeling.checkpoints.huggingface_files import HUGGING_FACE, TENSORFLOW, WEIGHTS
 from modeling.checkpoints.locate import locate_checkpoint
-from modeling.checkpoints.restore import (
-    GLOBAL_STEP,
-    checkpoint_variables,
-    grouped,
-    is_bookkeeping,
-    left_out,
-    read_tensors,
-    write_weights,
-)
+from modeling.checkpoints.restore import checkpoint_variables, left_out, read_tensors, write_weights
+from modeling.checkpoints.variable_names import GLOBAL_STEP, grouped, is_bookkeeping
 from modeling.config import BertConfig
 from processors.tables.spec import parse_labels
 
@@ -142,7 +135,7 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
     """
     check_weights(model.config, init_checkpoint)
     shapes = checkpoint_variables(init_checkpoint)
-    names = tuple(sorted(name for name in shapes if not is_bookkeeping(name)))
+    names = tuple(sorted(name for name in shapes if not is_bookkeeping(name, shapes)))
     source = locate_checkpoint(init_checkpoint).path
     model = _with_outputs(model, shapes.get(CLASSIFIER_VARIABLES[0]), source)
     with _whole_folder(output_dir) as folder:
@@ -154,13 +147,14 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
         kept = checkpoint_variables(str(folder))
     classes = ", ".join(huggingface_files.architectures(names))
     lost = [name for name in shapes if name not in kept]
+    reasons = {name: "the format has no step" for name in lost if name == GLOBAL_STEP} | left_out(init_checkpoint)
     return Conversion(
         source=source,
         target=output_dir,
         title=f"Hugging Face weights ({classes})" if target == HUGGING_FACE else "TensorFlow 1 checkpoint",
         converted=names,
-        slots=sum(name != GLOBAL_STEP for name in lost),
-        reasons={name: "the format has no step" for name in lost if name == GLOBAL_STEP} | left_out(init_checkpoint),
+        slots=sum(name not in reasons for name in lost),
+        reasons=reasons,
         own_names=tuple(name for name in names if hugging_face_name(name) == name),
         cast=cast,
         warnings=tuple(_warnings(init_checkpoint, target, model.config)),

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from common.checkpoints import STATE_FILE, named_checkpoints
 from common.errors import CheckpointError
+from modeling.checkpoints.safetensors import INDEX, SAFETENSORS, is_safetensors
 
-SAFETENSORS = ".safetensors"
+PREFERRED = ("model" + SAFETENSORS, "model" + INDEX)
+"""Names of weights that are taken where a directory holds several files of them."""
 
 _BUNDLE_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 _CONFIG_NAMES = ("bert_config.json", "config.json")
@@ -25,7 +27,7 @@ class CheckpointLocation:
     """A checkpoint that exists.
 
     Args:
-      path: the prefix of a TensorFlow checkpoint, or a `.safetensors` file.
+      path: the prefix of a TensorFlow checkpoint, a `.safetensors` file, or the index of several of them.
       is_safetensors: which of the two.
     """
 
@@ -45,8 +47,9 @@ def locate_checkpoint(init_checkpoint: str | os.PathLike) -> CheckpointLocation:
     """Find the files that a path means.
 
     Args:
-      init_checkpoint: prefix, `.index` or other file of a TensorFlow checkpoint; a `.safetensors` file; or a directory
-        with one of them, where its `checkpoint` file, if any, says which.
+      init_checkpoint: prefix, `.index` or other file of a TensorFlow checkpoint; a `.safetensors` file, or the index of
+        several; or a directory with one of them, where its `checkpoint` file, if any, says which. Where a directory
+        has several, `model.safetensors` is taken.
 
     Returns:
       The checkpoint.
@@ -64,9 +67,9 @@ def locate_checkpoint(init_checkpoint: str | os.PathLike) -> CheckpointLocation:
         return CheckpointLocation(prefix, is_safetensors=False)
     if files.is_dir(path):
         return _in_directory(path, files)
-    if path.endswith(SAFETENSORS) and files.exists(path):
+    if is_safetensors(path) and files.exists(path):
         return CheckpointLocation(path, is_safetensors=True)
-    wanted = path if path.endswith(SAFETENSORS) else prefix + ".index"
+    wanted = path if is_safetensors(path) else prefix + ".index"
     raise CheckpointError(f"{path}: no checkpoint there; looked for {wanted}{_present(path, files)}")
 
 
@@ -95,10 +98,11 @@ def _in_directory(directory: str, files: "_FileSystem") -> CheckpointLocation:
     latest = _latest_in(directory, names, files)
     if latest:
         return CheckpointLocation(latest, is_safetensors=False)
-    found = [name for name in names if name.endswith((".index", SAFETENSORS))]
-    if len(found) == 1:
-        path = os.path.join(directory, found[0])  # noqa: PTH118 - keeps gs:// whole
-        return CheckpointLocation(path.removesuffix(".index"), is_safetensors=path.endswith(SAFETENSORS))
+    found = [name for name in names if name.endswith((".index", SAFETENSORS, INDEX))]
+    chosen = next((name for name in PREFERRED if name in found), found[0] if len(found) == 1 else None)
+    if chosen is not None:
+        path = os.path.join(directory, chosen)  # noqa: PTH118 - keeps gs:// whole
+        return CheckpointLocation(path.removesuffix(".index"), is_safetensors=is_safetensors(path))
     if found:
         listed = ", ".join(found)
         raise CheckpointError(f"{directory}: {len(found)} checkpoints are there: {listed}; name the one to use")

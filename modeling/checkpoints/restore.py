@@ -9,7 +9,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -18,12 +17,17 @@ from common.errors import CheckpointError, closest, one_line
 from common.files import without_pattern
 from modeling.checkpoints.huggingface import HuggingFaceCheckpoint
 from modeling.checkpoints.locate import locate_checkpoint
+from modeling.checkpoints.safetensors import weight_files
+from modeling.checkpoints.variable_names import (
+    GLOBAL_STEP,
+    WORD_EMBEDDINGS,
+    grouped,
+    is_bookkeeping,
+    precision_scalars,
+    require_google_style,
+    some,
+)
 
-WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
-GLOBAL_STEP = "global_step"
-
-# What training leaves in a checkpoint and no model asks for.
-_BOOKKEEPING = re.compile(r"(^|/)(global_step|loss_scale(_good_steps)?|adam_[mv]|Adam(_\d+)?|beta[12]_power)$")
 _OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 Shapes = dict[str, tuple[int, ...]]
@@ -170,13 +174,14 @@ def _compared(model: Shapes, init_checkpoint: str, replaceable: Collection[str])
     shapes = source.shapes()
     reshaped = tuple(name for name in model if name in replaceable and shapes.get(name, model[name]) != model[name])
     restored = tuple(name for name in model if name in shapes and name not in reshaped)
+    require_google_style(model, shapes, source.path)
     _require_encoder(model, shapes, source.path)
     _require_equal_shapes({name: model[name] for name in restored}, shapes, source.path)
     report = RestoreReport(
         source=source.path,
         restored=restored,
         new=tuple(name for name in model if name not in shapes),
-        unused=tuple(sorted(name for name in shapes if name not in model and not is_bookkeeping(name))),
+        unused=tuple(sorted(name for name in shapes if name not in model and not is_bookkeeping(name, shapes))),
         reshaped=reshaped,
     )
     return report, source.verified_prefix(restored)
@@ -193,7 +198,8 @@ def write_weights(init_checkpoint: str, prefix: str) -> None:
       CheckpointError: the checkpoint is not found, truncated or damaged.
     """
     source = _open(init_checkpoint)
-    kept = [name for name in source.shapes() if name == GLOBAL_STEP or not is_bookkeeping(name)]
+    shapes = source.shapes()
+    kept = [name for name in shapes if name == GLOBAL_STEP or not is_bookkeeping(name, shapes)]
     _save({name: source.tensor(name) for name in kept}, prefix)
 
 
@@ -209,11 +215,6 @@ def readable_prefix(prefix: str) -> str:
             f"{prefix}: TensorFlow reads no checkpoint whose name has *, ?, [, ] or a backslash; rename its files"
         )
     return os.path.join(without_pattern(folder), name) if folder else name  # noqa: PTH118 - keeps gs:// whole
-
-
-def is_bookkeeping(name: str) -> bool:
-    """Whether a variable is an optimizer's slot or a counter of training, which no model asks for."""
-    return bool(_BOOKKEEPING.search(name))
 
 
 def read_tensors(init_checkpoint: str, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
@@ -238,7 +239,7 @@ def left_out(init_checkpoint: str) -> dict[str, str]:
       CheckpointError: the checkpoint is not found or cannot be read.
     """
     source = _open(init_checkpoint)
-    return {} if isinstance(source, _Bundle) else source.left_out()
+    return source.left_out()
 
 
 class _Bundle:
@@ -261,18 +262,36 @@ class _Bundle:
         except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
             raise CheckpointError(_damaged(self.path, ".data", error)) from None
 
+    def left_out(self) -> dict[str, str]:
+        return precision_scalars(self.shapes())
+
     def verified_prefix(self, names: Iterable[str]) -> str:
         for name in names:
             self.tensor(name)
         return self._readable
 
 
-class _SafeTensors(HuggingFaceCheckpoint):
-    """Hugging Face weights, and a TensorFlow checkpoint made of them where one is needed."""
+class _SafeTensors:
+    """Hugging Face weights in one file or several, and a TensorFlow checkpoint made of them where one is needed."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._files = weight_files(path)
+        self._parts = [HuggingFaceCheckpoint(str(file)) for file in self._files]
+        self._part_of = {name: part for part in self._parts for name in part}
+
+    def shapes(self) -> Shapes:
+        return {name: shape for part in self._parts for name, shape in part.shapes().items()}
+
+    def tensor(self, name: str) -> np.ndarray:
+        return self._part_of[name].tensor(name)
+
+    def left_out(self) -> dict[str, str]:
+        return {name: reason for part in self._parts for name, reason in part.left_out().items()}
 
     def verified_prefix(self, names: Iterable[str]) -> str:
-        stat = Path(self.path).stat()
-        return _converted(self.path, stat.st_mtime_ns, stat.st_size, tuple(sorted(names)))
+        stats = [file.stat() for file in self._files]
+        return _converted(self.path, tuple((one.st_mtime_ns, one.st_size) for one in stats), tuple(sorted(names)))
 
 
 def _open(init_checkpoint: str) -> _Bundle | _SafeTensors:
@@ -290,9 +309,9 @@ def _open(init_checkpoint: str) -> _Bundle | _SafeTensors:
 
 # One conversion serves training and evaluation in the same process; size and time tell a replaced file from the old.
 @functools.lru_cache(maxsize=4)
-def _converted(path: str, modified: int, size: int, names: tuple[str, ...]) -> str:
-    del modified, size
-    source = HuggingFaceCheckpoint(path)
+def _converted(path: str, times_and_sizes: tuple[tuple[int, int], ...], names: tuple[str, ...]) -> str:
+    del times_and_sizes
+    source = _SafeTensors(path)
     directory = tempfile.mkdtemp(prefix="bert_weights_")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     prefix = f"{directory}/model.ckpt"
@@ -313,10 +332,10 @@ def _require_encoder(model: Shapes, shapes: Mapping[str, tuple[int, ...]], path:
     encoder = [name for name in model if name.startswith("bert/")] or list(model)
     if any(name in shapes for name in encoder):
         return
-    held = [name for name in sorted(shapes) if not is_bookkeeping(name)]
+    held = [name for name in sorted(shapes) if not is_bookkeeping(name, shapes)]
     raise CheckpointError(
         f"{path}: none of the model's {len(encoder)} encoder variables is in this checkpoint; the model has "
-        f"{_some(encoder)}, the checkpoint has {_some(held)}; use a BERT checkpoint in Google's or Hugging Face's names"
+        f"{some(encoder)}, the checkpoint has {some(held)}; use a BERT checkpoint in Google's or Hugging Face's names"
     )
 
 
@@ -341,25 +360,6 @@ def _require_equal_shapes(model: Shapes, shapes: Shapes, path: str) -> None:
 def _damaged(prefix: str, suffix: str, error: Exception) -> str:
     detail = one_line(getattr(error, "message", error), 120)
     return f"{prefix}: the {suffix} file is missing, truncated or damaged ({detail}); copy or download the files again"
-
-
-def grouped(names: Sequence[str], most: int = 6) -> str:
-    """Names for a line: those of one scope as one, `cls/predictions/* (5)`, and not more than a handful."""
-    groups = collections.Counter(_scope_of(name) for name in names)
-    shown = [
-        f"{scope}/* ({count})" if count > 1 else next(name for name in names if _scope_of(name) == scope)
-        for scope, count in groups.items()
-    ]
-    return ", ".join(shown[:most]) + (f", and {len(shown) - most} more" if len(shown) > most else "")
-
-
-def _scope_of(name: str) -> str:
-    scopes = name.split("/")[:-1]
-    return "/".join(scopes[:3] if scopes[:2] == ["bert", "encoder"] else scopes[:2]) or name
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    return (", ".join(names[:most]) + (", ..." if len(names) > most else "")) or "nothing"
 
 
 def _name_of(variable: tf.Variable) -> str:

@@ -17,7 +17,7 @@ from export import conversion
 from modeling import BertConfig, BertModel
 from modeling.checkpoints.huggingface import google_name, hugging_face_name
 from modeling.checkpoints.huggingface_files import architectures, model_settings
-from modeling.checkpoints.restore import is_bookkeeping
+from modeling.checkpoints.variable_names import is_bookkeeping
 from modeling.config import ACTIVATIONS
 from tests.support import tiny
 from tokenization import BulkTokenizer

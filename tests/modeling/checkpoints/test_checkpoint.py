@@ -1,5 +1,6 @@
 """Checkpoints: where they are, what they hold, what fits, and a message for everything that does not."""
 
+import dataclasses
 import json
 import shutil
 import struct
@@ -12,8 +13,10 @@ from safetensors.numpy import save_file
 import modeling
 from common.errors import CheckpointError
 from modeling import BertConfig, BertModel, ClassificationHead, initialize_from_checkpoint
+from modeling.checkpoints.first_weights import check_weights
 from modeling.checkpoints.huggingface import google_name
 from modeling.checkpoints.locate import find_beside, locate_checkpoint
+from modeling.checkpoints.restore import left_out, write_weights
 
 tf1 = tf.compat.v1
 
@@ -358,6 +361,58 @@ def test_damaged_safetensors(hf_tiny):
     for content, told in cases:
         path.write_bytes(content)
         assert refusal(modeling.checkpoint_variables, hf_tiny).startswith(f"{path}: {told}")
+
+
+def saved(folder, tensors):
+    """A TensorFlow checkpoint of arrays by name."""
+    folder.mkdir()
+    with tf.Graph().as_default(), tf1.Session() as session:
+        values = [tf1.get_variable(f"v{index}", initializer=value) for index, value in enumerate(tensors.values())]
+        session.run(tf1.global_variables_initializer())
+        saver = tf1.train.Saver(dict(zip(tensors, values, strict=True)))
+        saver.save(session, str(folder / "bert_model.ckpt"), write_meta_graph=False)
+    return folder
+
+
+def held(folder):
+    return {name: modeling.read_tensor(folder, name) for name in modeling.checkpoint_variables(folder)}
+
+
+@pytest.mark.parametrize("suffixes", [
+    ("BERTAdam", "BERTAdam_1"), ("Momentum",), ("ExponentialMovingAverage",), ("lamb_m", "lamb_v"), ("vr", "vc"),
+    ("AdamW/m", "AdamW/v"),
+])  # fmt: skip
+def test_slots_of_any_optimizer_are_no_variables(tiny, tmp_path, suffixes):
+    weights = held(tiny)
+    slots = {f"{name}/{suffix}": value for name, value in weights.items() for suffix in suffixes}
+    scalars = {"good_steps": np.int64(7), "current_loss_scale": np.float32(1024.0)}
+    folder = saved(tmp_path / "trained", {**weights, **slots, **scalars})
+    report, values = restore(config_of(tiny), folder)
+    assert report == dataclasses.replace(restore(config_of(tiny), tiny)[0], source=report.source)
+    for name, value in values.items():
+        np.testing.assert_array_equal(value, weights[name])
+    check_weights(config_of(tiny), str(folder))
+    write_weights(str(folder), str(tmp_path / "bert_model.ckpt"))
+    assert modeling.checkpoint_variables(tmp_path).keys() == weights.keys()
+    assert left_out(str(folder)) == dict.fromkeys(scalars, "a number that training in mixed precision goes on from")
+
+
+@pytest.mark.parametrize(
+    ("rename", "told"),
+    [
+        (lambda name: name.replace("LayerNorm", "layer_normalization"),
+         "the names of tf.keras layers (bert/embeddings/layer_normalization/beta)"),
+        (lambda name: "module/" + name, "the names of a TensorFlow Hub module (module/bert/embeddings/LayerNorm/beta)"),
+        (lambda name: name.replace("/layer_", "/layer_._"), "the names of Hugging Face's TensorFlow classes (bert/enc"),
+        (lambda name: name.replace("bert/embeddings/word_embeddings", "Embedding-Token/embeddings"),
+         "the names of keras-bert (Embedding-Token/embeddings)"),
+    ],
+)  # fmt: skip
+def test_names_of_another_style_are_named_for_it(tiny, tmp_path, rename, told):
+    folder = saved(tmp_path / "other", {rename(name): value for name, value in held(tiny).items()})
+    message = refusal(restore, config_of(tiny), folder)
+    assert message.startswith(f"{folder / 'bert_model.ckpt'}: its variables have {told}")
+    assert "expected Google's (bert/embeddings/word_embeddings" in message
 
 
 def test_tensorflow_2_object_checkpoint_is_named(shared):
