@@ -16,7 +16,7 @@ from command_line.flags.training import EVALUATION, STEPS_FLAGS, UPDATES
 from command_line.frame import TaskScript
 from command_line.model_files import ModelFiles
 from command_line.settings import limits, require
-from command_line.table import table_changes, table_processor
+from command_line.table import refuse_columns, table_changes, table_processor
 from common.errors import FlagError
 from common.run_directory import RunDirectory
 from processors import registry
@@ -73,7 +73,8 @@ def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, An
         raise FlagError(f"--data_dir={flags.data_dir}: no such directory; give the folder of the data files")
     processor = factory()
     if isinstance(processor, TableProcessor):
-        return factory(data_dir=flags.data_dir, **table_changes(flags))
+        return factory(data_dir=flags.data_dir, **table_changes(flags, name))
+    refuse_columns(flags, name)
     if flags.predict_file not in (None, STANDARD_INPUT):
         raise FlagError(
             f"--predict_file={flags.predict_file}: task {name} reads no tables but its own; "

@@ -5,9 +5,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from command_line.execution import STANDARD_INPUT
+from command_line.flags.data import TABLE
 from common.errors import FlagError
 from processors.tables.processor import TableProcessor
 from processors.tables.spec import Columns, Split, TableFormat, TableSpec, parse_labels
+
+COLUMN_FLAGS = ("text_a", "text_b", "label", "label_separator", "delimiter", "quoting", "encoding", "header")
+"""Flags that only a table described by flags has a use for."""
 
 
 def table_processor(flags: SimpleNamespace, identity: Mapping[str, Any]) -> TableProcessor:
@@ -31,10 +35,12 @@ def table_processor(flags: SimpleNamespace, identity: Mapping[str, Any]) -> Tabl
             "--data_dir is missing; give the folder of the tables, or --train_file, --dev_file, --test_file"
         )
     spec = TableSpec(
-        columns=Columns(flags.text_a, flags.text_b, flags.label),
+        columns=Columns(flags.text_a, flags.text_b, _label_columns(flags)),
         format=TableFormat(flags.delimiter, flags.quoting, flags.encoding, flags.header is not False),
         splits={split: Split(file=file) for split, file in files.items() if file},
         labels=_labels(flags, identity),
+        label_as=flags.label_as,
+        rename=label_names(flags.label_names),
         problem_type=flags.problem_type or identity.get("problem_type") or "single_label",
         label_separator=flags.label_separator,
         dev_fraction=flags.dev_fraction,
@@ -44,14 +50,64 @@ def table_processor(flags: SimpleNamespace, identity: Mapping[str, Any]) -> Tabl
     return TableProcessor(spec, data_dir=flags.data_dir)
 
 
-def table_changes(flags: SimpleNamespace) -> dict[str, Any]:
-    """What flags change in a declared table: the file to predict, the problem type."""
-    changes = {
+def table_changes(flags: SimpleNamespace, name: str) -> dict[str, Any]:
+    """What flags change in a declared table: files, labels, problem type, bad rows.
+
+    Raises:
+      FlagError: a flag that the declaration decides, such as a column.
+    """
+    refuse_columns(flags, name)
+    changes: dict[str, Any] = {
+        "train_file": flags.train_file,
+        "dev_file": flags.dev_file,
         "test_file": _test_file(flags),
+        "labels": parse_labels(flags.labels) if flags.labels else None,
         "problem_type": flags.problem_type,
-        "on_bad_row": flags.on_bad_row,
     }
-    return {name: value for name, value in changes.items() if value is not None}
+    always = {"label_as", "dev_fraction", "seed", "on_bad_row"} & flags.given
+    renamed = {"rename": label_names(flags.label_names)} if flags.label_names else {}
+    return (
+        {key: value for key, value in changes.items() if value is not None}
+        | {key: getattr(flags, key) for key in always}
+        | renamed
+    )
+
+
+def refuse_columns(flags: SimpleNamespace, name: str) -> None:
+    """Refuses flags that describe a table where the task itself knows its columns.
+
+    Raises:
+      FlagError: one of them is given.
+    """
+    given = [flag for flag in COLUMN_FLAGS if getattr(flags, flag) != TABLE[flag].default]
+    if given:
+        raise FlagError(
+            f"--{given[0]} describes a table, but --task_name={name} knows the columns of its files; leave it out, or "
+            "use --task_name=table"
+        )
+
+
+def label_names(text: str | None) -> dict[str, str]:
+    """Parses `--label_names`: `1=World,2=Sports`.
+
+    Raises:
+      FlagError: a part without `=`.
+    """
+    if not text:
+        return {}
+    pairs = [part.split("=", 1) for part in text.split(",")]
+    if any(len(pair) < 2 or not pair[0].strip() or not pair[1].strip() for pair in pairs):
+        raise FlagError(
+            f"--label_names={text}: expected pairs of a label as written and its name, as in 1=World,2=Sports"
+        )
+    return {written.strip(): name.strip() for written, name in pairs}
+
+
+def _label_columns(flags: SimpleNamespace) -> str | tuple[str, ...] | None:
+    """The column of the label; with commas, for several labels a row, a column for each."""
+    if flags.label and "," in flags.label and flags.problem_type == "multi_label":
+        return tuple(part.strip() for part in flags.label.split(","))
+    return flags.label
 
 
 def _test_file(flags: SimpleNamespace) -> str | None:

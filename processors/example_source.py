@@ -17,7 +17,7 @@ import numpy as np
 
 from common.errors import BertError, DataError, closest, one_line
 from processors.base import DataProcessor, InputExample, SelfDescribing
-from processors.reading import MissingDataError
+from processors.reading import MissingDataError, lone_surrogate
 from processors.source_code import is_users, source_digest
 
 log = logging.getLogger(__name__)
@@ -154,7 +154,7 @@ class ExampleSource:
             return None
         raise DataError(
             f"{where}: label {one_line(repr(label), 80)} is not one of the labels; {closest(name, self.labels)}; "
-            "correct the row, or give --labels"
+            "correct the example, or add it to get_labels"
         )
 
     def _several(self, label: Any, where: str, split: str) -> tuple[str, ...] | None:
@@ -221,13 +221,6 @@ def _text(text: Any, where: str) -> str:
     if surrogate is not None:
         raise DataError(f"{where} has half a character (U+{ord(surrogate):04X}); correct how the text was read")
     return str(text)
-
-
-def lone_surrogate(text: str) -> str | None:
-    """The first lone surrogate of a text, which no UTF-8 file can hold; None where there is none."""
-    if text.isascii():
-        return None
-    return next((char for char in text if "\ud800" <= char <= "\udfff"), None)
 
 
 def _score(label: Any, where: str, split: str) -> float | None:

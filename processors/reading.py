@@ -31,6 +31,8 @@ _BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark starts with that o
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_COMPRESSED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ\x00": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
+"""First bytes of compressed files, which some carry under a name that does not say so."""
 _BROKEN_ARCHIVE = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 _FIELD_SIZE_LIMIT = 1 << 27  # an unclosed quote must not read a whole corpus into one cell
 
@@ -58,27 +60,30 @@ def data_suffix(path: Path) -> str:
     return inner.suffix.lower()
 
 
-def open_text(path: Path, encoding: str | None = None) -> contextlib.AbstractContextManager[Iterator[str]]:
-    """Opens a text file, compressed or not; gives its lines with their line ends.
+def open_text(
+    path: Path, encoding: str | None = None, errors: str = "strict"
+) -> contextlib.AbstractContextManager[Iterator[str]]:
+    """Opens a text file, compressed or not; gives its lines with their line ends. A line ends at a newline alone.
 
     Args:
       path: file; `.gz`, `.bz2`, `.xz`, `.zip` (one member) and `.zst` are decompressed on the way.
       encoding: name of the encoding; default UTF-8, or what a byte order mark says.
+      errors: what becomes of bytes that are not of the encoding, as for `bytes.decode`.
 
     Raises:
       DataError: no such file, a broken archive, an unknown encoding, bytes that are not of that encoding.
     """
-    return _open_text(path, _checked_encoding(encoding))
+    return _open_text(path, _checked_encoding(encoding), errors)
 
 
 @contextlib.contextmanager
-def _open_text(path: Path, encoding: str | None) -> Iterator[Iterator[str]]:
+def _open_text(path: Path, encoding: str | None, errors: str) -> Iterator[Iterator[str]]:
     encoding = _actual_encoding(path, encoding)
     try:
         with (
             _readable(path),
             open_binary(path) as binary,
-            io.TextIOWrapper(binary, encoding=encoding, newline="") as text,
+            io.TextIOWrapper(binary, encoding=encoding, errors=errors, newline="\n") as text,
         ):
             yield text
     except UnicodeDecodeError as error:
@@ -117,8 +122,29 @@ def open_binary(path: Path) -> IO[bytes]:
     if not path.is_file():
         raise MissingDataError(f"{path}: no such file; check the path and --data_dir")
     openers = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zip": _open_zip, ".zst": _open_zstandard}
-    opener: Any = openers.get(path.suffix.lower(), Path.open)
+    opener: Any = openers.get(_compression(path), Path.open)
     return opener(path, "rb")
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """The first bytes of a file as they are on disk, compressed or not.
+
+    Raises:
+      DataError: it is missing, not a file, or cannot be read.
+    """
+    if not path.is_file():
+        open_binary(path)
+    with _readable(path), path.open("rb") as stream:
+        return stream.read(count)
+
+
+def _compression(path: Path) -> str:
+    """The suffix that tells how a file is compressed: its own, or that of the kind its first bytes show."""
+    suffix = path.suffix.lower()
+    if suffix in COMPRESSIONS:
+        return suffix
+    start = first_bytes(path, 6)
+    return next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), suffix)
 
 
 def _open_zip(path: Path, mode: str) -> IO[bytes]:
@@ -183,7 +209,9 @@ def lift_field_size_limit() -> None:
     csv.field_size_limit(max(csv.field_size_limit(), _FIELD_SIZE_LIMIT))
 
 
-def read_delimited(path: Path, delimiter: str, quoting: str, encoding: str | None = None) -> Iterator[Row]:
+def read_delimited(
+    path: Path, delimiter: str, quoting: str, encoding: str | None = None, keep_undecodable: bool = False
+) -> Iterator[Row]:
     """Rows of a delimited file.
 
     Args:
@@ -191,6 +219,7 @@ def read_delimited(path: Path, delimiter: str, quoting: str, encoding: str | Non
       delimiter: one character.
       quoting: `"none"`: quotes are text; `"minimal"`: a cell may be quoted, and a quote is doubled inside.
       encoding: as for `open_text`.
+      keep_undecodable: give a row with bytes that are not of the encoding as one with a problem, instead of stopping.
 
     Yields:
       A row for each record; a blank line has no cells; a malformed one has none and says why.
@@ -198,20 +227,68 @@ def read_delimited(path: Path, delimiter: str, quoting: str, encoding: str | Non
     Raises:
       DataError: as for `open_text`.
     """
+    with open_text(path, encoding, "surrogateescape" if keep_undecodable else "strict") as lines:
+        rows = _split_rows(lines, delimiter) if quoting == "none" else _quoted_rows(lines, delimiter)
+        for number, row in enumerate(rows):
+            if number == 0 and row.cells:
+                row = row._replace(cells=[row.cells[0].lstrip("\ufeff"), *row.cells[1:]])  # a second byte order mark
+            yield _checked_bytes(row) if keep_undecodable else row
+
+
+def _split_rows(lines: Iterator[str], delimiter: str) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        text = line.rstrip("\r\n") if line.endswith("\n") else line
+        yield Row(number, text.split(delimiter) if text else [])
+
+
+def _quoted_rows(lines: Iterator[str], delimiter: str) -> Iterator[Row]:
     lift_field_size_limit()
-    # The type stubs know the quoting constants as ints of their own.
-    style: Any = {"quoting": csv.QUOTE_NONE} if quoting == "none" else {"quoting": csv.QUOTE_MINIMAL, "strict": True}
-    with open_text(path, encoding) as lines:
-        reader = csv.reader(lines, delimiter=delimiter, **style)
-        while True:
-            line = reader.line_num + 1
-            try:
-                yield Row(line, next(reader))
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield Row(line, [], f"malformed quoting ({one_line(error)}), expected a quoted cell to be closed and "
-                          "quotes inside it doubled; --quoting=none if quotes are plain text")  # fmt: skip
+    reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            yield Row(line, next(reader))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row(line, [], _malformed(error))
+
+
+def _malformed(error: csv.Error) -> str:
+    if "new-line character" in str(error):
+        return "a line break without a newline (a lone carriage return), expected lines that end in a newline"
+    return (
+        f"malformed quoting ({one_line(error)}), expected a quoted cell to be closed and quotes inside it doubled; "
+        "--quoting=none if quotes are plain text"
+    )
+
+
+def _checked_bytes(row: Row) -> Row:
+    """The row, or why it is none: bytes that its encoding does not have arrive as lone surrogates."""
+    for cell in row.cells:
+        found = lone_surrogate(cell)
+        if found is not None:
+            return Row(row.line, [], f"found byte 0x{ord(found) & 0xFF:02x}, which is not of the encoding (--encoding)")
+    return row
+
+
+def lone_surrogate(text: str) -> str | None:
+    """The first lone surrogate of a text, which no UTF-8 file can hold; None where there is none."""
+    if text.isascii():
+        return None
+    return next((char for char in text if "\ud800" <= char <= "\udfff"), None)
+
+
+def parse_json(text: str) -> tuple[Any, str]:
+    """A JSON value, and what is wrong with the text: not JSON, nested too deep, a number without end."""
+    try:
+        return json.loads(text), ""
+    except json.JSONDecodeError as error:
+        return None, f"not JSON ({one_line(error)})"
+    except RecursionError:
+        return None, "JSON that is nested too deep"
+    except ValueError as error:  # an integer of more digits than Python converts
+        return None, f"JSON that cannot be read ({one_line(error, 80)})"
 
 
 def read_json_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
@@ -221,12 +298,10 @@ def read_json_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[i
             if not line.strip():
                 yield number, None, ""
                 continue
-            try:
-                value = json.loads(line)
-            except json.JSONDecodeError as error:
-                yield number, None, f"not JSON ({one_line(error)}), expected one object a line"
-                continue
-            if isinstance(value, dict):
+            value, problem = parse_json(line)
+            if problem:
+                yield number, None, f"{problem}, expected one object a line"
+            elif isinstance(value, dict):
                 yield number, value, ""
             else:
                 yield number, None, f"found a JSON {type(value).__name__}, expected one object a line"

@@ -10,6 +10,7 @@ from common.errors import DataError
 from processors.base import SPLITS, InputExample
 from processors.example_source import ExampleSource
 from processors.reading import MissingDataError
+from processors.tables.labels import look_alikes
 
 PERCENTILES = (50, 90, 95, 99)
 UNKNOWN_LIMIT = 0.05
@@ -90,6 +91,7 @@ class _SplitSummary:
             "rows": self._rows,
             "unlabelled": self._unlabelled,
             **self._describe_labels(),
+            "look_alikes": look_alikes(self._labels),
             "duplicates": self._repeated,
             "contradicting_duplicates": self._contradicting,
             "lengths": _percentiles(self._lengths),
@@ -187,7 +189,9 @@ def _warnings(report: dict[str, Any]) -> list[str]:
         for leak in report["leakage"]
         if leak["texts"]
     ]
-    return found
+    for entry in present.values():
+        found += [f"labels {a!r} and {b!r} differ only in what the eye does not see" for a, b in entry["look_alikes"]]
+    return list(dict.fromkeys(found))
 
 
 def format_report(report: dict[str, Any]) -> str:

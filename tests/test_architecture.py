@@ -30,7 +30,7 @@ ORDER = {
     "common": "errors files garbage_collection interruption workers checkpoints run_directory",
     "tokenization": "characters vocabulary casing wordpiece",
     "processors": (
-        "reading base source_code example_source registry report text_lines records tables squad pretraining graph"
+        "reading base source_code example_source registry text_lines records tables report squad pretraining graph"
     ),
     "modeling": "config settings encoder heads build training checkpoints",
     "tasks": "base classification span pretraining vectors",

@@ -5,6 +5,7 @@ from typing import Any
 from command_line.flags.declaration import Flag, Group, Scope, default_of
 from processors.base import PROBLEM_TYPES
 from processors.records.featurizer import HEAD, TRUNCATIONS
+from processors.tables.labels import LABELS_AS
 from processors.tables.spec import TableFormat, TableSpec
 from tasks.classification.task import LossSettings
 
@@ -135,13 +136,37 @@ TABLE = Group(
             is_main=True,
             decides_rows=True,
         ),
-        Flag("label", str, None, "Column of the label.", Scope.FIXED, is_main=True, decides_rows=True),
+        Flag(
+            "label",
+            str,
+            None,
+            "Column of the label; for multi_label also a 0/1 column for each label, comma-separated.",
+            Scope.FIXED,
+            is_main=True,
+            decides_rows=True,
+        ),
         Flag(
             "labels",
             str,
             None,
             "Labels in order: a,b,c or a file with one a line. Without it, those of the training rows.",
             Scope.REMEMBERED,
+            decides_rows=True,
+        ),
+        Flag(
+            "label_as",
+            LABELS_AS,
+            _table("label_as"),
+            "What label cells hold: a label's name, or its index in --labels, from 0.",
+            Scope.FIXED,
+            decides_rows=True,
+        ),
+        Flag(
+            "label_names",
+            str,
+            None,
+            "Names for labels as they are written: 1=World,2=Sports.",
+            Scope.FIXED,
             decides_rows=True,
         ),
         Flag(
@@ -198,7 +223,8 @@ TABLE = Group(
             "dev_file",
             str,
             None,
-            "Dev table. Without it, dev.*, valid.* or validation.* in --data_dir, else rows held out from training.",
+            "Dev table. Without it, dev.*, val.*, valid.* or validation.* in --data_dir, else rows held out from "
+            "training.",
             Scope.FIXED,
             is_path=True,
             is_main=True,

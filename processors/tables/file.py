@@ -1,43 +1,59 @@
-"""A table on disk: its header, its rows as cells in the order of the header, and one row as an example."""
+"""A table on disk: its header, and its rows as cells in the order of the header."""
 
-from collections.abc import Iterator
+import csv
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import DataError, one_line
-from processors.base import InputExample
-from processors.reading import JSON_LINES, Row, data_suffix, read_delimited, read_json_lines
-from processors.tables.labels import LabelReader, RowError
-from processors.tables.spec import Columns, Split, TableFormat, resolve
+from common.errors import DataError
+from processors.reading import Row, data_suffix, read_delimited
+from processors.tables.json_rows import read_objects
+from processors.tables.labels import RowError
+from processors.tables.parquet import read_parquet
+from processors.tables.sniffing import JSON, PARQUET, kind_of
+from processors.tables.spec import TableFormat
 
-_SKIP = "skip such rows with --on_bad_row=skip"
+log = logging.getLogger(__name__)
+
+SKIP = "skip such rows with --on_bad_row=skip"
+_DELIMITERS = {"\t": "\\t", ";": "';'", ",": ",", "|": "'|'"}
 
 
 class TableFile:
-    """A delimited or JSON-lines file, compressed or not; each iteration reads it anew.
+    """A delimited file, JSON or Parquet, compressed or not; each iteration reads it anew.
 
     Args:
       path: the file.
       layout: how to cut it.
+      names: columns that will be asked for by name; of JSON objects, those with other keys are looked at until all
+        names have been seen.
+      keep_undecodable: give rows with bytes that are not of the encoding as rows with a problem, instead of stopping.
 
     Raises:
       DataError: the file is missing, empty, or has a header that cannot be read.
     """
 
-    def __init__(self, path: Path, layout: TableFormat) -> None:
+    def __init__(
+        self, path: Path, layout: TableFormat, names: Sequence[str] = (), keep_undecodable: bool = False
+    ) -> None:
         self.path = path
+        self.short_rows = self.blank_lines = 0
         self._layout = layout
-        self._is_json = layout.delimiter is None and data_suffix(path) in JSON_LINES
-        self._has_header_line = layout.header and not self._is_json
-        self.header = self._json_keys() if self._is_json else None
-        first = None if self._is_json else next(self._records(), None)
+        self._keep_undecodable = keep_undecodable
+        self._kind = kind_of(path, layout.delimiter)
+        self.has_names = self._kind in (JSON, PARQUET)
+        self._has_header_line = layout.header and not self.has_names
+        self.header: list[str] | None = self._keys(names) if self.has_names else None
+        first = None if self.has_names else next(self._records(), None)
         if first is not None and (first.problem or not first.cells):
             raise DataError(f"{path}:1: {first.problem or 'is a blank line, expected a row; remove it'}")
         if first is None and self.header is None:
             raise DataError(f"{path}: is empty, expected rows; check how it was written")
-        if first is not None and self._has_header_line:
-            self.header = [name.strip() for name in first.cells]
-        self.first_cells = first.cells if first is not None else []
+        self.first_cells: list[Any] = first.cells if first is not None else []
+        if self._has_header_line:
+            self.header = [name.strip() for name in self.first_cells]
+            _refuse_separator_line(path, self.first_cells)
         self.width = len(self.first_cells if self.header is None else self.header)
 
     def __iter__(self) -> Iterator[tuple[int, Row]]:
@@ -46,13 +62,18 @@ class TableFile:
         Raises:
           DataError: there is a header and nothing else.
         """
+        self.short_rows = self.blank_lines = 0
         blank: list[tuple[int, Row]] = []
         found = False
+        ignores_blank = data_suffix(self.path) == ".csv"
         for number, row in enumerate(self._records()):
             if number == 0 and self._has_header_line:
                 continue
             if not row.cells and not row.problem:
-                blank.append((number, row))
+                if ignores_blank:
+                    self.blank_lines += 1
+                else:
+                    blank.append((number, row))
                 continue
             yield from blank
             blank.clear()
@@ -60,155 +81,116 @@ class TableFile:
             yield number, row
         if not found:
             raise DataError(f"{self.path}: has a header and no rows, expected rows; give --header=false if it has none")
+        self._report()
 
-    def cells(self, row: Row) -> list[Any]:
-        """The cells of `row`, exactly as many as the header has; empty ones at the end are forgiven.
+    def cells(self, row: Row, needed: int = 0) -> list[Any]:
+        """The cells of `row`, exactly as many as the header has.
+
+        Empty cells at the end are forgiven, and missing ones that nobody asks for: spreadsheets leave them out.
+
+        Args:
+          row: a record of this file.
+          needed: cells that are asked for, from the start.
 
         Raises:
-          RowError: the row is blank, malformed, too short or too long.
+          RowError: the row is blank, malformed, too short or too long, or repeats the header.
         """
-        if len(row.cells) == self.width and not row.problem:
-            return row.cells
         if row.problem:
             raise RowError("malformed row", row.problem)
+        if self._has_header_line and row.cells == self.first_cells:
+            raise RowError("repeated header", f"repeats the header; two tables were joined? remove the row, or {SKIP}")
+        if len(row.cells) == self.width:
+            return row.cells
         if not row.cells:
-            raise RowError("blank line", f"blank line, expected a row; remove it, or {_SKIP}")
+            raise RowError("blank line", f"blank line, expected a row; remove it, or {SKIP}")
         if len(row.cells) > self.width and not any(row.cells[self.width :]):
             return row.cells[: self.width]
+        if needed and needed <= len(row.cells) < self.width:
+            self.short_rows += 1
+            return row.cells + [""] * (self.width - len(row.cells))
         kind = "short row" if len(row.cells) < self.width else "long row"
         raise RowError(
             kind,
-            f"found {len(row.cells)} columns, expected {self.width} as in row 1; look for a stray delimiter, quote or "
-            f"line break (see --delimiter, --quoting), or {_SKIP}",
+            f"found {len(row.cells)} columns, expected {self.width} as in row 1; {self._advice(row)}, or {SKIP}",
         )
 
+    def delimiter_advice(self, name: str) -> str:
+        """What would make `name` a column, where the header shows it: another delimiter, or quotes."""
+        cells = [str(cell) for cell in self.first_cells]
+        if len(cells) == 1:
+            for delimiter, shown in _DELIMITERS.items():
+                if name in (part.strip().strip('"') for part in cells[0].split(delimiter)) and delimiter in cells[0]:
+                    return f"; the columns look separated by {shown}: give --delimiter={shown}"
+        if f'"{name}"' in cells:
+            return "; its names are quoted: give --quoting=minimal"
+        return ""
+
+    def _advice(self, row: Row) -> str:
+        if len(row.cells) == self.width + 1 and self.header is not None and str(row.cells[0]).strip('"').isdecimal():
+            return "R writes row names so: write the table with row.names=FALSE"
+        return "look for a stray delimiter, quote or line break (see --delimiter, --quoting)"
+
+    def _report(self) -> None:
+        if self.short_rows:
+            log.info(
+                "%s: %d rows end before the last column; their missing cells are blank", self.path, self.short_rows
+            )
+        if self.blank_lines:
+            log.info("%s: ignored %d blank lines", self.path, self.blank_lines)
+
     def _records(self) -> Iterator[Row]:
-        if not self._is_json:
-            yield from read_delimited(self.path, *self._layout.dialect(self.path), self._layout.encoding)
+        if not self.has_names:
+            dialect = self._layout.dialect(self.path)
+            yield from read_delimited(self.path, *dialect, self._layout.encoding, self._keep_undecodable)
             return
-        for line, value, problem in read_json_lines(self.path, self._layout.encoding):
-            cells = [] if value is None else [_plain(value.get(name)) for name in self.header or ()]
+        for line, value, problem in self._objects():
+            cells = [] if value is None else [plain(value.get(name)) for name in self.header or ()]
             yield Row(line, cells, problem)
 
-    def _json_keys(self) -> list[str]:
-        for line, value, problem in read_json_lines(self.path, self._layout.encoding):
+    def _objects(self) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
+        if self._kind == PARQUET:
+            return read_parquet(self.path)
+        return read_objects(self.path, self._layout.encoding)
+
+    def _keys(self, names: Sequence[str]) -> list[str]:
+        found: dict[str, None] = {}
+        for line, value, problem in self._objects():
             if problem:
                 raise DataError(f"{self.path}:{line}: {problem}")
-            if value:
-                return list(value)
-        raise DataError(f"{self.path}: is empty, expected rows; check how it was written")
+            found |= dict.fromkeys(value or ())
+            if found and all(name in found for name in names):
+                return list(found)
+        if not found:
+            raise DataError(f"{self.path}: is empty, expected rows; check how it was written")
+        return list(found)
 
 
-def _plain(value: Any) -> Any:
-    """A JSON value as a cell: text, or a list of texts; null is blank."""
+def _refuse_separator_line(path: Path, cells: Sequence[Any]) -> None:
+    """Names Excel's first line `sep=;`, which is no header."""
+    first = str(cells[0])
+    if first.startswith("sep=") and len(first) <= 5:
+        delimiter = first[4:] or ","
+        raise DataError(
+            f"{path}:1: is Excel's line {first!r}, not a header; remove the line and give --delimiter='{delimiter}'"
+        )
+
+
+def plain(value: Any) -> Any:
+    """A JSON value as a cell: text, or a list of texts; null and NaN are blank; objects and nested lists stay."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return [str(_plain(item)) for item in value]
-    return "" if value is None else {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+        return value if any(isinstance(item, list | dict) for item in value) else [str(plain(item)) for item in value]
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, dict) else str(value)
 
 
-class RowParser:
-    """Makes examples of the rows of one file.
-
-    Args:
-      table: the file.
-      split: `"train"`, `"dev"` or `"test"`; test rows need no label, not even its column.
-      layout: columns and filter of the split.
-      labels: reads label cells.
-      blank_label: what a blank label cell means in training and dev rows; None: the row lacks its label.
-
-    Raises:
-      DataError: a column that the file does not have.
-    """
-
-    def __init__(
-        self,
-        table: TableFile,
-        split: str,
-        layout: Split,
-        labels: LabelReader,
-        blank_label: tuple[str, ...] | None = None,
-    ) -> None:
-        columns = layout.columns
-        if columns is None:
-            raise ValueError("a split without columns")
-        self._table, self._split, self._labels, self._blank_label = table, split, labels, blank_label
-        self._texts = [
-            (flag, self._index(column, flag))
-            for flag, column in (("text_a", columns.text_a), ("text_b", columns.text_b))
-            if column is not None
-        ]
-        self._guid = None if columns.guid is None else self._index(columns.guid, "guid")
-        self._where = None if layout.where is None else (self._index(layout.where[0], "where"), layout.where[1])
-        self._label = self._label_index(columns)
-
-    def parse(self, number: int, row: Row) -> InputExample | None:
-        """The example in `row`, whose record number is `number`; None for a row of another split.
-
-        Raises:
-          RowError: the row cannot be used; a test row whose label alone is bad comes along without it.
-        """
-        cells = self._table.cells(row)
-        if self._where is not None and cells[self._where[0]] != self._where[1]:
-            return None
-        guid = f"{self._split}-{number}" if self._guid is None else str(cells[self._guid])
-        example = InputExample(guid, *(self._text(cells[index], flag) for flag, index in self._texts))
-        if self._label is None:
-            return example
-        try:
-            example.label = self._labels.read(cells[self._label])
-        except RowError as error:
-            kept = example if self._split == "test" else None
-            raise RowError(error.reason, f"column {self._name(self._label)}: {error}", kept) from None
-        if example.label is None and self._split != "test":
-            example.label = self._blank_label
-            if example.label is None:
-                raise RowError(
-                    "missing label",
-                    f"column {self._name(self._label)}: found nothing, expected a label to {self._split} with; "
-                    f"add it, or {_SKIP}",
-                )
-        return example
-
-    def _index(self, column: str | int, flag: str) -> int:
-        return resolve(column, self._table.header, self._table.width, self._table.path, flag)
-
-    def _label_index(self, columns: Columns) -> int | None:
-        if columns.label is None:
-            if self._split == "test":
-                return None
-            raise DataError(f"--label is missing: the {self._split} split needs the column of the label; give it")
-        try:
-            index = self._index(columns.label, "label")
-        except DataError:
-            if self._split == "test" and columns.label not in (self._table.header or ()):
-                return None
-            raise
-        self._refuse_data_as_header(columns, index)
-        return index
-
-    def _refuse_data_as_header(self, columns: Columns, index: int) -> None:
-        """A header whose label column holds a label is a row of data, which would be lost without a word."""
-        names_used = columns.label in (self._table.header or ())
-        if names_used or self._table.header is None or not self._table.first_cells:
-            return
-        cell = self._table.first_cells[index]
-        if self._labels.is_label(cell):
-            raise DataError(
-                f"{self._table.path}:1: read as a header, but its label column holds the label {one_line(cell)!r}; "
-                "give --header=false"
-            )
-
-    def _text(self, cell: Any, flag: str) -> str:
-        if isinstance(cell, str) and cell and not cell.isspace():
-            return cell
-        found = "no text" if isinstance(cell, str) else f"a list of {len(cell)}"
-        raise RowError(
-            "empty text",
-            f"column {self._name(dict(self._texts)[flag])}: found {found}, expected the text for --{flag}; "
-            f"correct the row, or {_SKIP}",
-        )
-
-    def _name(self, index: int) -> str:
-        return repr(self._table.header[index]) if self._table.header else str(index)
+def first_cells(path: Path, layout: TableFormat) -> list[str] | None:
+    """The first row of a delimited file, None where it has none or cannot be read."""
+    try:
+        return [str(cell).strip() for cell in TableFile(path, layout).first_cells] or None
+    except (DataError, csv.Error):
+        return None

@@ -1,6 +1,8 @@
 """The cell of a label -> what `InputExample.label` holds, and the labels that a file has."""
 
+import ast
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,31 +11,37 @@ from typing import Any
 from common.errors import DataError, closest, one_line
 from processors.base import InputExample
 
+NAME, INDEX = "name", "index"
+LABELS_AS = (NAME, INDEX)
+"""What a label cell holds: a label's name, or its index in `--labels`, from 0."""
+
+Label = str | float | tuple[str, ...] | None
+
 _FEW_VALUES = 20
 """More distinct fractions than this in a label column are measurements, not classes."""
+_LONGEST_LIST = 1 << 16
+"""Characters of a list in a cell, as in `['joy', 'fear']`, that are parsed at most."""
+_LARGEST_FLOAT32 = 3.4028234663852886e38
+_YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 
 
 class RowError(Exception):
-    """A row that cannot be used: a reason to count it under, a message without file and row, what is left of it."""
+    """A row that cannot be used: a reason to count it under, and a message without file and row."""
 
-    def __init__(self, reason: str, message: str, kept: InputExample | None = None) -> None:
+    def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-        self.kept = kept
 
 
 class LabelReader:
     """Reads label cells of one problem type.
-
-    Where labels are names, a cell may hold the index of a label instead, as multi-label data sets are often
-    published: an index counts from 0 in the order of the labels, and is taken as such only where no label is itself a
-    number.
 
     Args:
       problem_type: `"single_label"`, `"regression"` or `"multi_label"`.
       labels: label names; None takes any (to find out which there are).
       separator: between the labels of one cell (multi_label).
       rename: label as written -> label name.
+      label_as: `"name"`, or `"index"` where cells hold places in `labels`, from 0.
     """
 
     def __init__(
@@ -42,30 +50,41 @@ class LabelReader:
         labels: Sequence[str] | None,
         separator: str = ",",
         rename: Mapping[str, str] | None = None,
+        label_as: str = NAME,
     ) -> None:
         self._problem_type = problem_type
+        self._order = None if labels is None else tuple(labels)
         self._labels = None if labels is None else frozenset(labels)
         self._rename = rename or {}
         self._separator = separator
-        by_index = bool(labels) and not any(label.isdecimal() for label in labels or ())
-        self._by_index = {str(index): label for index, label in enumerate(labels or ())} if by_index else {}
+        self._by_index = label_as == INDEX
+        if self._by_index and self._order is None:
+            raise DataError("--label_as=index needs the labels in order; give --labels=a,b,c or --labels=FILE")
 
-    def read(self, cell: Any) -> str | float | tuple[str, ...] | None:
+    def read(self, cell: Any) -> Label:
         """The label in `cell`: a name, a number, or several names; None where the cell is blank.
 
         Raises:
           RowError: a label that is not among the labels, or no number.
         """
+        if isinstance(cell, dict):
+            raise RowError("object as label", f"found an object ({one_line(cell, 60)}), expected a label")
         if self._problem_type == "regression":
             return self._number(cell)
         if self._problem_type == "multi_label":
-            parts = cell if isinstance(cell, list) else cell.split(self._separator)
-            names = [self._name(part.strip()) for part in parts if part.strip()]
-            return tuple(dict.fromkeys(names)) if names or isinstance(cell, list) else None
-        if isinstance(cell, list):
+            return self._several(cell)
+        if isinstance(cell, list) or _is_bracketed(cell):
             advice = "for several labels a row give --problem_type=multi_label"
-            raise RowError("unknown label", f"found a list of {len(cell)}, expected one label; {advice}")
+            raise RowError("list as label", f"found a list ({one_line(cell, 60)}), expected one label; {advice}")
         return self._name(cell.strip()) if cell.strip() else None
+
+    def read_flags(self, names: Sequence[str], cells: Sequence[Any]) -> tuple[str, ...]:
+        """Names of the columns whose cells say yes: a column a label.
+
+        Raises:
+          RowError: a cell that is neither 0 nor 1.
+        """
+        return tuple(name for name, cell in zip(names, cells, strict=True) if _is_yes(cell, f"column {name!r}: "))
 
     def is_label(self, cell: str) -> bool:
         """Whether `cell` holds nothing but known labels."""
@@ -74,17 +93,76 @@ class LabelReader:
         except RowError:
             return False
 
+    def _several(self, cell: Any) -> tuple[str, ...] | None:
+        parts: Sequence[Any]
+        if isinstance(cell, list):
+            parts = cell
+        elif _is_bracketed(cell):
+            parts = _parsed_list(cell)
+        else:
+            parts = [part for part in cell.split(self._separator) if part.strip()]
+            if not parts:
+                return None
+        if any(isinstance(part, list | dict) for part in parts):
+            raise RowError("nested list", f"found {one_line(cell, 60)}, expected a list of labels")
+        if self._is_vector(cell, parts):
+            return self.read_flags(self._order or (), parts)
+        return tuple(dict.fromkeys(self._name(str(part).strip()) for part in parts))
+
+    def _is_vector(self, cell: Any, parts: Sequence[Any]) -> bool:
+        """Whether a list is a 0/1 for each label.
+
+        Raises:
+          RowError: it looks like one, but the labels are not known, or are not as many.
+        """
+        numbers = all(isinstance(part, int | float) or (isinstance(part, str) and _is_integer(part)) for part in parts)
+        is_list = isinstance(cell, list) or _is_bracketed(cell)
+        if not (is_list and parts and numbers) or self._by_index or self._names_are_numbers():
+            return False
+        if self._order is None:
+            raise RowError(
+                "0/1 vector", f"found {one_line(cell, 60)}, a list of numbers; give --labels=a,b,c for their names"
+            )
+        if len(parts) == len(self._order) and all(str(part) in _YES | _NO for part in parts):
+            return True
+        raise RowError(
+            "0/1 vector",
+            f"found {one_line(cell, 60)}, expected 0 or 1 for each of the {len(self._order)} labels; for places in "
+            "--labels give --label_as=index",
+        )
+
+    def _names_are_numbers(self) -> bool:
+        return bool(self._labels) and all(map(_is_integer, self._labels or ()))
+
     def _name(self, text: str) -> str:
+        if self._by_index:
+            return self._at(text)
         name = self._rename.get(text, text)
+        if _is_bracketed(name):
+            raise RowError("list as label", f"found {one_line(repr(name), 60)}, expected a label, not part of a list")
         if self._labels is None or name in self._labels:
             return name
-        if name in self._by_index:
-            return self._by_index[name]
         raise RowError(
             "unknown label",
-            f"found label {one_line(repr(name), 80)}, {one_line(closest(name, self._labels))}; "
-            "correct the row, add it to --labels, or skip such rows with --on_bad_row=skip",
+            f"found label {one_line(repr(name), 80)}, {self._near(name)}; correct the row, add it to --labels, or skip "
+            "such rows with --on_bad_row=skip",
         )
+
+    def _at(self, text: str) -> str:
+        order = self._order or ()
+        if text.isdecimal() and int(text) < len(order):
+            return order[int(text)]
+        raise RowError(
+            "unknown label",
+            f"found {one_line(repr(text), 80)}, expected an index from 0 to {len(order) - 1} (--label_as=index)",
+        )
+
+    def _near(self, name: str) -> str:
+        """The closest labels; where one only looks the same, the characters that differ."""
+        alike = next((label for label in self._labels or () if folded(label) == folded(name)), None)
+        if alike is None:
+            return one_line(closest(name, self._labels or ()))
+        return f"which looks like the label {alike!r} but is written {_code_points(name)}, not {_code_points(alike)}"
 
     def _number(self, cell: Any) -> float | None:
         text = cell if isinstance(cell, str) else repr(cell)
@@ -94,13 +172,62 @@ class LabelReader:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
+        if not math.isfinite(value) or abs(value) > _LARGEST_FLOAT32:
             raise RowError(
                 "not a number",
-                f"found {one_line(repr(text), 80)}, expected a finite number for --problem_type=regression; "
+                f"found {one_line(repr(text), 80)}, expected a finite number (float32) for --problem_type=regression; "
                 "correct the row, or skip such rows with --on_bad_row=skip",
             )
         return value
+
+
+def folded(text: str) -> str:
+    """A label without what the eye does not see: composition, case, invisible characters, blanks at its ends."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(char for char in plain if unicodedata.category(char) not in ("Cf", "Cc")).strip()
+
+
+def look_alikes(labels: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of labels that differ only in what `folded` leaves out."""
+    seen: dict[str, str] = {}
+    pairs = []
+    for label in labels:
+        other = seen.setdefault(folded(label), label)
+        if other != label:
+            pairs.append((other, label))
+    return pairs
+
+
+def _code_points(text: str) -> str:
+    return " ".join(f"U+{ord(char):04X}" for char in text[:12])
+
+
+def _is_bracketed(cell: Any) -> bool:
+    return isinstance(cell, str) and cell.lstrip()[:1] == "[" and cell.rstrip()[-1:] == "]"
+
+
+def _parsed_list(cell: str) -> list[Any]:
+    """The items of a list written as Python or JSON writes it.
+
+    Raises:
+      RowError: it cannot be read.
+    """
+    try:
+        if len(cell) > _LONGEST_LIST or cell.count("[") > 1:
+            raise ValueError
+        items = ast.literal_eval(cell.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise RowError(
+            "malformed list", f"found {one_line(cell, 60)}, expected a list of labels as in ['a', 'b']"
+        ) from None
+    return list(items)
+
+
+def _is_yes(cell: Any, where: str) -> bool:
+    text = str(cell).strip().lower()
+    if text in _YES or text in _NO:
+        return text in _YES
+    raise RowError("neither 0 nor 1", f"{where}found {one_line(repr(cell), 60)}, expected 0 or 1")
 
 
 def ordered(labels: Counter[str], path: Path, problem_type: str) -> list[str]:
@@ -133,6 +260,14 @@ def ordered(labels: Counter[str], path: Path, problem_type: str) -> list[str]:
                 "check --label, or list the classes with --labels"
             )
     return sorted(labels, key=int) if all(map(_is_integer, labels)) else sorted(labels)
+
+
+def labels_of(example: InputExample) -> tuple[str, ...]:
+    """The label names of an example: none, one or several; none for a score."""
+    label = example.label
+    if isinstance(label, str):
+        return (label,)
+    return tuple(label) if isinstance(label, tuple | list) else ()
 
 
 def _is_integer(text: str) -> bool:

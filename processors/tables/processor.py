@@ -7,15 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common.errors import DataError
+from common.errors import DataError, one_line
 from processors.base import DataProcessor, InputExample, SelfDescribing
 from processors.reading import MissingDataError
-from processors.tables.file import RowParser, TableFile
-from processors.tables.labels import LabelReader, RowError, ordered
-from processors.tables.spec import Split, TableSpec, checked_labels
-from processors.tables.splitting import STEMS, find_file, held_out
+from processors.tables.file import TableFile, first_cells
+from processors.tables.labels import LabelReader, RowError, labels_of, ordered
+from processors.tables.rows import RowParser
+from processors.tables.spec import Columns, Split, TableSpec, checked_labels
+from processors.tables.splitting import STEMS, find_file, held_out, unused_splits
 
 log = logging.getLogger(__name__)
+
+MOST_WAITING = 100_000
+"""Dev rows that are kept from the training pass to their own conversion; of more, the file is read again."""
+FEWEST_ROWS = 20
+"""Smallest file in which a majority of malformed rows means another encoding or format."""
+MALFORMED = "malformed row"
 
 
 class BadRows:
@@ -44,6 +51,21 @@ class BadRows:
         self.counts[error.reason] += 1
         self.first.setdefault(error.reason, line)
 
+    def finish(self, tells: bool) -> None:
+        """Reports what was skipped.
+
+        Raises:
+          DataError: most rows have bytes that are not of the encoding.
+        """
+        undecodable = self.counts[MALFORMED] if self.counts else 0
+        if self.rows >= FEWEST_ROWS and 2 * undecodable > self.rows:
+            raise DataError(
+                f"{self.path}: {undecodable} of {self.rows} rows are malformed or not of the encoding; give --encoding "
+                "(gb18030 and latin-1 are common), --delimiter or --quoting"
+            )
+        if self.counts and tells:
+            log.warning("%s", self)
+
     def __str__(self) -> str:
         """One line, e.g. `skipped 2 of 9 rows of train.tsv: 2 short row (first: row 4)`."""
         details = ", ".join(
@@ -64,6 +86,7 @@ class TableProcessor(DataProcessor, SelfDescribing):
 
     Attributes:
       bad_rows: for each split read to its end, what was skipped (`BadRows`).
+      passes: how often each file was read, by its name.
     """
 
     spec: TableSpec | None = None
@@ -75,9 +98,11 @@ class TableProcessor(DataProcessor, SelfDescribing):
         self.table = spec.replace(**changes)
         self.problem_type = self.table.problem_type
         self.bad_rows: dict[str, BadRows] = {}
+        self.passes: Counter[str] = Counter()
         self._data_dir = data_dir
         self._labels: list[str] | None = None
-        self._held_out: dict[Path, set[int]] = {}
+        self._surveys: dict[Path, Survey] = {}
+        self._dev_examples: dict[Path, list[InputExample]] = {}
 
     def get_train_examples(self, data_dir: str | None) -> Iterator[InputExample]:
         """Yields training rows; without those held out where there is no dev file."""
@@ -113,6 +138,10 @@ class TableProcessor(DataProcessor, SelfDescribing):
         """
         return [self._source(split, data_dir)[0]]
 
+    def settings(self) -> dict[str, Any]:
+        """The declaration as plain JSON."""
+        return {**dataclasses.asdict(self.table), "problem_type": self.problem_type}
+
     def held_out_file(self, data_dir: str | None) -> Path | None:
         """The training file, where dev rows are held out from it; None where they have a file of their own."""
         try:
@@ -121,73 +150,131 @@ class TableProcessor(DataProcessor, SelfDescribing):
             return None
         return path if is_held_out else None
 
-    def settings(self) -> dict[str, Any]:
-        """The declaration as plain JSON."""
-        return {**dataclasses.asdict(self.table), "problem_type": self.problem_type}
-
     def _examples(self, split: str, data_dir: str | None) -> Iterator[InputExample]:
         self._data_dir = data_dir or self._data_dir
         path, is_split_off = self._source(split, data_dir)
-        held = self._held_rows(path) if is_split_off else None
-        layout = self.table.split("train" if is_split_off else split)
-        for number, example in self._parsed(split, path, layout, self.get_labels()):
-            if held is None or (number in held) == (split == "dev"):
+        if not is_split_off:
+            yield from (example for _, example in self._parsed(split, path, self.table.split(split), self.get_labels()))
+        elif split == "dev" and path in self._dev_examples:
+            yield from self._dev_examples.pop(path)
+        else:
+            yield from self._split_off(split, path)
+
+    def _split_off(self, split: str, path: Path) -> Iterator[InputExample]:
+        """Rows of the training file that belong to `split`; the dev rows of a training pass wait for their own."""
+        held = self._held_rows(path)
+        keeps = split == "train" and len(held) <= MOST_WAITING
+        waiting: list[InputExample] = []
+        for number, example in self._parsed(split, path, self.table.split("train"), self.get_labels()):
+            if (number in held) == (split == "dev"):
                 yield example
+            elif keeps:
+                waiting.append(dataclasses.replace(example, guid=example.guid.replace("train-", "dev-", 1)))
+        if keeps:
+            self._dev_examples[path] = waiting
 
     def _parsed(
         self, split: str, path: Path, layout: Split, labels: list[str] | None
     ) -> Iterator[tuple[int, InputExample]]:
         """Yields `(record number, example)` of the rows that can be used; counts or stops at the others."""
-        table = TableFile(path, layout.format or self.table.format)
+        table = self._opened(path, layout)
+        self._compare_headers(split, table, layout)
+        self.passes[path.name] += 1
         parser = self._parser(table, split, layout, labels)
-        bad = BadRows(path, self.table.on_bad_row == "skip")
+        bad = BadRows(path, self._skips)
         for number, row in table:
             bad.rows += 1
             try:
                 example = parser.parse(number, row)
             except RowError as error:
                 bad.add(row.line, error)
-                example = error.kept
+                continue
             if example is not None:
                 yield number, example
-        if bad.counts and split not in self.bad_rows:
-            log.warning("%s", bad)
+        bad.finish(split not in self.bad_rows)
+        if parser.ignored_labels and split not in self.bad_rows:
+            log.info(
+                "%s: %d rows have labels that are not among those of the model", path, parser.ignored_labels.total()
+            )
         self.bad_rows[split] = bad
+
+    @property
+    def _skips(self) -> bool:
+        return self.table.on_bad_row == "skip"
+
+    def _opened(self, path: Path, layout: Split) -> TableFile:
+        return TableFile(path, layout.format or self.table.format, _names(layout.columns), self._skips)
+
+    def _compare_headers(self, split: str, table: TableFile, layout: Split) -> None:
+        """Refuses a header that is not that of training, where columns are indices: it may be a row of data.
+
+        Raises:
+          DataError: they differ.
+        """
+        own = self.table.splits.get(split, Split())
+        declared = type(self).spec is not None or own.format is not None or own.columns is not None
+        if declared or split == "train" or table.header is None or table.has_names or _names(layout.columns):
+            return
+        path = self._find("train", self._data_dir)
+        if path is None or path == table.path or not path.is_file():
+            return
+        expected = first_cells(path, self.table.split("train").format or self.table.format)
+        found = table.header[: len(expected or ())]
+        if expected and found != expected[: len(found)]:
+            raise DataError(
+                f"{table.path}:1: read as a header, but it is {one_line(', '.join(table.header), 60)!r} where "
+                f"{path.name} has {one_line(', '.join(expected), 60)!r}; if it is a row of data, give --header=false "
+                "for this file; if it is a header, name the columns"
+            )
 
     def _parser(self, table: TableFile, split: str, layout: Split, labels: list[str] | None) -> RowParser:
         spec = self.table
-        reader = LabelReader(self.problem_type, labels, spec.label_separator, spec.rename)
+        reader = LabelReader(self.problem_type, labels, spec.label_separator, spec.rename, spec.label_as)
         return RowParser(table, split, layout, reader, () if self.problem_type == "multi_label" else None)
+
+    def _survey(self, path: Path, labels: list[str] | None) -> "Survey":
+        """One pass over the training file: which labels it has, and the class and text of each row."""
+        if path not in self._surveys:
+            survey = Survey()
+            for number, example in self._parsed("train", path, self.table.split("train"), labels):
+                survey.add(number, example)
+            self._surveys[path] = survey
+        return self._surveys[path]
 
     def _discover_labels(self) -> list[str]:
         path = self._find("train", self._data_dir)
         if path is None:
             where = self._data_dir or "--data_dir"
             raise DataError(f"{where}: no training file to find the labels in; give --labels=a,b,c or --labels=FILE")
-        layout = self.table.split("train")
-        counts: Counter[str] = Counter()
-        for _, example in self._parsed("train", path, layout, None):
-            counts.update([example.label] if isinstance(example.label, str) else example.label)  # type: ignore[arg-type]
-        labels = ordered(counts, path, self.problem_type)
+        survey = self._survey(path, None)
+        labels = ordered(survey.labels, path, self.problem_type)
         # Only now that labels are known does a first row of data show that was taken for a header.
-        self._parser(TableFile(path, layout.format or self.table.format), "train", layout, labels)
+        layout = self.table.split("train")
+        self._parser(self._opened(path, layout), "train", layout, labels)
         return list(checked_labels(labels, self.problem_type))
 
     def _held_rows(self, path: Path) -> set[int]:
         """Record numbers of the training rows that serve as dev rows."""
-        if path not in self._held_out:
-            rows = self._parsed("train", path, self.table.split("train"), self.get_labels())
-            keys = [(number, _stratum(example)) for number, example in rows]
-            chosen = held_out(keys, self.table.dev_fraction, self.table.seed)
-            if not chosen:
+        survey = self._survey(path, self.get_labels())
+        if survey.held is None:
+            survey.held = held_out(survey.rows, self.table.dev_fraction, self.table.seed)
+            if not survey.held:
                 raise DataError(
-                    f"{path}: {len(keys)} rows are too few to hold out dev rows; give --dev_file, or --dev_fraction=0"
+                    f"{path}: {len(survey.rows)} rows are too few to hold out dev rows; give --dev_file, or "
+                    "--dev_fraction=0"
                 )
             log.info(
-                "no dev file beside %s: %d of its %d rows are held out for the dev split", path, len(chosen), len(keys)
-            )
-            self._held_out[path] = chosen
-        return self._held_out[path]
+                "no dev file beside %s: %d of its %d rows are held out for the dev split",
+                path, len(survey.held), len(survey.rows),
+            )  # fmt: skip
+            self._name_unused(path.parent)
+        return survey.held
+
+    def _name_unused(self, folder: Path) -> None:
+        used = [found for split in STEMS if (found := self._find(split, self._data_dir)) is not None]
+        names = unused_splits(folder, used)
+        if names:
+            log.warning("%s: not used: %s; if one holds dev rows, give --dev_file", folder, ", ".join(names))
 
     def _source(self, split: str, data_dir: str | None) -> tuple[Path, bool]:
         """The file of `split`, and whether it is the training file with dev rows held out."""
@@ -196,12 +283,16 @@ class TableProcessor(DataProcessor, SelfDescribing):
         if path is None and split == "dev" and dev_is_held_out:
             path = self._find("train", data_dir)
         if path is None:
-            expected = ", ".join(f"{stem}.tsv" for stem in STEMS[split])
-            raise MissingDataError(
-                f"{data_dir or '--data_dir'}: no table for the {split} split; expected {expected} (or .csv, .txt, "
-                f".jsonl, compressed or not), or its path in --{split}_file"
-            )
+            raise self._missing(split, data_dir)
         return path, dev_is_held_out
+
+    def _missing(self, split: str, data_dir: str | None) -> MissingDataError:
+        stems = ", ".join(f"{stem}.*" for stem in STEMS[split])
+        there = ""
+        if data_dir is not None and Path(data_dir).is_dir():
+            names = sorted(path.name for path in Path(data_dir).iterdir() if path.is_file())
+            there = f" (there: {one_line(', '.join(names), 120)})" if names else " (the folder holds no file)"
+        return MissingDataError(f"no {stems} in {data_dir or '--data_dir'}{there}; give --{split}_file=PATH")
 
     def _find(self, split: str, data_dir: str | None) -> Path | None:
         """The file of `split`: as declared, under `data_dir` or as it stands; else by its stem."""
@@ -212,8 +303,29 @@ class TableProcessor(DataProcessor, SelfDescribing):
         return inside if inside.exists() or not Path(file).exists() else Path(file)
 
 
-def _stratum(example: InputExample) -> str | None:
-    """The class that a held-out row stands for: its label, or the first of several; scores are one class."""
-    if isinstance(example.label, tuple):
-        return example.label[0] if example.label else None
-    return example.label if isinstance(example.label, str) else None
+class Survey:
+    """What one pass over a training file tells: its labels, and of each row its number, class and a digest of its text.
+
+    Attributes:
+      held: numbers of the rows that serve as dev rows, once they are chosen.
+    """
+
+    def __init__(self) -> None:
+        self.labels: Counter[str] = Counter()
+        self.rows: list[tuple[int, str | None, int]] = []
+        self.held: set[int] | None = None
+
+    def add(self, number: int, example: InputExample) -> None:
+        """Adds a row; its class is its label or the first of several; scores are one class."""
+        names = labels_of(example)
+        self.labels.update(names)
+        self.rows.append((number, names[0] if names else None, hash((example.text_a, example.text_b))))
+
+
+def _names(columns: Columns | None) -> list[str]:
+    """The columns that are asked for by name."""
+    if columns is None:
+        return []
+    label = columns.label if isinstance(columns.label, tuple) else (columns.label,)
+    asked = [columns.text_a, columns.text_b, columns.guid, *label]
+    return [column for column in asked if isinstance(column, str) and not column.lstrip("-").isdecimal()]

@@ -1,6 +1,7 @@
 """What a table looks like: the declarations that `TableProcessor` reads by."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from common.errors import DataError, closest, one_line
 from processors.base import PROBLEM_TYPES, SPLITS
 from processors.reading import DELIMITERS, JSON_LINES, data_suffix, open_text
+from processors.tables.labels import LABELS_AS, NAME
 
 Column = str | int
 """A header name, or an index from 0 (from the end where negative)."""
@@ -65,13 +67,13 @@ class Columns:
     Args:
       text_a: column of the text.
       text_b: column of the second text; None for single texts.
-      label: column of the label; None where rows have none.
+      label: column of the label, or a 0/1 column for each label (multi_label); None where rows have none.
       guid: column of the row's own id; default `<split>-<record number from 0, header included>`.
     """
 
     text_a: Column
     text_b: Column | None = None
-    label: Column | None = None
+    label: Column | tuple[str, ...] | None = None
     guid: Column | None = None
 
 
@@ -103,6 +105,7 @@ class TableSpec:
       labels: label names in the order of the classes; None: found in the training file.
       problem_type: `"single_label"`, `"regression"` or `"multi_label"`.
       label_separator: between the labels of one cell (multi_label).
+      label_as: what label cells hold: `"name"`, or `"index"` in `labels`.
       rename: label as written -> label name.
       dev_fraction: share of training rows held out where there is no dev file; 0 holds out nothing.
       seed: decides which rows are held out.
@@ -118,6 +121,7 @@ class TableSpec:
     labels: Sequence[str] | None = None
     problem_type: str = "single_label"
     label_separator: str = ","
+    label_as: str = NAME
     rename: Mapping[str, str] = dataclasses.field(default_factory=dict)
     dev_fraction: float = 0.1
     seed: int = 12345
@@ -132,8 +136,19 @@ class TableSpec:
             raise DataError(f"--dev_fraction={self.dev_fraction}: expected a share of at least 0 and below 1")
         if not self.label_separator:
             raise DataError("--label_separator is empty; expected the text between two labels, e.g. a comma")
+        if self.label_as not in LABELS_AS:
+            raise DataError(f"--label_as={self.label_as}: expected {' or '.join(LABELS_AS)}")
+        if isinstance(self.columns.label, tuple):
+            self._check_label_columns()
         if self.labels is not None:
             object.__setattr__(self, "labels", checked_labels(self.labels, self.problem_type))
+
+    def _check_label_columns(self) -> None:
+        if self.problem_type != "multi_label":
+            raise DataError("--label names several columns, a column a label; give --problem_type=multi_label")
+        if self.labels is not None and tuple(self.labels) != self.columns.label:
+            raise DataError("--label names a column for each label; leave --labels out")
+        object.__setattr__(self, "labels", self.columns.label)
 
     def split(self, name: str) -> Split:
         """The split `name` with the table's columns and format where it has none of its own."""
@@ -184,8 +199,9 @@ def checked_labels(labels: Sequence[str], problem_type: str) -> tuple[str, ...]:
         if names:
             raise DataError("--labels is given with --problem_type=regression, which predicts a number; leave one out")
         return names
-    repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)
-    if repeated is not None:
+    if len(set(names)) < len(names):
+        counts = Counter(names)
+        repeated = next(name for name in names if counts[name] > 1)
         raise DataError(f"--labels: {one_line(repr(repeated))} is listed twice; leave one out")
     if not all(name.strip() for name in names):
         blank = [not name.strip() for name in names].index(True)

@@ -6,16 +6,19 @@ from collections.abc import Hashable, Iterable
 from pathlib import Path
 
 from common.errors import DataError
-from processors.reading import DELIMITERS, JSON_LINES, data_suffix
+from processors.reading import data_suffix
+from processors.tables.sniffing import TABLE_SUFFIXES
 
-STEMS = {"train": ("train",), "dev": ("dev", "valid", "validation"), "test": ("test",)}
+STEMS = {"train": ("train",), "dev": ("dev", "val", "valid", "validation"), "test": ("test",)}
+"""File names without extension, by split."""
+_LOOKS_LIKE_A_SPLIT = ("train", "dev", "val", "test", "eval")
 
 
 def find_file(split: str, data_dir: str | None) -> Path | None:
     """The table in `data_dir` that is named after `split`; None where there is none.
 
     Args:
-      split: `"train"`, `"dev"` (also `valid`, `validation`) or `"test"`.
+      split: `"train"`, `"dev"` (also `val`, `valid`, `validation`) or `"test"`.
       data_dir: folder to look in.
 
     Raises:
@@ -26,35 +29,51 @@ def find_file(split: str, data_dir: str | None) -> Path | None:
     folder = Path(data_dir)
     if not folder.is_dir():
         raise DataError(f"--data_dir={data_dir}: no such folder; give the folder of the data files")
-    known = {*DELIMITERS, *JSON_LINES}
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.name.partition(".")[0] in STEMS[split] and data_suffix(path) in known
-    )
+    found = [path for path in tables_in(folder) if path.name.partition(".")[0] in STEMS[split]]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise DataError(f"{folder}: {len(found)} files fit the {split} split ({names}); name one with --{split}_file")
     return found[0] if found else None
 
 
-def held_out(rows: Iterable[tuple[int, Hashable]], fraction: float, seed: int) -> set[int]:
+def tables_in(folder: Path) -> list[Path]:
+    """The files of a folder that are tables by their names, sorted."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and data_suffix(path) in TABLE_SUFFIXES)
+
+
+def unused_splits(folder: Path, used: Iterable[Path]) -> list[str]:
+    """Names of tables that look like a split and are not used."""
+    known = {path.resolve() for path in used}
+    return [
+        path.name
+        for path in tables_in(folder)
+        if path.name.lower().startswith(_LOOKS_LIKE_A_SPLIT) and path.resolve() not in known
+    ]
+
+
+def held_out(rows: Iterable[tuple[int, Hashable, Hashable]], fraction: float, seed: int) -> set[int]:
     """Chooses rows to evaluate on, the same share of each class, the same rows for the same seed.
 
+    Rows with equal texts stay together: a text that is trained on is not evaluated on.
+
     Args:
-      rows: `(number, class)` of each row.
-      fraction: share to choose; of each class with more than one row at least one, never all.
+      rows: `(number, class, text)` of each row; the text or a digest of it.
+      fraction: share to choose; of each class with more than one text at least one, never all.
       seed: decides which.
 
     Returns:
       Numbers of the chosen rows.
     """
-    members: dict[Hashable, list[int]] = defaultdict(list)
-    for number, key in rows:
-        members[key].append(number)
+    numbers: dict[Hashable, list[int]] = defaultdict(list)
+    members: dict[Hashable, list[Hashable]] = defaultdict(list)
+    for number, key, text in rows:
+        if text not in numbers:
+            members[key].append(text)
+        numbers[text].append(number)
     generator = random.Random(seed)
     chosen: set[int] = set()
-    for numbers in members.values():
-        count = min(max(1, round(fraction * len(numbers))), len(numbers) - 1)
-        chosen.update(generator.sample(numbers, count))
+    for texts in members.values():
+        count = min(max(1, round(fraction * len(texts))), len(texts) - 1)
+        for text in generator.sample(texts, count):
+            chosen.update(numbers[text])
     return chosen

@@ -5,14 +5,16 @@ import csv
 import dataclasses
 import itertools
 import json
+import logging
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.errors import DataError, FlagError
+from common.errors import DataError, FlagError, one_line
 from common.files import atomic_writer
 from processors.base import InputExample
 from processors.example_source import ExampleSource
@@ -20,6 +22,8 @@ from processors.records.featurizer import HEAD, PairFeaturizer
 from processors.records.schema import Features
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
 from tasks.classification import metrics
+
+log = logging.getLogger(__name__)
 
 MULTI_LABEL_THRESHOLD = 0.5
 
@@ -100,13 +104,20 @@ class ClassificationTask(Task):
         Raises:
           DataError: a training or dev row without a label, or no data for the split.
         """
+        seen: Counter[str] = Counter()
         for example in itertools.islice(self.example_source.examples(split), self._limits.get(split)):
+            if split == TRAIN:
+                seen.update([example.label] if isinstance(example.label, str) else ())
             if split != TEST and example.label is None:
                 raise DataError(
                     f"example {example.guid} of the {split} split has no label; "
                     "expected one to train or evaluate with; add it or remove the row"
                 )
             yield example
+        absent = [label for label in self.labels if label not in seen]
+        if split == TRAIN and self.problem_type == "single_label" and absent:
+            limit = "; --max_train_examples takes the first rows only" if self._limits.get(TRAIN) else ""
+            log.warning("no training row has label %s; it cannot be learned%s", one_line(", ".join(absent)), limit)
 
     def data_files(self, split: str) -> list[Path]:
         """The processor's own list, or every file of `data_dir`."""

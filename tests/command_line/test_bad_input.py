@@ -95,7 +95,7 @@ TRAIN_SET = ("train.tf_record", "train.tf_record.manifest.json")
     ("change", "flags", "message", "also"),
     [
         (removed("train.tsv"), [], "no training file to find the labels in; give --labels=", ()),
-        (removed("train.tsv"), ["--labels=neg,pos"], "no table for the train split; expected train.tsv", ()),
+        (removed("train.tsv"), ["--labels=neg,pos"], "no train.* in ", ()),
         (None, ["--train_file=nowhere.tsv"], "nowhere.tsv: no such file", ()),
         (None, ["--data_dir=nowhere"], "--data_dir=nowhere: no such folder", ()),
         (None, ["--task_name=mrpc", "--data_dir=nowhere"], "--data_dir=nowhere: no such directory", ()),
@@ -114,7 +114,7 @@ TRAIN_SET = ("train.tf_record", "train.tf_record.manifest.json")
         (None, ["--label="], "--label is missing; training needs the column", ()),
         (None, ["--text_a=txt"], "no column 'txt' for --text_a; closest 'text'", ()),
         (None, ["--train_batch_size=65"], "64 training rows, --train_batch_size=65", TRAIN_SET),
-        (removed("test.tsv"), ["--do_predict"], "no table for the test split",
+        (removed("test.tsv"), ["--do_predict"], "no test.* in ",
          (*TRAIN_SET, "eval.tf_record", "eval.tf_record.manifest.json")),
     ],
 )  # fmt: skip

@@ -197,10 +197,13 @@ def test_json_values_other_than_text(tmp_path):
     ("text", "expected"),
     [
         ('{"text": "a", "label": "pos"}\n{"text": \n', ":2: not JSON ("),
-        ('[{"text": "a"}]\n', ":1: found a JSON list, expected one object a line"),
+        ('[{"text": "a"}]\n', ":1: no column 'label' for --label; columns: text"),
         ('{"text": "a", "label": "pos"}\n{"text": null, "label": "pos"}\n', ":2: column 'text': found no text"),
-        ('{"text": ["a"], "label": "pos"}\n', ":1: column 'text': found a list of 1, expected the text for --text_a"),
-        ('{"text": "a", "label": ["x", "y"]}\n', ":1: column 'label': found a list of 2, expected one label"),
+        (
+            '{"text": ["a"], "label": "pos"}\n',
+            ":1: column 'text': found a list (['a']), expected the text for --text_a",
+        ),
+        ('{"text": "a", "label": ["x", "y"]}\n', ":1: column 'label': found a list (['x', 'y']), expected one label"),
         ("\n\n", ": is empty, expected rows"),
     ],
 )
@@ -284,7 +287,7 @@ def test_goemotions(shared):
     folder = shared / "data" / "goemotions"
     columns, layout = Columns(0, label=1, guid=2), TableFormat(header=False)
     labels = parse_labels(str(folder / "labels.txt"))
-    processor = TableProcessor(TableSpec(columns, layout, labels=labels, problem_type="multi_label"))
+    processor = TableProcessor(TableSpec(columns, layout, labels=labels, problem_type="multi_label", label_as="index"))
     examples = list(processor.get_dev_examples(str(folder)))
     assert (len(labels), len(examples)) == (28, 5426)
     assert (examples[0].label, examples[1].label, examples[1].guid) == (

@@ -78,12 +78,11 @@ def test_skipped_rows_are_counted_and_reported_once(tmp_path, caplog):
     assert processor.bad_rows["train"].counts == {"unknown label": 2, "short row": 1, "empty text": 1}
 
 
-def test_test_rows_with_a_bad_label_are_kept_when_skipping(tmp_path):
+def test_rows_to_predict_may_have_any_label(tmp_path, caplog):
     (tmp_path / "test.tsv").write_text("text\tlabel\none\t-1\ntwo\tpos\n")
-    assert "test.tsv:2: column 'label': found label '-1'" in failed_read(tmp_path, split="test")
-    processor = table(tmp_path, on_bad_row="skip")
-    assert [example.label for example in examples(processor, tmp_path, "test")] == [None, "pos"]
-    assert processor.bad_rows["test"].counts == {"unknown label": 1}
+    with caplog.at_level(logging.INFO):
+        assert [example.label for example in examples(table(tmp_path), tmp_path, "test")] == [None, "pos"]
+    assert "test.tsv: 1 rows have labels that are not among those of the model" in caplog.text
 
 
 @pytest.mark.parametrize(("header", "rows"), [("text", ["one", "two"]), ("text\tlabel", ["one\t", "two\t"])])
@@ -123,9 +122,9 @@ def test_missing_empty_and_header_only_files(tmp_path):
 
 def test_no_table_for_a_split(tmp_path):
     text = failed_read(tmp_path, split="test")
-    assert "no table for the test split; expected test.tsv (or .csv" in text
+    assert f"no test.* in {tmp_path} (there: train.tsv); give --test_file=PATH" in text
     assert "--test_file" in text
-    assert "expected dev.tsv, valid.tsv, validation.tsv" in failed_read(tmp_path, split="dev")
+    assert "no dev.*, val.*, valid.*, validation.* in" in failed_read(tmp_path, split="dev")
 
 
 def test_no_data_dir(tmp_path):
@@ -241,15 +240,17 @@ def test_multi_label_names_are_found(tmp_path):
     assert [example.label for example in examples(processor, tmp_path)] == [("b", "a"), (), ("c", "a")]
 
 
-def test_multi_label_cells_may_hold_indices_unless_labels_are_numbers(tmp_path):
-    train = "text\tlabel\none\t1,0\ntwo\tjoy\n"
-    processor = table(tmp_path, train, problem_type="multi_label", labels=["joy", "fear"])
-    assert [example.label for example in examples(processor, tmp_path)] == [("fear", "joy"), ("joy",)]
-    text = failed_read(tmp_path, "text\tlabel\none\t0\n", problem_type="multi_label", labels=["1", "2"])
-    assert "found label '0', known: 1, 2" in text
-    assert "found label '2'" in failed_read(
-        tmp_path, "text\tlabel\none\t2\n", problem_type="multi_label", labels=["a", "b"]
-    )
+@pytest.mark.parametrize("problem_type", ["single_label", "multi_label"])
+def test_a_cell_holds_an_index_only_if_it_is_said_to(tmp_path, problem_type):
+    train = "text\tlabel\none\t1\ntwo\t0\n"
+    options = {"problem_type": problem_type, "labels": ["joy", "fear"]}
+    assert "found label '1', known: fear, joy" in failed_read(tmp_path, train, **options)
+    found = [example.label for example in examples(table(tmp_path, train, label_as="index", **options), tmp_path)]
+    assert found in (["fear", "joy"], [("fear",), ("joy",)])
+    text = failed_read(tmp_path, train.replace("1", "2"), label_as="index", **options)
+    assert "found '2', expected an index from 0 to 1 (--label_as=index)" in text
+    without = failed_read(tmp_path, train, label_as="index", problem_type=problem_type)
+    assert "--label_as=index needs the labels in order; give --labels" in without
 
 
 def test_labels_without_a_training_file(tmp_path):

@@ -71,7 +71,7 @@ def test_too_few_rows(tmp_path):
 
 
 def test_held_out_never_takes_a_whole_class():
-    rows = [(i, "rare" if i < 2 else "one" if i == 2 else "many") for i in range(12)]
+    rows = [(i, "rare" if i < 2 else "one" if i == 2 else "many", i) for i in range(12)]
     chosen = held_out(rows, 0.9, 0)
     assert len(chosen & {0, 1}) == 1
     assert 2 not in chosen
