@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import importlib.metadata
+import io
 import logging
 import os
 import sys
@@ -59,6 +60,7 @@ def start(script: Runnable, description: str, argv: Sequence[str] | None = None)
     Exit codes: 0 done; 2 an error that the user can fix, as one line on standard error; 1 a bug, with its traceback.
     """
     argv = list(sys.argv if argv is None else argv)
+    set_up_streams()
     set_up_log()
     kind = help_text.requested(argv[1:])
     try:
@@ -108,6 +110,13 @@ def unwritten(error: OSError) -> BertError:
         )
     where = error.filename or "a file, or standard output"
     return BertError(f"{where}: cannot be written ({error.strerror}); free disk space, then run the same command again")
+
+
+def set_up_streams() -> None:
+    """Makes standard output and standard error UTF-8 whatever the locale says: labels and texts are of any language."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
 
 
 def set_up_log() -> None:

@@ -31,7 +31,7 @@ def run(options: SimpleNamespace) -> None:
     description = conversion.describe(folder)
     stated = {} if description.do_lower_case is None else {"do_lower_case": description.do_lower_case}
     options.max_seq_length = 1  # no text is read
-    files = model_files.load(options, folder, stated, needs_vocabulary=False)
+    files = model_files.load(options, folder, stated, needs_vocabulary=False, reads_text=False)
     if files.tokenizer is None or files.vocab_file is None:
         raise FlagError("--vocab_file is missing: the folder of --init_checkpoint holds no vocab.txt; give its path")
     description = dataclasses.replace(

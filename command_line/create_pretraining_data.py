@@ -15,7 +15,13 @@ from processors.pretraining.instances import SPECIALS_OF_A_PACK, SPECIALS_OF_A_P
 from processors.pretraining.masking import MaskingSettings
 from processors.pretraining.shards import STREAM_FROM_BYTES, PretrainingData, exact, stream
 from processors.records import record_sets
-from tokenization import PRETRAINING_TOKENS, BulkTokenizer, check_vocabulary_casing, load_vocab
+from tokenization import (
+    PRETRAINING_TOKENS,
+    BulkTokenizer,
+    check_stated_settings,
+    check_vocabulary_casing,
+    load_vocab,
+)
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +148,7 @@ def tokenizer(options: SimpleNamespace) -> Any:
     """
     vocab = load_vocab(options.vocab_file, PRETRAINING_TOKENS)
     check_vocabulary_casing(options.do_lower_case, vocab, options.vocab_file)
+    check_stated_settings(vocab, options.vocab_file, options.do_lower_case)
     return BulkTokenizer(options.vocab_file, options.do_lower_case)
 
 

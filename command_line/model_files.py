@@ -10,7 +10,12 @@ from common.errors import ConfigError, FlagError, VocabularyError
 from common.run_directory import vocabulary_digest
 from modeling.checkpoints.locate import FilesBeside, find_beside, locate_checkpoint
 from modeling.config import BertConfig
-from tokenization import BulkTokenizer, check_vocabulary_casing, validate_case_matches_checkpoint
+from tokenization import (
+    BulkTokenizer,
+    check_stated_settings,
+    check_vocabulary_casing,
+    validate_case_matches_checkpoint,
+)
 
 SPARE_ROWS = 1024
 """Rows an embedding table may have beyond the vocabulary: some models pad it for speed, none by more."""
@@ -34,7 +39,11 @@ class ModelFiles:
 
 
 def load(
-    flags: SimpleNamespace, output_dir: Path, identity: Mapping[str, Any], needs_vocabulary: bool = True
+    flags: SimpleNamespace,
+    output_dir: Path,
+    identity: Mapping[str, Any],
+    needs_vocabulary: bool = True,
+    reads_text: bool = True,
 ) -> ModelFiles:
     """Reads vocabulary and architecture and checks that they agree with each other and with the flags.
 
@@ -43,6 +52,7 @@ def load(
       output_dir: where an earlier run may have left both files.
       identity: what that run says of itself; its casing holds unless the flag is given.
       needs_vocabulary: whether to refuse to go on where no vocabulary is found.
+      reads_text: whether text is tokenized, as the files beside the vocabulary ask.
 
     Raises:
       BertError: a file is missing or unreadable, or two of them disagree.
@@ -68,6 +78,8 @@ def load(
     if vocab_file is not None:
         tokenizer = BulkTokenizer(str(vocab_file), do_lower_case=lower)
         check_vocabulary_casing(lower, tokenizer.vocab, vocab_file)
+        if reads_text:
+            check_stated_settings(tokenizer.vocab, vocab_file, lower)
         _check_sizes(config, config_file, tokenizer, vocab_file)
     if flags.max_seq_length > config.max_position_embeddings:
         raise FlagError(

@@ -23,6 +23,7 @@ from common.checkpoints import latest_checkpoint
 from common.errors import CheckpointError, FlagError
 from common.files import atomic_writer
 from common.run_directory import RunDirectory
+from modeling.config import BertConfig
 from processors.pretraining import checks
 from processors.pretraining.instance_records import record_files
 from processors.records import record_sets
@@ -80,7 +81,7 @@ class PretrainingScript(TaskScript[PretrainingTask]):
         identity = (directory.description() or {}).get("identity", {})
         kind = checks.RecordKind(identity.get("next_sentence", True))
         if flags.record_paths:
-            kind = _check_records(flags.record_paths, flags, files.config.vocab_size)
+            kind = _check_records(flags.record_paths, flags, files.config)
         shape = (flags.max_seq_length, flags.max_predictions_per_seq, kind.next_sentence)
         settings = PretrainingSettings(*shape, flags.top_k, kind.packed)
         return PretrainingTask(files.config, settings, flags.record_paths, files.tokenizer)
@@ -137,13 +138,15 @@ def _inputs(flags: SimpleNamespace) -> dict[str, tuple[str, str]]:
     return inputs
 
 
-def _check_records(files: Mapping[str, Sequence[Path]], flags: SimpleNamespace, vocab_size: int) -> checks.RecordKind:
+def _check_records(
+    files: Mapping[str, Sequence[Path]], flags: SimpleNamespace, config: BertConfig
+) -> checks.RecordKind:
     from estimator import devices
 
     devices.quiet_tensorflow()
     paths = list(dict.fromkeys(path for split in files.values() for path in split))
     shape = (flags.max_seq_length, flags.max_predictions_per_seq)
-    return checks.kind_of_records(paths, *shape, vocab_size)
+    return checks.kind_of_records(paths, *shape, config.vocab_size, config.type_vocab_size)
 
 
 def _answers(flags: SimpleNamespace) -> bool:

@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import platform
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from common.checkpoints import latest_checkpoint
 from common.errors import RunDirectoryError
-from common.files import write_atomically
+from common.files import copy_atomically, json_object, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +60,17 @@ class RunDirectory:
         if not path.is_file():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            found = json_object(path.read_bytes())
+            for part in ("identity", "flags"):
+                if not isinstance(found.get(part, {}), dict):
+                    raise ValueError(f"has no object under {part}")
+            if not isinstance(found.get("held_out") or {}, dict):
+                raise ValueError("has no object under held_out")
         except ValueError as error:
-            raise RunDirectoryError(
-                f"{path}: not readable as JSON ({error}); restore it or choose another --output_dir"
-            ) from None
+            raise RunDirectoryError(f"{path}: {error}; restore it or choose another --output_dir") from None
+        except OSError as error:
+            raise RunDirectoryError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+        return found
 
     def check(self, identity: Mapping[str, Any]) -> None:
         """Compares a run with what is here, before anything is written.
@@ -144,10 +149,10 @@ class RunDirectory:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if vocab_file is not None and vocab_file.resolve() != self.vocab_file.resolve():
-                shutil.copyfile(vocab_file, self.vocab_file)
         except OSError as error:
             raise self._unusable(error) from error
+        if vocab_file is not None and vocab_file.resolve() != self.vocab_file.resolve():
+            copy_atomically(vocab_file, self.vocab_file)
         write_atomically(self.config_file, config_json)
         if identity.get("labels"):
             write_atomically(self.labels_file, "".join(f"{label}\n" for label in identity["labels"]))

@@ -23,6 +23,7 @@ from modeling.checkpoints.restore import checkpoint_variables, left_out, read_te
 from modeling.checkpoints.variable_names import GLOBAL_STEP, grouped, is_bookkeeping
 from modeling.config import BertConfig
 from processors.tables.spec import parse_labels
+from tokenization.stated_settings import ADDED_TOKENS, SPECIAL_TOKENS_MAP, stated_settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,9 +210,13 @@ def _write_tensorflow(init_checkpoint: str, folder: Path, model: Model) -> None:
 
 
 def _write_vocabulary(folder: Path, model: Model) -> None:
-    """The vocabulary, and in both formats the file that says its casing: our scripts read it as well."""
+    """The vocabulary, and in both formats the files that say how it is used: our scripts read them as well."""
     shutil.copyfile(model.vocab_file, folder / "vocab.txt")
+    for name in (ADDED_TOKENS, SPECIAL_TOKENS_MAP):
+        if (model.vocab_file.parent / name).is_file():
+            shutil.copyfile(model.vocab_file.parent / name, folder / name)
     settings = huggingface_files.tokenizer_settings(model.config, model.description.do_lower_case is not False)
+    settings |= stated_settings(model.vocab_file.parent) | {"do_lower_case": settings["do_lower_case"]}
     write_atomically(folder / huggingface_files.TOKENIZER, huggingface_files.as_json(settings))
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
 
 from common.errors import DataError, ExportError, one_line
-from common.files import without_pattern
+from common.files import json_object, without_pattern
 from processors.records.featurizer import chunked
 from processors.records.length_order import BATCHES_SORTED_AT_ONCE, in_order, longest_first
 
@@ -40,6 +40,7 @@ class Predictor:
         self.export_dir = Path(export_dir)
         if not (self.export_dir / "saved_model.pb").is_file():
             raise ExportError(f"{export_dir}: no saved_model.pb; expected an export directory; run with --do_export")
+        settings = _tokenizer_settings(self.export_dir)
         try:
             self._session, signature = _loaded(without_pattern(export_dir))
         except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
@@ -50,7 +51,6 @@ class Predictor:
             [signature.outputs[name].name for name in self._output_names],
             feed_list=[signature.inputs[name].name for name in self.input_names],
         )
-        settings = json.loads((self.export_dir / "assets" / "tokenizer.json").read_text(encoding="utf-8"))
         self._problem_type = settings["problem_type"]
         self.text_names = tuple(settings.get("inputs", ("text_a", "text_b")))
         # A question without a context has no answer; a text can do without a second one.
@@ -105,6 +105,27 @@ class Predictor:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _tokenizer_settings(export_dir: Path) -> dict[str, Any]:
+    """What an export says of its texts.
+
+    Raises:
+      ExportError: it does not.
+    """
+    path = export_dir / "assets" / "tokenizer.json"
+    try:
+        settings = json_object(path.read_bytes())
+        inputs = settings.get("inputs", [])
+        if not isinstance(settings.get("problem_type"), str):
+            raise ValueError("has no problem_type")
+        if not isinstance(inputs, list) or not all(isinstance(name, str) for name in inputs):
+            raise ValueError("has no list of names under inputs")
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read ({error.strerror}); export again") from None
+    except ValueError as error:
+        raise ExportError(f"{path}: {error}; export again") from None
+    return settings
 
 
 def _loaded(export_dir: str) -> tuple[Any, Any]:

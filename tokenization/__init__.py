@@ -9,6 +9,7 @@ from tokenization.characters import convert_to_unicode, printable_text, whitespa
 from tokenization.characters import is_control as _is_control
 from tokenization.characters import is_punctuation as _is_punctuation
 from tokenization.characters import is_whitespace as _is_whitespace
+from tokenization.stated_settings import check_stated_settings
 from tokenization.vocabulary import (
     PRETRAINING_TOKENS,
     REQUIRED_TOKENS,
@@ -36,6 +37,7 @@ __all__ = [
     "_is_control",
     "_is_punctuation",
     "_is_whitespace",
+    "check_stated_settings",
     "check_vocabulary_casing",
     "convert_by_vocab",
     "convert_ids_to_tokens",

@@ -1,11 +1,11 @@
 """Does the flag about case agree with the checkpoint's name, its settings and its vocabulary?"""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import FlagError
+from tokenization.stated_settings import TOKENIZER_CONFIG, stated_settings
 
 # The folder that a published checkpoint unpacks to, e.g. uncased_L-12_H-768_A-12/bert_model.ckpt.
 _PUBLISHED = re.compile(r"(?:.*/)?(?P<kind>[a-z_]+)_L-\d+_H-\d+_A-\d+/bert_model\.ckpt", re.DOTALL)
@@ -54,29 +54,19 @@ def check_vocabulary_casing(do_lower_case: bool, vocab: Mapping[str, int], vocab
 
     Raises:
       FlagError: they contradict each other.
+      VocabularyError: that file cannot be read.
     """
-    settings_file = Path(vocab_file).with_name("tokenizer_config.json")
+    folder = Path(vocab_file).parent
     expected, evidence = _casing_of(vocab), f"the tokens of {vocab_file} are"
-    if settings_file.is_file():
-        stated = _stated_casing(settings_file)
-        if stated is not None:
-            expected, evidence = stated, f"{settings_file} says that the model is"
+    stated = stated_settings(folder).get("do_lower_case")
+    if isinstance(stated, bool):
+        expected, evidence = stated, f"{folder / TOKENIZER_CONFIG} says that the model is"
     if expected is None or expected == do_lower_case:
         return
     raise FlagError(
         f"--do_lower_case={str(do_lower_case).lower()}, but {evidence} {'lower-cased' if expected else 'cased'}; "
         f"set --do_lower_case={str(expected).lower()}, or give the vocabulary of the checkpoint"
     )
-
-
-def _stated_casing(settings_file: Path) -> bool | None:
-    """`do_lower_case` of a `tokenizer_config.json`; None where it says nothing."""
-    try:
-        settings = json.loads(settings_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FlagError(f"{settings_file}: not readable as JSON ({error}); mend it or move it away") from None
-    stated = settings.get("do_lower_case") if isinstance(settings, dict) else None
-    return stated if isinstance(stated, bool) else None
 
 
 def _casing_of(vocab: Mapping[str, int]) -> bool | None:

@@ -29,7 +29,7 @@ class RecordKind:
 
 
 def kind_of_records(
-    files: Sequence[Path], max_seq_length: int, max_predictions_per_seq: int, vocab_size: int
+    files: Sequence[Path], max_seq_length: int, max_predictions_per_seq: int, vocab_size: int, type_vocab_size: int = 2
 ) -> RecordKind:
     """Checks the first records of every file.
 
@@ -38,6 +38,7 @@ def kind_of_records(
       max_seq_length: of the run; padded rows must be of this length, others no longer.
       max_predictions_per_seq: of the run; likewise for masked pieces.
       vocab_size: of the model.
+      type_vocab_size: of the model.
 
     Returns:
       What all of them are.
@@ -50,10 +51,12 @@ def kind_of_records(
         for number, row in enumerate(_first_rows(path), start=1):
             where = f"{path}: record {number}"
             _check_fields(where, row)
+            _check_types(where, row)
             _check_length(where, row["input_mask"], len(row["input_ids"]), "max_seq_length", max_seq_length)
             guesses, limit = row["masked_lm_weights"], max_predictions_per_seq
             _check_length(where, guesses, len(row["masked_lm_positions"]), "max_predictions_per_seq", limit)
-            _check_values(where, row, vocab_size)
+            _check_sizes(where, row)
+            _check_values(where, row, vocab_size, type_vocab_size)
             kinds[path] = RecordKind("next_sentence_labels" in row, "sequence_ids" in row)
             if kinds[path].packed:
                 _check_sequences(where, row, limit)
@@ -106,6 +109,34 @@ def _check_fields(where: str, row: dict[str, list[Any]]) -> None:
         )
 
 
+def _check_types(where: str, row: dict[str, list[Any]]) -> None:
+    known = {name for name in (*REQUIRED, *SEQUENCE_FIELDS, *NEXT_SENTENCE_FIELDS) if name in row}
+    for name in sorted(known):
+        kind = float if name.endswith("_weights") else int
+        wrong = next((value for value in row[name] if not isinstance(value, kind)), None)
+        if wrong is not None:
+            expected = "floats" if kind is float else "integers"
+            raise DataError(
+                f"{where}: {name} holds {one_line(repr(wrong), 40)}, expected {expected}; make the records again with "
+                "create_pretraining_data.py"
+            )
+
+
+def _check_sizes(where: str, row: dict[str, list[Any]]) -> None:
+    """Checks that fields with a value for each token, or for each masked one, are of one length."""
+    for names in (REQUIRED[:3], REQUIRED[3:]):
+        sizes = {name: len(row[name]) for name in names}
+        if len(set(sizes.values())) > 1 or 0 in sizes.values():
+            found = ", ".join(f"{size} {name}" for name, size in sizes.items())
+            raise DataError(f"{where} has {found}; expected as many of each; the records are damaged, make them again")
+    labels = row.get("next_sentence_labels", [0])
+    if ("sequence_ids" not in row and len(labels) != 1) or not set(labels) <= {0, 1}:
+        raise DataError(
+            f"{where} has next_sentence_labels {labels[:4]}, expected one that is 0 or 1; the records are damaged, "
+            "make them again"
+        )
+
+
 def _check_length(where: str, mask: list[Any], length: int, flag: str, expected: int) -> None:
     padded = bool(mask) and not mask[-1]
     if length > expected or (padded and length != expected):
@@ -115,7 +146,7 @@ def _check_length(where: str, mask: list[Any], length: int, flag: str, expected:
         )
 
 
-def _check_values(where: str, row: dict[str, list[Any]], vocab_size: int) -> None:
+def _check_values(where: str, row: dict[str, list[Any]], vocab_size: int, type_vocab_size: int) -> None:
     ids = [*row["input_ids"], *row["masked_lm_ids"]]
     if ids and not 0 <= min(ids) <= max(ids) < vocab_size:
         wrong = next(value for value in ids if not 0 <= value < vocab_size)
@@ -123,11 +154,16 @@ def _check_values(where: str, row: dict[str, list[Any]], vocab_size: int) -> Non
             f"{where} has piece id {wrong}, but the model's vocab_size is {vocab_size}; "
             "give the model whose vocabulary the records were made with"
         )
-    positions = row["masked_lm_positions"]
-    if positions and max(positions) >= len(row["input_ids"]):
+    positions, length = row["masked_lm_positions"], len(row["input_ids"])
+    if not 0 <= min(positions) <= max(positions) < length:
+        wrong = next(value for value in positions if not 0 <= value < length)
+        raise DataError(f"{where} masks position {wrong} of {length}; the records are damaged, make them again")
+    segments = row["segment_ids"]
+    if not 0 <= min(segments) <= max(segments) < type_vocab_size:
+        wrong = next(value for value in segments if not 0 <= value < type_vocab_size)
         raise DataError(
-            f"{where} masks position {max(positions)} of {len(row['input_ids'])}; "
-            "the records are damaged, make them again"
+            f"{where} has segment id {wrong}, but the model's type_vocab_size is {type_vocab_size}; make the records "
+            "again, or give the model that they were made for"
         )
 
 

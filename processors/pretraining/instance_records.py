@@ -7,17 +7,16 @@ next_sentence_labels                                          0 goes on, 1 does 
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from common.errors import DataError
-from common.files import write_atomically
 from processors.pretraining.corpus import matching_files
 from processors.pretraining.instances import TrainingInstance
 from processors.records import record_sets
 from processors.records.featurizer import sequence_fields
+from processors.records.manifests import manifest_path, read_manifest_of, write_manifest_of
 from processors.records.schema import FeatureSpec, Field
 
 REPORT_SUFFIX = ".report.json"
@@ -158,13 +157,13 @@ def write_manifest(path: Path, digest: str, spec: FeatureSpec, num_records: int,
         "num_records": num_records,
         "statistics": statistics,
     }
-    write_atomically(record_sets.manifest_path(path), json.dumps(manifest) + "\n")
+    write_manifest_of(path, manifest)
 
 
 def remove_records(paths: Iterable[Path]) -> None:
     """Removes record files and their manifests."""
     for path in paths:
-        record_sets.manifest_path(path).unlink(missing_ok=True)
+        manifest_path(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 
@@ -172,8 +171,8 @@ def read_manifest(path: Path, digest: str | None = None) -> dict[str, Any] | Non
     """The manifest of a finished record file; None where it is absent, unfinished, or made from something else."""
     if record_sets.load(path, digest) is None:
         return None
-    manifest: dict[str, Any] = json.loads(record_sets.manifest_path(path).read_text())
-    return manifest if "statistics" in manifest else None
+    manifest = read_manifest_of(path)
+    return manifest if manifest and isinstance(manifest.get("statistics"), dict) else None
 
 
 def shard_paths(outputs: Sequence[Path], num_shards: int | None) -> list[Path]:

@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import DataError, FlagError
-from common.files import write_atomically
+from common.errors import DataError, FlagError, one_line
+from common.files import json_object, write_atomically
 from common.workers import ordered_map
 from processors.pretraining import packing
 from processors.pretraining.corpus import (
@@ -138,9 +138,10 @@ def exact(data: PretrainingData) -> dict[str, Any]:
     started = time.monotonic()
     digest = data.fingerprint(streaming=False)
     manifests = [read_manifest(path, digest) for path in data.shards]
-    if all(manifests) and data.report_path.is_file():
+    report = _read_report(data.report_path)
+    if all(manifests) and report is not None:
         log.info("keeping %s: made from the same corpus and settings", ", ".join(map(str, data.shards)))
-        return json.loads(data.report_path.read_text(encoding="utf-8"))
+        return report
     reader, duplicates, statistics = CorpusReader(data.files), DuplicateCounter(), CorpusStatistics()
     tokenize = CorpusTokenizer(data.tokenizer, data.segmented)
     documents = []
@@ -294,12 +295,27 @@ def _shards(data: PretrainingData, starts: Sequence[Place]) -> list[Shard]:
     ]
 
 
+def _read_report(path: Path) -> dict[str, Any] | None:
+    """The report of an earlier run; None where there is none that can be read."""
+    try:
+        return json_object(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("rebuilding %s, which %s", path, error)
+        return None
+
+
 def finished(shard: Shard) -> tuple[int, CorpusStatistics] | None:
     """The number of records of a shard that an earlier run has made, and the counts of its text; None without it."""
     manifest = read_manifest(shard.path, shard.digest)
     if manifest is None:
         return None
-    return manifest["num_records"], CorpusStatistics.from_json(manifest["statistics"])
+    try:
+        return manifest["num_records"], CorpusStatistics.from_json(manifest["statistics"])
+    except (KeyError, TypeError, ValueError) as error:
+        log.warning("rebuilding %s: the statistics in its manifest cannot be read (%s)", shard.path, one_line(error))
+        return None
 
 
 def write_shard(data: PretrainingData, shard: Shard, made: Iterable[Made]) -> tuple[int, CorpusStatistics]:

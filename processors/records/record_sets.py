@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError, one_line
-from common.files import atomic_writer, write_atomically
+from common.files import atomic_writer, rename_durably
 from common.garbage_collection import old_objects_left_alone
 from common.workers import ordered_map
 from processors.records.featurizer import Featurizer, chunked
+from processors.records.manifests import count_by_lengths, manifest_path, read_manifest_of, write_manifest_of
 
 FORMAT_VERSION = 1
 CHUNK_EXAMPLES = 512
 """Examples that travel to a converting process at once."""
-_BYTES_AROUND_A_RECORD = 16
 PARALLEL_FROM_BYTES = 8 << 20
 """Data files smaller than this are converted in this process: starting others would take longer."""
 
@@ -87,21 +87,13 @@ def count_records(path: Path) -> int:
 
     Raises:
       DataError: it ends within a record.
-
-    Source: the TFRecord format: length uint64, its checksum uint32, so many bytes, their checksum uint32.
     """
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        return int(json.loads(manifest_path(path).read_text())["num_records"])
-    count = position = 0
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        while position < size:
-            stream.seek(position)
-            position += int.from_bytes(stream.read(8), "little") + _BYTES_AROUND_A_RECORD
-            count += 1
-    if position > size:
-        raise DataError(f"{path}: ends within record {count}; expected a whole TFRecord file; copy it or make it again")
-    return count
+    try:
+        manifest = read_manifest_of(path)
+    except ValueError as error:
+        log.warning("%s: its manifest %s; the records were counted", path, error)
+        manifest = None
+    return count_by_lengths(path) if manifest is None else int(manifest["num_records"])
 
 
 def fingerprint(inputs: dict[str, Any], files: Iterable[Path]) -> str:
@@ -158,7 +150,7 @@ def build(
         **counts,
         **({} if stored is None else {"rows_sha256": file_digest(rows_path(path))}),
     }
-    write_atomically(manifest_path(path), json.dumps(manifest, indent=2) + "\n")
+    write_manifest_of(path, manifest)
     seconds = max(time.monotonic() - started, 1e-9)
     rate = counts["num_examples"] / seconds
     log.info("wrote %d records to %s (%.0f examples/s)", counts["num_records"], path, rate)
@@ -173,24 +165,25 @@ def load(path: Path, digest: str | None = None, with_rows: bool = False) -> Reco
       digest: `fingerprint` that it must have.
       with_rows: whether the rows of its examples must be there, too.
     """
-    manifest_file = manifest_path(path)
-    if not (path.is_file() and manifest_file.is_file()):
+    if not path.is_file():
         return None
     try:
-        manifest = json.loads(manifest_file.read_text())
-        if digest is not None and manifest["fingerprint"] != digest:
-            log.info("rebuilding %s: its data, vocabulary or settings have changed", path)
-            return None
-        if manifest["sha256"] != file_digest(path):
-            log.warning("rebuilding %s: its content does not match its manifest", path)
-            return None
-        if with_rows and not _has_rows(path, manifest):
-            log.info("rebuilding %s: the texts of its rows are not stored beside it", path)
-            return None
-        return RecordSet(path, manifest["num_examples"], manifest["num_records"], reused=True, has_rows=with_rows)
-    except (ValueError, KeyError, TypeError):
-        log.warning("rebuilding %s: its manifest cannot be read", path)
+        manifest = read_manifest_of(path)
+    except (ValueError, DataError) as error:
+        log.warning("rebuilding %s: its manifest %s", path, error)
         return None
+    if manifest is None:
+        return None
+    if digest is not None and manifest["fingerprint"] != digest:
+        log.info("rebuilding %s: its data, vocabulary or settings have changed", path)
+        return None
+    if manifest["sha256"] != file_digest(path):
+        log.warning("rebuilding %s: its content does not match its manifest", path)
+        return None
+    if with_rows and not _has_rows(path, manifest):
+        log.info("rebuilding %s: the texts of its rows are not stored beside it", path)
+        return None
+    return RecordSet(path, manifest["num_examples"], manifest["num_records"], reused=True, has_rows=with_rows)
 
 
 def automatic_workers(files: Iterable[Path]) -> int:
@@ -198,11 +191,6 @@ def automatic_workers(files: Iterable[Path]) -> int:
     size = sum(path.stat().st_size for path in files if path.is_file())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores if size >= PARALLEL_FROM_BYTES else 1
-
-
-def manifest_path(path: Path) -> Path:
-    """Where the manifest of a record file is."""
-    return path.with_name(path.name + ".manifest.json")
 
 
 def rows_path(path: Path) -> Path:
@@ -270,7 +258,7 @@ def record_writers(paths: Sequence[Path], remedy: str) -> Iterator[list[Any]]:
         with contextlib.ExitStack() as stack:
             yield [stack.enter_context(tf.io.TFRecordWriter(str(path))) for path in temporaries]
         for temporary, path in zip(temporaries, paths, strict=True):
-            temporary.replace(path)
+            rename_durably(temporary, path)
     except (OSError, tf.errors.OpError) as error:
         raise DataError(
             f"{paths[0]}: writing records failed ({one_line(getattr(error, 'message', error))}); "

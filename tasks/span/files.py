@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from common import files
+from common.errors import DataError
 from common.files import atomic_writer, write_atomically
 from processors.squad.examples import SquadExample
 from tasks.span.decoding import Decoded
@@ -120,6 +122,21 @@ def store_threshold(folder: Path, threshold: float, f1: float) -> None:
 
 
 def stored_threshold(folder: Path) -> float | None:
-    """The threshold that an evaluation in `folder` has found; None without one."""
+    """The threshold that an evaluation in `folder` has found; None without one.
+
+    Raises:
+      DataError: the file does not hold one.
+    """
     path = folder / THRESHOLD_FILE
-    return float(json.loads(path.read_text())["null_score_diff_threshold"]) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        found = files.json_object(path.read_bytes()).get("null_score_diff_threshold")
+        if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+            raise ValueError("has no number null_score_diff_threshold")
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"{path}: {error}; give --null_score_diff_threshold, or remove the file and evaluate with "
+            "--tune_null_threshold again"
+        ) from None
+    return float(found)

@@ -323,7 +323,12 @@ def test_run_of_another_task(refused, run_dir, table_dir):
     [
         (cut("model.ckpt-8.data-00000-of-00001", 3000), "the .data file is missing, truncated or damaged"),
         (cut("model.ckpt-8.index", 50), "the .index file is missing, truncated or damaged"),
-        (rewritten("run.json", "{"), "run.json: not readable as JSON"),
+        (rewritten("run.json", "{"), "run.json: is not JSON ("),
+        (rewritten("run.json", "[1]"), "run.json: holds a JSON array, expected an object"),
+        (rewritten("run.json", "[" * 100_000), "run.json: is nested too deeply"),
+        (rewritten("run.json", '{"identity": null}'), "run.json: has no object under identity"),
+        (rewritten("run.json", '{"flags": 7}'), "run.json: has no object under flags"),
+        (rewritten("run.json", '{"held_out": 7}'), "run.json: has no object under held_out"),
     ],
 )
 def test_damaged_run_directory(refused, run_dir, change, message):
@@ -368,8 +373,22 @@ def test_records_that_do_not_match_their_manifest_are_rebuilt(run_script, run_di
         run_classifier.main, "--do_train", f"--data_dir={trained / 'data'}", f"--output_dir={run_dir}", *SIZES
     )
     assert code == 0
-    assert f"rebuilding {path}: its content does not match its manifest" in err
+    assert f"rebuilding {path}: its manifest does not fit the file, which ends within a record" in err
     assert path.read_bytes() == whole
+
+
+def test_standard_output_is_utf_8_in_every_locale(tmp_path, tiny_model, table_dir):
+    for name in ("train", "dev", "test"):
+        path = table_dir / f"{name}.tsv"
+        path.write_text(path.read_text(encoding="utf-8").replace("\tpos", "\tschön 好"), encoding="utf-8")
+    command = [
+        sys.executable, SCRIPT, *TABLE, "--validate_only", f"--data_dir={table_dir}", f"--init_checkpoint={tiny_model}",
+        "--max_seq_length=24",
+    ]  # fmt: skip
+    env = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, env=env, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "schön 好" in done.stdout.decode("utf-8")
 
 
 def test_loss_that_is_no_number(run_script, table_dir, tiny_model, tmp_path):

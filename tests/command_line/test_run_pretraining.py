@@ -7,6 +7,7 @@ import re
 import sys
 
 import pytest
+import tensorflow as tf
 
 import create_pretraining_data
 import run_classifier
@@ -304,6 +305,26 @@ def test_damaged_records_are_named_and_kept(records, tiny_model, tmp_path, run_s
     code, _, err = run_script(run_pretraining.main, *flags)
     assert code == 2
     assert "ends within record" in err
+
+
+def test_records_of_other_types_far_into_a_file_are_one_line(records, tiny_model, tmp_path, run_script):
+    whole = [record.numpy() for record in tf.data.TFRecordDataset(str(records / "train.tf_record-00000-of-00002"))]
+    changed = tf.train.Example.FromString(whole[0])
+    del changed.features.feature["next_sentence_labels"].int64_list.value[:]
+    changed.features.feature["next_sentence_labels"].float_list.value.append(1.0)
+    path = tmp_path / "mixed.tf_record"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in (whole * 9)[:208] + [changed.SerializeToString()] * 8:
+            writer.write(record)
+    code, _, err = run_script(
+        run_pretraining.main, *SHAPE, "--do_train", f"--input_file={path}", f"--init_checkpoint={tiny_model}",
+        f"--output_dir={tmp_path / 'run'}", "--train_batch_size=216", "--num_train_steps=2",
+    )  # fmt: skip
+    assert code == 2, err
+    assert err.splitlines()[-1].startswith(
+        f"error: {path}: a record is not as the task reads it (Name: <unknown>, Key: next_sentence_labels, Index: "
+    )
+    assert err.splitlines()[-1].endswith("; make the records again with the flags of this run")
 
 
 def test_counting_without_a_manifest_agrees_with_it(records, tmp_path):

@@ -4,6 +4,7 @@ import json
 import resource
 import shutil
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -324,6 +325,18 @@ def test_casing_goes_along(altered, tmp_path, convert, refused):
         "--do_lower_case",
     )  # fmt: skip
     assert line.startswith(f"error: --do_lower_case=true, but {tmp_path / 'hf' / 'tokenizer_config.json'} says")
+
+
+def test_what_the_tokenizer_is_asked_for_goes_along(tiny_model, tmp_path, convert):
+    source = Path(shutil.copytree(tiny_model, tmp_path / "source"))
+    stated = {"strip_accents": False, "tokenize_chinese_chars": False, "tokenizer_class": "BertJapaneseTokenizer"}
+    (source / "tokenizer_config.json").write_text(json.dumps(stated))
+    (source / "added_tokens.json").write_text('{"<e1>": 40}')
+    convert(source, tmp_path / "hf")
+    convert(tmp_path / "hf", tmp_path / "tf", to="tensorflow")
+    for folder in (tmp_path / "hf", tmp_path / "tf"):
+        assert stated.items() <= parsed(folder / "tokenizer_config.json").items()
+        assert parsed(folder / "added_tokens.json") == {"<e1>": 40}
 
 
 def test_a_score_without_a_word_on_it_is_a_regression(altered, tmp_path, convert):

@@ -125,4 +125,28 @@ def test_what_is_no_export_is_said_in_one_line(task, checkpoint, tmp_path, damag
     with pytest.raises(ExportError) as broken:
         Predictor(folder)
     assert str(folder) in str(broken.value)
+
+
+def test_assets_that_are_damaged_are_said_in_one_line(task, checkpoint, tmp_path):
+    folder = export(task, checkpoint, tmp_path / "export")
+    settings = folder / "assets" / "tokenizer.json"
+    for content in (
+        b"",
+        b"\xff",
+        b"[1]",
+        b"{}",
+        b'{"problem_type": 5}',
+        b'{"problem_type": "span", "inputs": [1]}',
+        None,
+    ):
+        settings.unlink()
+        if content is not None:
+            settings.write_bytes(content)
+        with pytest.raises(ExportError) as broken:
+            Predictor(folder)
+        assert str(broken.value).startswith(f"{settings}: ")
+        assert str(broken.value).endswith("; export again")
+    settings.parent.rename(tmp_path / "assets")
+    with pytest.raises(ExportError, match=r"tokenizer\.json: cannot be read"):
+        Predictor(folder)
     assert "\n" not in str(broken.value)

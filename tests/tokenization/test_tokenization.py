@@ -5,7 +5,7 @@ import json
 import pytest
 
 import tokenization
-from common.errors import FlagError
+from common.errors import FlagError, VocabularyError
 from tokenization import (
     BasicTokenizer,
     FullTokenizer,
@@ -215,6 +215,6 @@ def test_settings_beside_the_vocabulary_say_how_it_was_learnt(tmp_path):
     settings.write_text('{"do_lower_case": "perhaps"}')
     check_vocabulary_casing(True, vocab, vocab_file)
     settings.write_text("{")
-    with pytest.raises(FlagError) as raised:
+    with pytest.raises(VocabularyError) as unreadable:
         check_vocabulary_casing(True, vocab, vocab_file)
-    assert "tokenizer_config.json: not readable as JSON" in str(raised.value)
+    assert "tokenizer_config.json: is not JSON (" in str(unreadable.value)

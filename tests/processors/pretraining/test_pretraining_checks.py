@@ -78,3 +78,45 @@ def test_files_that_are_no_pretraining_records(tmp_path, golden):
 def test_pairs_and_packs_do_not_mix(tmp_path):
     pairs, packs = write(tmp_path / "a", INSTANCE), write(tmp_path / "b", INSTANCE, next_sentence=False)
     assert message(packs, pairs).startswith(f"{pairs} has next_sentence_labels and {packs} has none")
+
+
+def feature(values):
+    kinds = {int: ("int64_list", tf.train.Int64List), float: ("float_list", tf.train.FloatList)}
+    name, kind = kinds.get(type(values[0]) if values else int, ("bytes_list", tf.train.BytesList))
+    return tf.train.Feature(**{name: kind(value=values)})
+
+
+RIGHT = {
+    "input_ids": [2, 5, 3], "input_mask": [1, 1, 1], "segment_ids": [0, 0, 1], "masked_lm_positions": [1],
+    "masked_lm_ids": [6], "masked_lm_weights": [1.0], "next_sentence_labels": [0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"input_ids": [2.0, 5.0, 3.0]}, ": input_ids holds 2.0, expected integers; make the records again"),
+        ({"masked_lm_weights": [1]}, ": masked_lm_weights holds 1, expected floats; make the records again"),
+        ({"masked_lm_ids": [b"x"]}, ": masked_lm_ids holds b'x', expected integers"),
+        ({"segment_ids": [0]}, " has 3 input_ids, 3 input_mask, 1 segment_ids; expected as many of each"),
+        ({"masked_lm_ids": []}, " has 1 masked_lm_positions, 0 masked_lm_ids, 1 masked_lm_weights; expected as many"),
+        ({"next_sentence_labels": [0, 1]}, " has next_sentence_labels [0, 1], expected one that is 0 or 1"),
+        ({"next_sentence_labels": [5]}, " has next_sentence_labels [5], expected one that is 0 or 1"),
+        ({"segment_ids": [0, 0, 9]}, " has segment id 9, but the model's type_vocab_size is 2"),
+        ({"masked_lm_positions": [-1]}, " masks position -1 of 3; the records are damaged"),
+    ],
+)
+def test_fields_of_wrong_types_sizes_and_values(tmp_path, change, told):
+    path = tmp_path / "a"
+    features = {name: feature(values) for name, values in {**RIGHT, **change}.items()}
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    assert message(path).startswith(f"{path}: record 1{told}")
+
+
+def test_fields_that_are_right(tmp_path):
+    path = tmp_path / "a"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        features = {name: feature(values) for name, values in RIGHT.items()}
+        writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    assert kind_of_records([path], 8, 3, 10) == RecordKind(next_sentence=True)

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from common.errors import FlagError
+from common.errors import DataError, FlagError
 from processors.squad.examples import GoldAnswer, SquadExample
 from processors.squad.passages import Passage
 from tasks.span.decoding import NO_SPAN, Decoded, NBest
@@ -126,6 +126,14 @@ def test_threshold_is_kept_in_the_folder(tmp_path):
     assert stored_threshold(tmp_path) is None
     store_threshold(tmp_path, -1.25, 71.5)
     assert stored_threshold(tmp_path) == -1.25
+    for content in (b"", b"\xff", b"[1]", b"{}", b'{"null_score_diff_threshold": "x"}', b"[" * 100_000,
+                    b'{"null_score_diff_threshold": NaN}', b'{"null_score_diff_threshold": true}',
+                    b'{"null_score_diff_threshold": 1' + b"0" * 400 + b"}"):  # fmt: skip
+        (tmp_path / "null_threshold.json").write_bytes(content)
+        with pytest.raises(DataError) as refused:
+            stored_threshold(tmp_path)
+        assert str(refused.value).startswith(f"{tmp_path / 'null_threshold.json'}: ")
+        assert str(refused.value).endswith("or remove the file and evaluate with --tune_null_threshold again")
 
 
 def test_a_split_without_a_file_names_its_flag(vocab_dir):

@@ -1,0 +1,110 @@
+"""What the files of Hugging Face beside a vocabulary ask of its tokenizer, and whether it is computed here."""
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from common.errors import VocabularyError, one_line
+from common.files import json_object
+
+log = logging.getLogger(__name__)
+
+TOKENIZER_CONFIG = "tokenizer_config.json"
+ADDED_TOKENS = "added_tokens.json"
+SPECIAL_TOKENS_MAP = "special_tokens_map.json"
+
+_WORDPIECE_CLASSES = re.compile(
+    r"((Bert|DistilBert|Electra|MobileBert|ConvBert|LayoutLM|Lxmert|SqueezeBert|PreTrained)Tokenizer(Fast)?"
+    r"|TokenizersBackend)"
+)
+_SPECIAL_TOKENS = ("unk", "sep", "pad", "cls", "mask")
+_ADVICE = (
+    "the ids of some texts would differ; use another checkpoint, or remove this from the file to go on all the same"
+)
+
+
+def stated_settings(folder: Path) -> dict[str, Any]:
+    """The content of a folder's `tokenizer_config.json`; empty where there is none.
+
+    Raises:
+      VocabularyError: the file cannot be read.
+    """
+    return _read(folder / TOKENIZER_CONFIG)
+
+
+def check_stated_settings(vocab: Mapping[str, int], vocab_file: str | Path, do_lower_case: bool) -> None:
+    """Refuses what the files beside a vocabulary ask for and no tokenizer here computes; warns of added tokens.
+
+    Args:
+      vocab: token -> id.
+      vocab_file: where it was read from.
+      do_lower_case: whether text is lower-cased, which here strips accents as well.
+
+    Raises:
+      VocabularyError: a file cannot be read, or asks for something else than the tokenizer of BERT.
+    """
+    folder = Path(vocab_file).parent
+    settings = stated_settings(folder)
+    problem = next(_contradictions(settings, do_lower_case), None)
+    if problem is not None:
+        raise VocabularyError(f"{folder / TOKENIZER_CONFIG}: {problem}; {_ADVICE}")
+    for name, tokens in ((ADDED_TOKENS, _read(folder / ADDED_TOKENS)), (TOKENIZER_CONFIG, _added(settings))):
+        unknown = [token for token, index in tokens.items() if vocab.get(token) != index]
+        if unknown:
+            log.warning(
+                "%s: adds %d tokens that the vocabulary does not have (%s); they are read as any other text",
+                folder / name, len(unknown), one_line(", ".join(unknown), 80),
+            )  # fmt: skip
+
+
+def _contradictions(settings: Mapping[str, Any], do_lower_case: bool) -> Iterator[str]:
+    strips = settings.get("strip_accents")
+    if isinstance(strips, bool) and strips != do_lower_case:
+        yield f"strip_accents is {_shown(strips)}, but accents are stripped where text is lower-cased, and only there"
+    fixed = {
+        "tokenize_chinese_chars": (True, "Chinese characters are always tokens of their own here"),
+        "do_basic_tokenize": (True, "punctuation always ends a word here"),
+        "wordpieces_prefix": ("##", "the rest of a word always begins with ## here"),
+        "clean_text": (True, "control characters are always removed here"),
+    }
+    for name, (computed, reason) in fixed.items():
+        if settings.get(name, computed) != computed:
+            yield f"{name} is {_shown(settings[name])}, but {reason}"
+    if settings.get("never_split"):
+        yield f"never_split is {_shown(settings['never_split'])}, but every word is split here"
+    title = settings.get("tokenizer_class")
+    if isinstance(title, str) and not _WORDPIECE_CLASSES.fullmatch(title):
+        yield f"tokenizer_class is {one_line(title, 60)}, expected BertTokenizer or one that gives the same tokens"
+    for name in _SPECIAL_TOKENS:
+        stated, token = settings.get(f"{name}_token"), f"[{name.upper()}]"
+        content = stated.get("content") if isinstance(stated, dict) else stated
+        if isinstance(content, str) and content != token:
+            yield f"{name}_token is {one_line(content, 60)}, expected {token}"
+
+
+def _added(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Tokens of `added_tokens_decoder` with their ids."""
+    decoder = settings.get("added_tokens_decoder")
+    found = decoder.items() if isinstance(decoder, dict) else ()
+    return {
+        str(token["content"]): int(index)
+        for index, token in found
+        if isinstance(token, dict) and "content" in token and index.isdecimal()
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json_object(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise VocabularyError(f"{path}: {error}; correct it or move it away") from None
+    except OSError as error:
+        raise VocabularyError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else one_line(repr(value), 60)
