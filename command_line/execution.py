@@ -177,7 +177,8 @@ def answer_standard_input(directory: RunDirectory, batch_size: int) -> None:
     if export is None:
         raise FlagError(f"--predict_file=-: {directory.path} holds no export; add --do_export")
     from estimator import devices
-    from serving.predictor import Predictor, answer_lines
+    from serving.lines import answer_lines
+    from serving.predictor import Predictor
 
     devices.quiet_tensorflow()
     with Predictor(export) as predictor:

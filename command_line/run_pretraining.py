@@ -175,7 +175,7 @@ def _lines(flags: SimpleNamespace, batches: int) -> Iterator[list[TextLine]]:
     size = flags.predict_batch_size * batches
     if flags.predict_file != STANDARD_INPUT:
         return chunked(read_text_lines(Path(flags.predict_file)), size)
-    from serving.predictor import arriving_lines
+    from serving.lines import arriving_lines
 
     return decoded_lines(arriving_lines(sys.stdin.buffer, size))
 

@@ -101,12 +101,15 @@ def get(name: str, processor_module: str | None = None) -> Factory:
     Raises:
       RegistryError: an unknown name, a module that cannot be imported, an object that is no `DataProcessor`.
     """
-    if processor_module:
-        import_module(processor_module)
+    module = import_module(processor_module) if processor_module else None
     if ":" in name:
         return _load(name, f"--task_name={name}")
     _add_entry_points()
     entry = _ENTRIES.get(name.lower())
+    if module is not None and not _is_of(entry, module):
+        found = _unregistered(module, name, f"--processor_module={processor_module}")
+        if found is not None:
+            return found
     if entry is None:
         raise RegistryError(
             f"no task {name!r}; {_suggestion(name.lower())}; for code of your own give "
@@ -191,6 +194,56 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
+def _unregistered(module: ModuleType, name: str, flag: str) -> type[DataProcessor] | None:
+    """The processor of a module that registers none under `name`: of its `processors` dictionary, or its only one.
+
+    Scripts written for google-research/bert have such a dictionary, from task names to classes.
+
+    Raises:
+      RegistryError: there is no telling which class is meant.
+    """
+    named = getattr(module, "processors", None)
+    if isinstance(named, Mapping) and all(isinstance(key, str) for key in named):
+        by_name = {key.lower(): value for key, value in named.items()}
+        if name.lower() in by_name:
+            found = by_name[name.lower()]
+            _check_processor(found, f"{flag}: processors[{name!r}]")
+            return found
+    classes = [value for value in vars(module).values() if _is_processor(value) and value.__module__ == module.__name__]
+    registered = {entry.target for entry in _ENTRIES.values()}
+    classes = [value for value in classes if value not in registered]
+    if not classes:
+        return None
+    known = ", ".join(value.__name__ for value in classes)
+    entry = _ENTRIES.get(name.lower())
+    if entry is not None and not entry.owner.endswith("(built in)"):
+        return None
+    if entry is not None:
+        raise RegistryError(
+            f"{flag} defines {known}, but --task_name={name} is built in; give another task name for your class"
+        )
+    if len(classes) == 1:
+        return classes[0]
+    raise RegistryError(
+        f"{flag} defines {known}, and none is called {name!r}; register one with @register({name!r}), or put it into a "
+        f"dictionary of the file: processors = {{{name!r}: {classes[0].__name__}}}"
+    )
+
+
+def _is_of(entry: _Entry | None, module: ModuleType) -> bool:
+    """Whether a module itself has registered an entry."""
+    return entry is not None and isinstance(entry.target, type) and entry.target.__module__ == module.__name__
+
+
+def _is_processor(value: object) -> bool:
+    """Whether a class is a processor: derived from ours, or with upstream's methods."""
+    if not isinstance(value, type):
+        return False
+    return issubclass(value, DataProcessor) or all(
+        callable(getattr(value, method, None)) for method in ("get_labels", "get_train_examples", "get_dev_examples")
+    )
+
+
 def _import_failure(flag: str, module: str, error: BaseException) -> str:
     """One line with the innermost line of user code that failed."""
     kind = type(error).__name__
@@ -225,7 +278,7 @@ def _load(target: str, owner: str) -> type[DataProcessor]:
 
 
 def _check_processor(processor: object, owner: str) -> None:
-    if not (isinstance(processor, type) and issubclass(processor, DataProcessor)):
+    if not _is_processor(processor):
         kind = f"class {processor.__name__}" if isinstance(processor, type) else type(processor).__name__
         raise RegistryError(f"{owner}: found {kind}, expected a subclass of processors.DataProcessor; derive from it")
 

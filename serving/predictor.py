@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,11 +13,10 @@ import tensorflow_text  # noqa: F401 - registers the operations that an export t
 from common.errors import DataError, ExportError, one_line
 from common.files import json_object, without_pattern
 from processors.records.featurizer import chunked
-from processors.records.length_order import BATCHES_SORTED_AT_ONCE, in_order, longest_first
+from processors.records.length_order import in_order, longest_first
 
 v1 = tf.compat.v1
 
-READ_BYTES = 1 << 16
 BATCH_SIZE = 64
 
 
@@ -52,7 +51,7 @@ class Predictor:
             feed_list=[signature.inputs[name].name for name in self.input_names],
         )
         self._problem_type = settings["problem_type"]
-        self.text_names = tuple(settings.get("inputs", ("text_a", "text_b")))
+        self.text_names: tuple[str, ...] = tuple(settings.get("inputs", ("text_a", "text_b")))
         # A question without a context has no answer; a text can do without a second one.
         self.required_names = self.text_names if self._problem_type == "span" else self.text_names[:1]
 
@@ -68,7 +67,12 @@ class Predictor:
         Args:
           rows: texts by input name.
           batch_size: most rows that are computed at once; of more, those of similar length are.
+
+        Raises:
+          DataError: a row with an unknown key, or without the text; its number, from 0, is given.
         """
+        for number, row in enumerate(rows):
+            self._check(row, number)
         if len(rows) <= batch_size:
             return self._answer_together(rows) if rows else []
         lengths = [sum(len(row.get(name) or "") for name in self.input_names) for row in rows]
@@ -78,6 +82,37 @@ class Predictor:
             for pair in zip(batch, self._answer_together([rows[index] for index in batch]), strict=True)
         )
         return list(in_order(numbered))
+
+    def answer_frame(self, frame: Any, batch_size: int = BATCH_SIZE) -> Any:
+        """The rows of a pandas DataFrame with columns for their answers beside them: `label`, and `p(NAME)` a label.
+
+        Args:
+          frame: has the columns `text_names`; others are kept, `text_b` may be missing.
+          batch_size: as for `answer`.
+
+        Raises:
+          DataError: a column is missing, or a row has no text.
+        """
+        import pandas
+
+        names = [name for name in self.text_names if name in frame.columns]
+        texts = frame[names].astype(object).where(frame[names].notna(), None).to_dict("records")
+        flat = []
+        for answer in self.answer(texts, batch_size):
+            probabilities = answer.pop("probabilities", {})
+            flat.append(answer | {f"p({name})": value for name, value in probabilities.items()})
+        return frame.join(pandas.DataFrame(flat, index=frame.index))
+
+    def _check(self, row: Mapping[str, Any], number: int) -> None:
+        unknown = sorted(row.keys() - set(self.text_names))
+        if unknown:
+            raise DataError(f"row {number}: unknown key {unknown[0]!r}; expected {', '.join(self.text_names)}")
+        for name in self.text_names:
+            value = row.get(name)
+            if value is not None and not isinstance(value, str):
+                raise DataError(f"row {number}: {name} is a {type(value).__name__}, expected text")
+            if name in self.required_names and (value is None or not value.strip()):
+                raise DataError(f"row {number}: {name} is {'missing' if value is None else 'blank'}; give a text")
 
     def _answer_together(self, rows: Sequence[Mapping[str, str | None]]) -> list[dict[str, Any]]:
         outputs = self.run({name: [row.get(name) or "" for row in rows] for name in self.input_names})
@@ -154,72 +189,3 @@ def _guesses(outputs: Mapping[str, np.ndarray], row: int) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value.item()
-
-
-def answer_lines(predictor: Predictor, source: IO[bytes], sink: IO[str], batch_size: int) -> int:
-    """Answers lines as they come: a JSON object a line out for each line in, in order, flushed at once.
-
-    A line is `text_a`, `text_a<TAB>text_b`, or a JSON object with those keys; `question<TAB>context` has both. Whatever
-    has arrived is answered together, at most `batch_size` lines a run, so a person waits for one line only, and a pipe
-    gets full batches of lines of similar length.
-
-    Returns:
-      The number of lines answered.
-
-    Raises:
-      DataError: a line that is no text, or lacks one; its number is given. Lines before it are answered.
-    """
-    count = 0
-    for lines in arriving_lines(source, batch_size * BATCHES_SORTED_AT_ONCE):
-        rows, error = _parse_lines(lines, count, predictor.text_names, predictor.required_names)
-        for row, answer in zip(rows, predictor.answer(rows, batch_size), strict=True):
-            sink.write(json.dumps(row | answer, ensure_ascii=False) + "\n")
-        sink.flush()
-        count += len(rows)
-        if error is not None:
-            raise error
-    return count
-
-
-def arriving_lines(source: IO[bytes], batch_size: int) -> Iterator[list[bytes]]:
-    """Batches of complete lines; blocks only while there is none."""
-    rest = b""
-    while chunk := os.read(source.fileno(), READ_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for start in range(0, len(lines), batch_size):
-            yield lines[start : start + batch_size]
-    if rest:
-        yield [rest]
-
-
-def _parse_lines(
-    lines: Sequence[bytes], count: int, names: Sequence[str], required: Sequence[str]
-) -> tuple[list[dict[str, Any]], DataError | None]:
-    """Rows of lines that come after `count` others, up to the first that cannot be used, and what is wrong with it."""
-    rows = []
-    for number, line in enumerate(lines, start=count + 1):
-        try:
-            rows.append(_parse_line(line, names, required))
-        except ValueError as error:
-            columns = ", ".join("<TAB>".join(names[:size]) for size in range(len(required), len(names) + 1))
-            return rows, DataError(
-                f"standard input:{number}: {one_line(error)}; expected {columns}, or a JSON object with "
-                f"{' and '.join(required)}"
-            )
-    return rows, None
-
-
-def _parse_line(line: bytes, names: Sequence[str], required: Sequence[str]) -> dict[str, Any]:
-    text = line.decode("utf-8").rstrip("\r")
-    if text.startswith("{"):
-        row = json.loads(text)
-    else:
-        cells = text.split("\t", len(names) - 1)
-        row = {names[0]: cells[0], **{name: cell or None for name, cell in zip(names[1:], cells[1:], strict=False)}}
-    texts = {name: row.get(name) for name in names}
-    for name, value in texts.items():
-        if value is None and name in required:
-            raise ValueError(f"no {name}")
-        if not isinstance(value, str | None):
-            raise ValueError(f"{name} is {json.dumps(value)}, no text")
-    return row | texts

@@ -38,7 +38,7 @@ ORDER = {
     "estimator": (
         "config devices hooks weights learning_curve memory failures streaming model_fn feature_extraction experiment"
     ),
-    "serving": "predictor",
+    "serving": "predictor lines",
     "command_line": (
         "flags app settings model_files scopes execution frame table run_classifier run_squad run_pretraining "
         "create_pretraining_data extract_features convert_checkpoint reference"

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 import run_classifier
@@ -291,7 +292,7 @@ def test_validate_only_reports_and_writes_nothing(table_dir, tiny_model, tmp_pat
 
 def test_standard_input_reader_answers_what_has_arrived_and_names_a_bad_line(tmp_path):
     from common.errors import DataError
-    from serving.predictor import answer_lines
+    from serving.lines import answer_lines
 
     class Echo:
         text_names = ("text_a", "text_b")
@@ -302,16 +303,42 @@ def test_standard_input_reader_answers_what_has_arrived_and_names_a_bad_line(tmp
             return [{"label": f"{row['text_a']}|{row['text_b']}"} for row in rows]
 
     source = tmp_path / "lines"
-    source.write_bytes("één\tzwei\nplain\r\n".encode() + b"{bad json\n")
+    bad = [b"{x} text", b"", b'{"text_b": "alone"}', b'{"text_a": [5]}', b"\xff", b'{"text_a": "\\ud83d"}']
+    good = [b"\xef\xbb\xbf" + "één\tzwei".encode(), b"plain\r", b'{"text_a": "a", "id": 7}']
+    source.write_bytes(b"\n".join([*good[:2], *bad, good[2]]) + b"\n")
     sink = io.StringIO()
-    with source.open("rb") as stream, pytest.raises(DataError) as bad:
+    with source.open("rb") as stream, pytest.raises(DataError) as refused:
         answer_lines(Echo(), stream, sink, batch_size=2)
-    assert "standard input:3:" in str(bad.value)
-    assert [json.loads(line)["label"] for line in sink.getvalue().splitlines()] == ["één|zwei", "plain|None"]
-    for line, reason in ((b'{"text_b": "alone"}', "no text_a"), (b'{"text_a": [5]}', "text_a is [5], no text")):
-        source.write_bytes(b"first\n" + line)
-        with source.open("rb") as stream, pytest.raises(DataError) as bad:
-            answer_lines(Echo(), stream, io.StringIO(), batch_size=2)
-        assert str(bad.value) == (
-            f"standard input:2: {reason}; expected text_a, text_a<TAB>text_b, or a JSON object with text_a"
-        )
+    assert "standard input: 6 of 9 lines could not be answered (first: line 3: Expecting property" in str(refused.value)
+    answers = [json.loads(line) for line in sink.getvalue().splitlines()]
+    assert [answer.get("label") for answer in answers] == ["één|zwei", "plain|None", *[None] * 6, "a|None"]
+    assert answers[-1]["id"] == 7
+    expected = "; expected text_a, text_a<TAB>text_b, or a JSON object with text_a"
+    reasons = ["no text_a", "no text_a", "text_a is [5], no text"]
+    assert [(answer["line"], answer["error"]) for answer in answers[3:6]] == [
+        (number, reason + expected) for number, reason in enumerate(reasons, 4)
+    ]
+    assert "text_a has half a character" in answers[7]["error"]
+
+
+def test_a_predictor_refuses_rows_that_it_would_not_understand(trained):
+    from common.errors import DataError
+    from serving.predictor import Predictor
+
+    with Predictor(next((trained / "run" / "export").iterdir())) as predictor:
+        for row, message in (
+            ({"text": "a good film"}, "row 1: unknown key 'text'; expected text_a, text_b"),
+            ({"text_a": None}, "row 1: text_a is missing; give a text"),
+            ({"text_a": " "}, "row 1: text_a is blank; give a text"),
+            ({"text_a": 3}, "row 1: text_a is a int, expected text"),
+        ):
+            with pytest.raises(DataError) as refused:
+                predictor.answer([{"text_a": "fine"}, row])
+            assert str(refused.value) == message
+        frame = pandas.DataFrame({"key": [4, 5], "text_a": ["a good film", "a bad film"]}, index=[10, 20])
+        answered = predictor.answer_frame(frame)
+        expected = predictor.answer([{"text_a": text} for text in frame["text_a"]])
+    assert list(answered.index) == [10, 20]
+    assert list(answered["key"]) == [4, 5]
+    assert list(answered["label"]) == [answer["label"] for answer in expected]
+    assert list(answered["p(pos)"]) == pytest.approx([answer["probabilities"]["pos"] for answer in expected], abs=1e-6)

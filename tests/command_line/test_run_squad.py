@@ -12,8 +12,8 @@ import run_squad
 from common.errors import DataError
 from processors.records import length_order, record_sets
 from processors.squad.examples import SquadReader
+from serving.lines import answer_lines as predictor_lines
 from serving.predictor import Predictor
-from serving.predictor import answer_lines as predictor_lines
 from tests.support import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,7 +167,7 @@ def test_standard_input_is_answered_from_the_export(trained):
 
 
 @pytest.mark.parametrize("line", ["Who went?", "Who went?\t", '{"question": "Who went?"}', ""])
-def test_a_line_without_a_context_is_named_and_those_before_it_are_answered(trained, line, tmp_path):
+def test_a_line_without_a_context_is_named_and_the_others_are_answered(trained, line, tmp_path):
     _, folder = trained
     source, sink = tmp_path / "lines", io.StringIO()
     source.write_text(f"Who went?\tAnna went.\n{line}\nWho?\tBen.\n", encoding="utf-8")
@@ -177,11 +177,11 @@ def test_a_line_without_a_context_is_named_and_those_before_it_are_answered(trai
         pytest.raises(DataError) as refused,
     ):
         predictor_lines(predictor, stream, sink, 8)
-    assert str(refused.value) == (
-        "standard input:2: no context; expected question<TAB>context, or a JSON object with question and context"
-    )
-    (answer,) = [json.loads(answered) for answered in sink.getvalue().splitlines()]
-    assert answer["context"] == "Anna went."
+    answers = [json.loads(answered) for answered in sink.getvalue().splitlines()]
+    assert [answer.get("context") for answer in answers] == ["Anna went.", None, "Ben."]
+    error = answers[1]["error"]
+    assert error.endswith("; expected question<TAB>context, or a JSON object with question and context")
+    assert str(refused.value) == f"standard input: 1 of 3 lines could not be answered (first: line 2: {error})"
 
 
 def test_a_line_without_a_context_ends_the_script_in_one_line(trained):
@@ -190,10 +190,8 @@ def test_a_line_without_a_context_ends_the_script_in_one_line(trained):
         pytest.skip("a process of its own for one language is enough")
     done = answer_lines(folder, ["Who went?\tAnna went.", "Who went?"])
     assert done.returncode == 2
-    assert json.loads(done.stdout)["question"] == "Who went?"
-    assert done.stderr.splitlines()[-1] == (
-        "error: standard input:2: no context; expected question<TAB>context, or a JSON object with question and context"
-    )
+    assert [json.loads(line).get("line") for line in done.stdout.splitlines()] == [None, 2]
+    assert done.stderr.splitlines()[-1].startswith("error: standard input: 1 of 2 lines could not be answered (first:")
 
 
 @pytest.mark.parametrize(

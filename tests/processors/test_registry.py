@@ -129,6 +129,36 @@ def test_decorated_class_that_is_no_processor():
     assert "@register('mine'): found class int, expected a subclass" in text
 
 
+BARE = "from processors import DataProcessor\nclass Mine(DataProcessor):\n    pass\n"
+
+
+def test_the_only_processor_of_a_module_needs_no_name(tmp_path):
+    path = plug_in(tmp_path, BARE)
+    assert registry.get("anything", path).__name__ == "Mine"
+    text = message("mrpc", path)
+    assert text.startswith(f"--processor_module={path} defines Mine, but --task_name=mrpc is built in; ")
+
+
+def test_the_dictionary_of_a_module_names_its_processors(tmp_path):
+    path = plug_in(tmp_path, BARE + "class Other(Mine):\n    pass\nprocessors = {'selfsim': Mine, 'CoLA': Other}\n")
+    assert registry.get("selfsim", path).__name__ == "Mine"
+    assert registry.get("cola", path).__name__ == "Other"
+    assert "defines Mine, Other, and none is called 'none'; register one with @register('none')" in message(
+        "none", path
+    )
+
+
+def test_a_class_with_upstreams_methods_is_a_processor(tmp_path):
+    methods = "".join(f"    def get_{name}(self, data_dir=None): return []\n" for name in
+                      ("labels", "train_examples", "dev_examples", "test_examples"))  # fmt: skip
+    path = plug_in(tmp_path, "class Own:\n" + methods)
+    assert registry.get("own", path).__name__ == "Own"
+
+
+def test_a_module_without_a_processor(tmp_path):
+    assert message("mine", plug_in(tmp_path, "NUMBER = 1\n")).startswith("no task 'mine'")
+
+
 def test_missing_module_file(tmp_path):
     text = message("mine", str(tmp_path / "none.py"))
     assert f"--processor_module={tmp_path / 'none.py'}: no such file; expected a Python file" in text
