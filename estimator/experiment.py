@@ -17,7 +17,7 @@ from common.errors import DataError, FlagError
 from common.files import write_atomically
 from common.interruption import Interruption
 from common.run_directory import warn_of_other_labels
-from estimator import devices, learning_curve, memory
+from estimator import devices, learning_curve, memory, score_table
 from estimator.config import ExperimentSettings
 from estimator.failures import one_line_errors
 from estimator.hooks.checkpoints import CheckpointHook, Saving
@@ -228,9 +228,10 @@ class Experiment:
                 scores["loss"] = _plain(collector.mean_loss(batch_size))
             collected = collector.arrays()
             scores |= self.task.score(collected)
-            self.task.write_evaluation(collected, self.output_dir)
         scores |= self.task.derived(scores)
         self._write_scores(scores)
+        if collector is not None:  # after the scores, which no picture may cost
+            self.task.write_evaluation(collected, self.output_dir, int(scores["global_step"]))
         return scores
 
     def _eval_steps(self, record_set: record_sets.RecordSet, batch_size: int) -> int | None:
@@ -416,8 +417,8 @@ class Experiment:
 
     def _write_scores(self, scores: Mapping[str, float]) -> None:
         lines = [f"{key} = {scores[key]}" for key in sorted(scores)]
-        # By class and in full in the file; here what a person reads at a glance.
-        log.info("evaluation: %s", ", ".join(f"{key} {scores[key]:.5g}" for key in sorted(scores) if "[" not in key))
+        for line in score_table.lines(scores, int(scores.get("global_step", 0))):
+            log.info("%s", line)
         write_atomically(self.output_dir / "eval_results.txt", "".join(f"{line}\n" for line in lines))
         # NaN (a correlation with a constant) is no JSON; null is.
         finite = {key: value if math.isfinite(value) else None for key, value in sorted(scores.items())}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.files import atomic_path
+from common.pictures import save_picture
 from estimator.hooks.periodic_evaluation import EVENT
 
 Points = list[tuple[int, float]]
@@ -35,20 +35,18 @@ def curves(events: Sequence[Mapping[str, Any]]) -> tuple[Points, Points, str]:
 
 
 def draw(events: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draws the curve as PNG; does nothing where a run has fewer than two evaluations.
-
-    Raises:
-      DataError: the file cannot be written.
-    """
+    """Draws the curve as PNG; does nothing where a run has fewer than two evaluations."""
     losses, scores, metric = curves(events)
-    if len(scores) < 2:
-        return
-    # The Figure class draws without pyplot, so no display and no global state are needed.
-    from matplotlib.figure import Figure
+    if len(scores) >= 2:
+        save_picture(path, lambda figure: _draw(figure, losses, scores, metric), (7, 4))
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
+
+def _draw(figure: Any, losses: Points, scores: Points, metric: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     left = figure.subplots()
     left.set(xlabel="step", ylabel="loss")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.plot(*zip(*losses, strict=True), color="tab:gray", alpha=0.6, label="training loss")
     # A loss shares the axis of the training loss; any other score has one of its own.
     right = left if metric.removeprefix("eval_").endswith("loss") else left.twinx()
@@ -56,5 +54,3 @@ def draw(events: Sequence[Mapping[str, Any]], path: Path) -> None:
         right.set_ylabel(metric)
     right.plot(*zip(*scores, strict=True), color="tab:blue", marker="o", label=f"held-out {metric}")
     figure.legend(loc="outside upper center", ncols=2)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")

@@ -1,6 +1,5 @@
 """Answers from an export: loaded once, asked many times; no Estimator, no checkpoint, no flags."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -98,7 +98,7 @@ class Task(abc.ABC):
         del scores
         return {}
 
-    def write_evaluation(self, collected: Collected, folder: Path) -> None:  # noqa: B027 - most tasks leave nothing
+    def write_evaluation(self, collected: Collected, folder: Path, step: int) -> None:  # noqa: B027 - most tasks leave nothing
         """Writes what an evaluation leaves beside its metrics; nothing by default."""
 
     @abc.abstractmethod

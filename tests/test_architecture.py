@@ -27,7 +27,7 @@ MAY_IMPORT = {
 PACKAGES = set(MAY_IMPORT)
 
 ORDER = {
-    "common": "errors files garbage_collection interruption workers checkpoints run_directory",
+    "common": "errors files pictures garbage_collection interruption workers checkpoints run_directory",
     "tokenization": "characters vocabulary stated_settings casing wordpiece",
     "processors": (
         "reading base source_code example_source registry text_lines records tables report squad pretraining graph"
@@ -36,7 +36,7 @@ ORDER = {
     "tasks": "base classification span pretraining vectors",
     "export": "savedmodel conversion",
     "estimator": (
-        "config devices hooks weights learning_curve memory failures streaming model_fn feature_extraction experiment"
+        "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction experiment"
     ),
     "serving": "predictor lines",
     "command_line": (

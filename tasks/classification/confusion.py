@@ -3,22 +3,27 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from common.files import atomic_writer
+from common.pictures import font_for, save_picture, shortened
 
-MOST_CLASSES_WITH_NUMBERS = 20
-"""With more classes than this the numbers in the cells cannot be read and are left out."""
+MOST_CLASSES_AS_MATRIX = 20
+"""With more classes, the numbers of a matrix cannot be read: the most frequent confusions are drawn instead."""
+MOST_CONFUSIONS = 25
 
 
-def write_confusion(gold: np.ndarray, predicted: np.ndarray, names: Sequence[str], folder: Path) -> None:
+def write_confusion(gold: np.ndarray, predicted: np.ndarray, names: Sequence[str], folder: Path, title: str) -> None:
     """Writes `confusion_matrix.csv` and `confusion_matrix.png`: rows are gold labels, columns predictions.
 
     Args:
       gold: class ids [N].
       predicted: class ids [N].
       names: class names in the order of the ids.
+      folder: where the files go.
+      title: what was evaluated: task, split, step.
     """
     from sklearn.metrics import confusion_matrix
 
@@ -27,34 +32,52 @@ def write_confusion(gold: np.ndarray, predicted: np.ndarray, names: Sequence[str
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(["gold \\ predicted", *names])
         rows.writerows([name, *row.tolist()] for name, row in zip(names, matrix, strict=True))
-    _draw(matrix, names, folder / "confusion_matrix.png")
+    title = f"{title}: {int(np.trace(matrix))} of {int(matrix.sum())} correct"
+    path = folder / "confusion_matrix.png"
+    if len(names) <= MOST_CLASSES_AS_MATRIX:
+        side = 4.0 + 0.45 * len(names)
+        save_picture(path, lambda figure: _draw_matrix(figure, matrix, names, title), (side + 1.5, side))
+    else:
+        save_picture(path, lambda figure: _draw_confusions(figure, matrix, names, title), (9.0, 7.0))
 
 
-def _draw(matrix: np.ndarray, names: Sequence[str], path: Path) -> None:
-    # The Figure class draws without pyplot, so no display and no global state are needed.
-    from matplotlib.figure import Figure
-
-    side = min(4 + 0.35 * len(names), 24)
-    figure = Figure(figsize=(side, side), layout="constrained")
+def _draw_matrix(figure: Any, matrix: np.ndarray, names: Sequence[str], title: str) -> None:
+    """Shares of each row as colours, counts and shares as numbers."""
     axes = figure.subplots()
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, label="share of the gold label", shrink=0.8)
+    shown, font = _readable(names)
     ticks = range(len(names))
-    shown = [name if _drawable(name) else str(index) for index, name in enumerate(names)]
-    axes.set_xticks(ticks, shown, rotation=90 if len(names) > 6 else 0)
-    axes.set_yticks(ticks, shown)
-    axes.set(xlabel="predicted", ylabel="gold", title=f"{int(np.trace(matrix))} of {int(matrix.sum())} right")
-    if len(names) <= MOST_CLASSES_WITH_NUMBERS:
-        for row, column in np.ndindex(matrix.shape):
-            colour = "white" if share[row, column] > 0.5 else "black"
-            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour)
-    figure.savefig(path)
+    axes.set_xticks(ticks, shown, rotation=90 if max(map(len, shown)) * len(names) > 40 else 0, fontfamily=font)
+    axes.set_yticks(ticks, shown, fontfamily=font)
+    axes.set(xlabel="predicted", ylabel="gold" if font else "gold (numbers: rows of confusion_matrix.csv)")
+    axes.set_title(title, fontsize="medium")
+    for row, column in np.ndindex(matrix.shape):
+        colour = "white" if share[row, column] > 0.5 else "black"
+        text = f"{matrix[row, column]}\n{share[row, column]:.0%}" if matrix[row, column] else "0"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize="small")
 
 
-def _drawable(name: str) -> bool:
-    """Whether the font that comes with matplotlib has every glyph; it has none for Chinese."""
-    from matplotlib import font_manager
-    from matplotlib.ft2font import FT2Font
+def _draw_confusions(figure: Any, matrix: np.ndarray, names: Sequence[str], title: str) -> None:
+    """The most frequent mistakes as bars, most frequent first."""
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(wrong, axis=None)[::-1][:MOST_CONFUSIONS]
+    pairs = [(*np.unravel_index(index, wrong.shape),) for index in order if wrong.flat[index]]
+    shown, font = _readable(names)
+    axes = figure.subplots()
+    counts = [int(wrong[pair]) for pair in pairs]
+    labels = [f"{shown[gold]} \N{RIGHTWARDS ARROW} {shown[predicted]}" for gold, predicted in pairs]
+    axes.barh(range(len(pairs)), counts, color="tab:blue")
+    axes.set_yticks(range(len(pairs)), labels, fontfamily=font)
+    axes.invert_yaxis()
+    axes.set(xlabel=f"rows (gold \N{RIGHTWARDS ARROW} predicted); all {len(names)} classes: confusion_matrix.csv")
+    axes.set_title(title, fontsize="medium")
 
-    font = FT2Font(font_manager.findfont("DejaVu Sans"))
-    return all(font.get_char_index(ord(character)) for character in name)
+
+def _readable(names: Sequence[str]) -> tuple[list[str], str | None]:
+    """Names as they can be drawn, and the font that has them; numbers where no font does."""
+    short = [shortened(name) for name in names]
+    font = font_for(short)
+    return (short, font) if font is not None else ([str(index) for index in range(len(names))], None)

@@ -158,13 +158,15 @@ class ClassificationTask(Task):
         baseline = {"eval_majority_baseline": metrics.majority_baseline(gold)}
         return baseline | metrics.single_label_scores(gold, collected["probabilities"], self.labels)
 
-    def write_evaluation(self, collected: Collected, folder: Path) -> None:
+    def write_evaluation(self, collected: Collected, folder: Path, step: int) -> None:
         """Writes the confusion matrix as CSV and PNG (single-label)."""
         if self.problem_type == "single_label":
             from tasks.classification.confusion import write_confusion
 
             predicted = collected["probabilities"].argmax(axis=-1)
-            write_confusion(collected["label_ids"], predicted, self.labels, folder)
+            write_confusion(
+                collected["label_ids"], predicted, self.labels, folder, f"{self.name}, {DEV} split, step {step}"
+            )
 
     @contextlib.contextmanager
     def answers(self, folder: Path) -> Iterator[AnswerSink]:

@@ -163,12 +163,12 @@ class SpanTask(Task):
         found = self._scores()
         return found | ({"eval_null_threshold": self.null_threshold} if self._version_2 else {})
 
-    def write_evaluation(self, collected: Collected, folder: Path) -> None:
+    def write_evaluation(self, collected: Collected, folder: Path, step: int) -> None:
         """Writes the answers that were scored, and the threshold that was found.
 
         The answers go where a prediction's would, unless that reads other questions: then under `eval_answers/`.
         """
-        del collected  # decoded already
+        del collected, step  # decoded already
         if self.settings.tune_null_threshold:
             store_threshold(folder, self.null_threshold, self._scores()["eval_best_f1"])
         answers = folder if self.evaluation_answers_test else folder / "eval_answers"

@@ -1,0 +1,43 @@
+"""Scores of an evaluation as a small table for a person; the files hold all of them in full."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+FIRST = ("eval_accuracy", "eval_majority_baseline", "exact_match", "f1", "eval_pearson", "eval_spearman", "loss")
+"""Scores that come first, in this order; `global_step` is in the heading."""
+MOST_CLASSES = 30
+
+_BY_CLASS = re.compile(r"(eval_)?(\w+)\[(.*)\]", re.DOTALL)
+
+
+def lines(scores: Mapping[str, float], step: int) -> Iterator[str]:
+    """Lines to log: the scores of all rows, the best known first, then a row a class.
+
+    Args:
+      scores: by name; `eval_f1[positive]` is the F1 of the class `positive`.
+      step: of the checkpoint.
+    """
+    yield f"evaluation of step {step}:"
+    whole = {name: value for name, value in scores.items() if "[" not in name and name != "global_step"}
+    known = [name for name in FIRST if name in whole]
+    for name in [*known, *sorted(whole.keys() - set(known))]:
+        yield f"  {name.removeprefix('eval_').replace('_', ' '):<24} {whole[name]:.4g}"
+    yield from _class_lines(scores)
+
+
+def _class_lines(scores: Mapping[str, float]) -> Iterator[str]:
+    by_class: dict[str, dict[str, float]] = {}
+    for name, value in scores.items():
+        match = _BY_CLASS.fullmatch(name)
+        if match:
+            by_class.setdefault(match[3], {})[match[2]] = value
+    if not by_class:
+        return
+    columns = list(next(iter(by_class.values())))
+    width = min(max(map(len, by_class)), 32)
+    yield "  " + " " * width + "".join(f"{column:>12}" for column in columns)
+    for label in list(by_class)[:MOST_CLASSES]:
+        cells = (by_class[label].get(column, float("nan")) for column in columns)
+        yield f"  {label[:width]:<{width}}" + "".join(f"{cell:>12.4g}" for cell in cells)
+    if len(by_class) > MOST_CLASSES:
+        yield f"  ... and {len(by_class) - MOST_CLASSES} more classes in eval_results.txt"
