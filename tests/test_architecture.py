@@ -36,7 +36,8 @@ ORDER = {
     "tasks": "base classification span pretraining vectors",
     "export": "savedmodel conversion",
     "estimator": (
-        "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction experiment"
+        "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction "
+        "experiment"
     ),
     "serving": "predictor lines",
     "command_line": (
