@@ -13,7 +13,10 @@
 
 from collections.abc import Sequence
 
+import compat
 from command_line import app, create_pretraining_data
+
+__getattr__ = compat.lookup("create_pretraining_data")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -9,7 +9,10 @@
 
 from collections.abc import Sequence
 
+import compat
 from command_line import app, extract_features
+
+__getattr__ = compat.lookup("extract_features")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -9,7 +9,10 @@
 
 from collections.abc import Sequence
 
+import compat
 from command_line import app, run_classifier
+
+__getattr__ = compat.lookup("run_classifier")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

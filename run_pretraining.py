@@ -10,7 +10,10 @@
 
 from collections.abc import Sequence
 
+import compat
 from command_line import app, run_pretraining
+
+__getattr__ = compat.lookup("run_pretraining")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,6 +1,7 @@
 """Which vocabulary and architecture a run uses: by flag, from its output directory, or from beside the checkpoint."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,8 @@ from tokenization import (
     check_vocabulary_casing,
     validate_case_matches_checkpoint,
 )
+
+log = logging.getLogger(__name__)
 
 SPARE_ROWS = 1024
 """Rows an embedding table may have beyond the vocabulary: some models pad it for speed, none by more."""
@@ -70,6 +73,7 @@ def load(
                 "give its path"
             )
     config = BertConfig.from_json_file(str(config_file))
+    config.check_heads()
     lower = (
         flags.do_lower_case if "do_lower_case" in flags.given else identity.get("do_lower_case", flags.do_lower_case)
     )
@@ -103,8 +107,9 @@ def _find(flag: str, given: str | None, own: Path, beside: str | None) -> Path |
 
 def _check_sizes(config: BertConfig, config_file: Path | None, tokenizer: BulkTokenizer, vocab_file: Path) -> None:
     tokens, rows = len(tokenizer.vocab), config.vocab_size
-    if tokens > rows or tokens < rows - SPARE_ROWS:
-        raise VocabularyError(
-            f"{vocab_file} has {tokens} tokens, but {config_file} says vocab_size {rows}; "
-            "give the vocabulary and configuration that belong to the checkpoint"
-        )
+    advice = "give the vocabulary and configuration that belong to the checkpoint"
+    if tokens > rows:
+        raise VocabularyError(f"{vocab_file} has {tokens} tokens, but {config_file} says vocab_size {rows}; {advice}")
+    if tokens < rows - SPARE_ROWS:
+        log.warning("%s has %d tokens, but %s says vocab_size %d; if that surprises you, %s",
+                    vocab_file, tokens, config_file, rows, advice)  # fmt: skip

@@ -41,8 +41,8 @@ class VocabularyError(BertError):
     """A vocabulary file is unreadable, has duplicates or lacks special tokens."""
 
 
-class ConfigError(BertError):
-    """A model configuration has unknown, missing or ill-typed keys."""
+class ConfigError(BertError, ValueError):
+    """A model configuration has missing or ill-typed keys, or asks for what is not computed."""
 
 
 class CheckpointError(BertError):

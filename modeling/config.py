@@ -3,11 +3,14 @@
 import dataclasses
 import difflib
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from common.errors import ConfigError, closest, one_line
+
+log = logging.getLogger(__name__)
 
 ACTIVATIONS = ("gelu", "gelu_erf", "linear", "relu", "tanh")
 
@@ -38,6 +41,13 @@ _HUGGING_FACE_FIXED = {
     "model_type": "bert", "layer_norm_eps": 1e-12, "position_embedding_type": "absolute", "is_decoder": False,
     "add_cross_attention": False, "pruned_heads": {},
 }  # fmt: skip
+
+
+_NOT_COMPUTED: dict[str, Any] = {
+    "embedding_size": None, "num_hidden_groups": None, "inner_group_num": None, "layer_norm_eps": 1e-12,
+    "use_relative_position": False, "rotary_dim": None, "attention_window": None,
+}  # fmt: skip
+"""Keys of other encoders, each with the value, if any, that this one computes."""
 
 
 @dataclasses.dataclass
@@ -81,10 +91,17 @@ class BertConfig:
     def _check(self, source: str) -> None:
         for field in dataclasses.fields(self):
             _CHECKS[cast(type, field.type)](source, field.name, getattr(self, field.name))
+
+    def check_heads(self) -> None:
+        """Checks what a graph of this configuration needs; upstream checks it there, too.
+
+        Raises:
+          ConfigError: the width is not a multiple of the number of heads.
+        """
         if self.hidden_size % self.num_attention_heads:
             raise ConfigError(
-                f"{source}: hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
-                f"{self.num_attention_heads}; every head needs the same width"
+                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}; "
+                "every head needs the same width"
             )
 
     @classmethod
@@ -96,10 +113,11 @@ class BertConfig:
           source: name to put before error messages, usually the file.
 
         Returns:
-          The configuration; keys that are absent keep the defaults of the format.
+          The configuration; keys that are absent keep the defaults of the format. Unknown keys become attributes, as
+          upstream has it, with a warning.
 
         Raises:
-          ConfigError: `vocab_size` is missing, a key is unknown, or a value is unusable.
+          ConfigError: `vocab_size` is missing, a value is unusable, or a key asks for what is not computed here.
         """
         if not isinstance(json_object, Mapping):
             raise ConfigError(f"{source}: found {one_line(type(json_object).__name__)}, expected one JSON object")
@@ -107,14 +125,27 @@ class BertConfig:
         if _HUGGING_FACE_MARKS & json_object.keys():
             values = _from_hugging_face(json_object, known, source)
         else:
-            values = {key: value for key, value in json_object.items() if key not in _WITHOUT_EFFECT}
-            _refuse_unknown(values, known, source)
+            _refuse_other_numbers(json_object, _NOT_COMPUTED, source)
+            values = {key: value for key, value in json_object.items() if key in known}
         if "vocab_size" not in values:
             raise ConfigError(f"{source}: vocab_size is missing; give the number of lines of the vocabulary file")
         try:
-            return cls(**values)
+            config = cls(**values)
         except ConfigError as error:
             raise ConfigError(str(error).replace("BertConfig", source, 1)) from None
+        config._keep_unknown(json_object, source)
+        return config
+
+    def _keep_unknown(self, json_object: Mapping[str, Any], source: str) -> None:
+        known = {field.name for field in dataclasses.fields(self)}
+        unknown = {key: value for key, value in json_object.items() if key not in known | _WITHOUT_EFFECT}
+        if unknown and not _HUGGING_FACE_MARKS & json_object.keys():
+            found = ((key, difflib.get_close_matches(key, known, n=1)) for key in unknown)
+            shown = (f"{key!r} (closest {near[0]!r})" if near else repr(key) for key, near in found)
+            log.warning("%s: unknown keys have no effect: %s", source, ", ".join(shown))
+        for key, value in unknown.items():
+            if key.isidentifier() and not hasattr(type(self), key):
+                setattr(self, key, value)
 
     @classmethod
     def from_json_file(cls, json_file: str | Path) -> "BertConfig":
@@ -169,18 +200,17 @@ def _read_text(source: str) -> str:
     return Path(source).read_text(encoding="utf-8-sig")
 
 
-def _refuse_unknown(keys: Mapping[str, Any], known: list[str], source: str) -> None:
-    for key in keys:
-        if key not in known:
-            raise ConfigError(f"{source}: unknown key {key!r}, {closest(key, known)}; correct or remove it")
+def _refuse_other_numbers(json_object: Mapping[str, Any], computed_values: Mapping[str, Any], source: str) -> None:
+    """Refuses keys that change the numbers, unless they ask for what this encoder computes."""
+    for key, computed in computed_values.items():
+        found = json_object.get(key)
+        if found is not None and found != computed:
+            raise ConfigError(f"{source}: {key} is {found!r}, but this encoder computes {computed!r}; use a BERT model")
 
 
 def _from_hugging_face(json_object: Mapping[str, Any], known: list[str], source: str) -> dict[str, Any]:
     """Google's keys and values for a Hugging Face configuration."""
-    for key, computed in _HUGGING_FACE_FIXED.items():
-        found = json_object.get(key)
-        if found is not None and found != computed:
-            raise ConfigError(f"{source}: {key} is {found!r}, but this encoder computes {computed!r}; use a BERT model")
+    _refuse_other_numbers(json_object, _HUGGING_FACE_FIXED | _NOT_COMPUTED, source)
     # The format is open: keys of heads, generation and bookkeeping are none of the encoder's. A near miss is a slip.
     for key in json_object.keys() - set(known):
         if difflib.get_close_matches(key, known, n=1, cutoff=0.9):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
 
@@ -57,15 +57,16 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
     )
     variables = list(tf.compat.v1.trainable_variables() if variables is None else variables)
     unclipped = gradients_of(loss, variables, use_tpu, loss_scale) if accumulated is None else accumulated.gradients
-    if use_tpu:
-        made = tf.compat.v1.tpu.CrossShardOptimizer(made)
-        gradients = clip_gradients(unclipped, accumulated=accumulated)
-    else:
-        gradients = _clip_over_replicas(unclipped, accumulated)
     global_step = tf.compat.v1.train.get_or_create_global_step()
+    if use_tpu:
+        gradients = clip_gradients(unclipped, accumulated=accumulated)
+        update = tf.compat.v1.tpu.CrossShardOptimizer(made).apply_gradients(zip(gradients, variables, strict=True))
+        with tf.control_dependencies([update]):
+            return global_step.assign_add(1, read_value=False)
+    gradients = _clip_over_replicas(unclipped, accumulated)
     if loss_scale is not None:
         return loss_scale.apply(made, gradients, variables, global_step)
-    return made.apply_gradients(zip(gradients, variables, strict=True), global_step)
+    return made.apply_and_count(zip(gradients, variables, strict=True), global_step)
 
 
 def gradients_of(
@@ -179,7 +180,7 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
 
     Source: arXiv:1711.05101; `AdamWeightDecayOptimizer` of google-research/bert.
     Differences: a TensorFlow optimizer in full, with slots (`<variable>/adam_m`, `<variable>/adam_v`), so it works
-      under `tf.distribute`; and given a global step, `apply_gradients` increments it.
+      under `tf.distribute`.
     """
 
     def __init__(
@@ -199,6 +200,22 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.exclude_from_weight_decay = list(exclude_from_weight_decay or [])
+
+    def apply_gradients(
+        self,
+        grads_and_vars: Iterable[tuple[Gradient | None, tf.Variable]],
+        global_step: tf.Variable | None = None,
+        name: str | None = None,
+    ) -> tf.Operation:
+        """The update; `global_step` is left alone, as upstream leaves it: its callers count for themselves."""
+        del global_step
+        return super().apply_gradients(grads_and_vars, name=name)
+
+    def apply_and_count(
+        self, grads_and_vars: Iterable[tuple[Gradient | None, tf.Variable]], global_step: tf.Variable
+    ) -> tf.Operation:
+        """The update, and one more in `global_step` after it."""
+        return super().apply_gradients(grads_and_vars, global_step)
 
     def _create_slots(self, var_list: Sequence[tf.Variable]) -> None:
         for variable in var_list:

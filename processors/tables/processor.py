@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,15 +104,15 @@ class TableProcessor(DataProcessor, SelfDescribing):
         self._surveys: dict[Path, Survey] = {}
         self._dev_examples: dict[Path, list[InputExample]] = {}
 
-    def get_train_examples(self, data_dir: str | None) -> Iterator[InputExample]:
+    def get_train_examples(self, data_dir: str | None) -> Iterable[InputExample]:
         """Yields training rows; without those held out where there is no dev file."""
         return self._examples("train", data_dir)
 
-    def get_dev_examples(self, data_dir: str | None) -> Iterator[InputExample]:
+    def get_dev_examples(self, data_dir: str | None) -> Iterable[InputExample]:
         """Yields dev rows, or the rows held out from training where there is no dev file."""
         return self._examples("dev", data_dir)
 
-    def get_test_examples(self, data_dir: str | None) -> Iterator[InputExample]:
+    def get_test_examples(self, data_dir: str | None) -> Iterable[InputExample]:
         """Yields test rows, with labels where the file has them."""
         return self._examples("test", data_dir)
 

@@ -98,10 +98,25 @@ def test_published_configurations(shared, minilm):
     assert (real.num_hidden_layers, real.vocab_size, real.hidden_act) == (6, 30522, "gelu_erf")
 
 
-def test_misspelled_keys_name_the_closest():
+def test_unknown_keys_are_attributes_with_a_warning(caplog):
+    config = BertConfig.from_dict(GOOGLE | {"hiden_size": 8, "num_labels": 3}, "bert_config.json")
+    assert (config.hiden_size, config.num_labels) == (8, 3)
+    assert "hiden_size" not in config.to_dict()
+    assert "bert_config.json: unknown keys have no effect: 'hiden_size' (closest 'hidden_size')" in caplog.text
     told = "bert_config.json: unknown key 'hiden_size', closest 'hidden_size', "
-    assert refusal(GOOGLE | {"hiden_size": 8}).startswith(told)
     assert refusal(HUGGING_FACE | {"hiden_size": 8}).startswith(told)
+
+
+@pytest.mark.parametrize("change", [{"embedding_size": 8}, {"layer_norm_eps": 1e-5}, {"num_hidden_groups": 2}])
+def test_keys_that_change_the_numbers_are_refused(change):
+    (key,) = change
+    assert f"{key} is {change[key]!r}, but this encoder computes" in refusal(GOOGLE | change)
+
+
+def test_heads_are_checked_for_the_graph():
+    config = BertConfig.from_dict(GOOGLE | {"num_attention_heads": 5}, "bert_config.json")
+    with pytest.raises(ValueError, match="hidden_size 12 is not a multiple of num_attention_heads 5"):
+        config.check_heads()
 
 
 def test_missing_vocab_size():
@@ -119,7 +134,6 @@ def test_missing_vocab_size():
         ({"initializer_range": "small"}, "initializer_range is 'small', expected a number"),
         ({"hidden_act": "swish"}, "hidden_act is 'swish', expected one of gelu, gelu_erf, linear, relu, tanh"),
         ({"hidden_act": ["gelu"]}, "hidden_act is ['gelu'], expected one of"),
-        ({"num_attention_heads": 5}, "hidden_size 12 is not a multiple of num_attention_heads 5"),
     ],
 )
 def test_unusable_values(change, told):

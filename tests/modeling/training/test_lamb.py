@@ -31,7 +31,7 @@ def test_updates_follow_the_algorithm():
         optimizer = LambOptimizer(RATE, DECAY, exclude_from_weight_decay=["bias"])
         given = {name: v1.placeholder(tf.float32, value.shape) for name, value in start.items()}
         global_step = v1.train.get_or_create_global_step()
-        train = optimizer.apply_gradients([(given[name], variables[name]) for name in start], global_step)
+        train = optimizer.apply_and_count([(given[name], variables[name]) for name in start], global_step)
         session.run(v1.global_variables_initializer())
         for update in range(STEPS):
             session.run(train, {given[name]: gradients[name][update] for name in start})

@@ -1,0 +1,16 @@
+"""The names of the package `bert-tensorflow`: `from bert import run_classifier, optimization, tokenization`."""
+
+import importlib
+
+_MODULES = frozenset(
+    {
+        "create_pretraining_data", "extract_features", "modeling", "optimization", "run_classifier", "run_pretraining",
+        "run_squad", "tokenization",
+    }
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return importlib.import_module(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,7 @@
+"""`bert.modeling` is `modeling`."""
+
+import sys
+
+import modeling
+
+sys.modules[__name__] = modeling

@@ -1,0 +1,235 @@
+"""Code written for google-research/bert: names, signatures, and a whole training as a Colab writes it."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import optimization
+import run_classifier
+import run_squad
+from compat import INSTEAD, MODULES, NoCounterpartError
+from modeling import BertConfig, BertModel
+from processors import DataProcessor
+from processors.tables.glue import MrpcProcessor
+from tests.support import tiny
+from tokenization import FullTokenizer
+
+ROOT = Path(__file__).resolve().parents[2]
+tf1 = tf.compat.v1
+
+NAMES = {
+    "run_classifier": (
+        "InputExample PaddingInputExample InputFeatures DataProcessor XnliProcessor MnliProcessor MrpcProcessor "
+        "ColaProcessor convert_single_example file_based_convert_examples_to_features file_based_input_fn_builder "
+        "_truncate_seq_pair create_model model_fn_builder input_fn_builder convert_examples_to_features main"
+    ),
+    "run_squad": (
+        "SquadExample read_squad_examples create_model model_fn_builder input_fn_builder RawResult get_final_text main"
+    ),
+    "run_pretraining": (
+        "model_fn_builder get_masked_lm_output get_next_sentence_output gather_indexes input_fn_builder main"
+    ),
+    "create_pretraining_data": (
+        "TrainingInstance write_instance_to_example_files create_int_feature create_float_feature MaskedLmInstance "
+        "create_training_instances create_instances_from_document create_masked_lm_predictions truncate_seq_pair main"
+    ),
+    "extract_features": (
+        "InputExample InputFeatures input_fn_builder model_fn_builder convert_examples_to_features read_examples main"
+    ),
+    "optimization": "create_optimizer AdamWeightDecayOptimizer",
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_upstreams_names_are_there(module):
+    found = importlib.import_module(module)
+    for name in NAMES[module].split():
+        assert getattr(found, name) is not None, name
+    assert getattr(importlib.import_module(f"bert.{module}"), NAMES[module].split()[0])
+    with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
+        found.no_such_name  # noqa: B018
+
+
+@pytest.mark.parametrize(("module", "name"), [(m, n) for m in MODULES for n in [*INSTEAD[m], "FLAGS"]])
+def test_a_name_without_counterpart_says_what_to_use(module, name):
+    with pytest.raises(NoCounterpartError, match=f"{module}.{name}: not in this project; "):
+        getattr(importlib.import_module(module), name)
+
+
+def test_names_can_be_imported_as_in_upstreams_package():
+    code = (
+        "from bert import run_classifier, optimization, tokenization, modeling\nimport bert.modeling as m\n"
+        "import sys\nassert 'tensorflow' not in sys.modules\n"
+        "assert m is modeling and tokenization.FullTokenizer and run_classifier.InputExample\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("convert_single_example", "ex_index example label_list max_seq_length tokenizer"),
+        ("convert_examples_to_features", "examples label_list max_seq_length tokenizer"),
+        ("input_fn_builder", "features seq_length is_training drop_remainder"),
+        ("file_based_input_fn_builder", "input_file seq_length is_training drop_remainder"),
+        ("model_fn_builder", "bert_config num_labels init_checkpoint learning_rate num_train_steps num_warmup_steps "
+                             "use_tpu use_one_hot_embeddings"),
+        ("create_model", "bert_config is_training input_ids input_mask segment_ids labels num_labels "
+                         "use_one_hot_embeddings"),
+    ],
+)  # fmt: skip
+def test_signatures(function, arguments):
+    assert list(inspect.signature(getattr(run_classifier, function)).parameters) == arguments.split()
+
+
+def test_processors_give_lists(shared):
+    folder = str(shared / "data" / "glue" / "MRPC")
+    processor = run_classifier.MrpcProcessor()
+    assert isinstance(processor, DataProcessor)
+    assert isinstance(processor, MrpcProcessor)
+    assert len(processor.get_dev_examples(folder)) == 408
+
+
+def test_features_are_those_of_the_records(golden, shared, tmp_path):
+    """The first MRPC rows, padded, as google-research/bert wrote them."""
+    vocab = shared / "data" / "vocab" / "bert-base-uncased" / "vocab.txt"
+    examples = run_classifier.MrpcProcessor().get_dev_examples(str(shared / "data" / "glue" / "MRPC"))[:64]
+    path = tmp_path / "dev.tf_record"
+    tokenizer = FullTokenizer(str(vocab), do_lower_case=True)
+    run_classifier.file_based_convert_examples_to_features(examples, ["0", "1"], 128, tokenizer, str(path))
+    batches = []
+    with tf.Graph().as_default(), tf1.Session() as session:
+        for name in (str(path), str(golden / "mrpc_dev64.tf_record")):
+            dataset = run_classifier.file_based_input_fn_builder(name, 128, False, False)({"batch_size": 64})
+            batches.append(session.run(tf1.data.make_one_shot_iterator(dataset).get_next()))
+    for name in batches[1]:
+        np.testing.assert_array_equal(batches[0][name], batches[1][name], name)
+
+
+def test_pairs_are_shortened_in_place():
+    first, second = list("abcdefgh"), list("xyz")
+    run_classifier._truncate_seq_pair(first, second, 7)
+    assert (first, second) == (list("abcd"), list("xyz"))
+
+
+def test_the_optimizer_leaves_the_step_to_its_callers():
+    with tf.Graph().as_default(), tf1.Session() as session:
+        step = tf1.train.get_or_create_global_step()
+        variable = tf1.get_variable("v", [2])
+        optimizer = optimization.AdamWeightDecayOptimizer(learning_rate=0.1)
+        gradients = [(tf.ones([2]), variable)]
+        copied = tf.group(optimizer.apply_gradients(gradients, global_step=step), step.assign(step + 1))
+        counted = optimization.create_optimizer(tf.reduce_sum(variable), 0.1, 10, 2, False)
+        session.run(tf1.global_variables_initializer())
+        session.run(copied)
+        assert session.run(step) == 1
+        session.run(counted)
+        assert session.run(step) == 2
+
+
+def colab_model_fn(config, checkpoint, num_labels, num_steps):
+    """A `model_fn` as the movie-review Colab writes it, with our encoder in place of a hub module."""
+
+    def model_fn(features, labels, mode, params):
+        is_predicting = mode == tf.estimator.ModeKeys.PREDICT
+        model = BertModel(
+            config=config, is_training=not is_predicting, input_ids=features["input_ids"],
+            input_mask=features["input_mask"], token_type_ids=features["segment_ids"],
+        )  # fmt: skip
+        output = model.get_pooled_output()
+        weights = tf1.get_variable("output_weights", [num_labels, output.shape[-1]])
+        bias = tf1.get_variable("output_bias", [num_labels], initializer=tf1.zeros_initializer())
+        log_probs = tf.nn.log_softmax(tf.nn.bias_add(tf.matmul(output, weights, transpose_b=True), bias), axis=-1)
+        predicted = tf.argmax(log_probs, axis=-1, output_type=tf.int32)
+        if is_predicting:
+            return tf.estimator.EstimatorSpec(mode, predictions={"labels": predicted, "probabilities": log_probs})
+        one_hot = tf.one_hot(features["label_ids"], depth=num_labels, dtype=tf.float32)
+        loss = tf.reduce_mean(-tf.reduce_sum(one_hot * log_probs, axis=-1))
+        from modeling import get_assignment_map_from_checkpoint
+
+        assignment, _ = get_assignment_map_from_checkpoint(tf1.trainable_variables(), checkpoint)
+        tf1.train.init_from_checkpoint(checkpoint, assignment)
+        train_op = optimization.create_optimizer(loss, 1e-2, num_steps, num_steps // 10, use_tpu=False)
+        if mode == tf.estimator.ModeKeys.TRAIN:
+            return tf.estimator.EstimatorSpec(mode=mode, loss=loss, train_op=train_op)
+        metrics = {"eval_accuracy": tf1.metrics.accuracy(features["label_ids"], predicted)}
+        return tf.estimator.EstimatorSpec(mode=mode, loss=loss, eval_metric_ops=metrics)
+
+    return model_fn
+
+
+def test_a_training_as_the_colab_writes_it(tiny_model, tmp_path):
+    tokenizer = FullTokenizer(vocab_file=str(tiny_model / "vocab.txt"), do_lower_case=True)
+    examples = [
+        run_classifier.InputExample(guid=None, text_a=text, text_b=None, label=int(label == "pos"))
+        for text, label in tiny.rows(80)
+    ]
+    features = run_classifier.convert_examples_to_features(examples, [0, 1], 24, tokenizer)
+    train, dev = features[:64], features[64:]
+    config = BertConfig.from_json_file(str(tiny_model / "bert_config.json"))
+    estimator = tf.estimator.Estimator(
+        model_fn=colab_model_fn(config, str(tiny_model / "bert_model.ckpt"), 2, 60),
+        config=tf.estimator.RunConfig(model_dir=str(tmp_path), save_summary_steps=100, save_checkpoints_steps=100),
+        params={"batch_size": 16},
+    )
+    input_fn = run_classifier.input_fn_builder(features=train, seq_length=24, is_training=True, drop_remainder=False)
+    estimator.train(input_fn=input_fn, max_steps=60)
+    dev_fn = run_classifier.input_fn_builder(dev, 24, is_training=False, drop_remainder=False)
+    scores = estimator.evaluate(input_fn=dev_fn)
+    assert scores["global_step"] == 60
+    assert scores["eval_accuracy"] >= 0.9
+    predicted = [row["labels"] for row in estimator.predict(dev_fn)]
+    assert len(predicted) == 16
+
+
+def test_the_built_model_fn_trains_under_an_estimator(tiny_model, tmp_path):
+    tokenizer = FullTokenizer(str(tiny_model / "vocab.txt"))
+    examples = [run_classifier.InputExample("g", text, None, label) for text, label in tiny.rows(16)]
+    features = run_classifier.convert_examples_to_features(examples, ["neg", "pos"], 24, tokenizer)
+    config = BertConfig.from_json_file(str(tiny_model / "bert_config.json"))
+    model_fn = run_classifier.model_fn_builder(config, 2, str(tiny_model / "bert_model.ckpt"), 1e-3, 4, 1, False, False)
+    estimator = tf.estimator.Estimator(model_fn, str(tmp_path), params={"batch_size": 4})
+    estimator.train(run_classifier.input_fn_builder(features, 24, True, True), max_steps=4)
+    dev_fn = run_classifier.input_fn_builder(features, 24, False, False)
+    assert set(estimator.evaluate(dev_fn)) >= {"eval_accuracy", "eval_loss", "global_step"}
+    assert len([row["probabilities"] for row in estimator.predict(dev_fn)]) == 16
+
+
+def test_squad_and_vectors(tiny_model, tmp_path):
+    import extract_features
+
+    path = tmp_path / "lines.txt"
+    path.write_text("a good film\nthe film ||| was bad\n")
+    examples = extract_features.read_examples(str(path))
+    assert [(one.unique_id, one.text_a, one.text_b) for one in examples] == [
+        (0, "a good film", None), (1, "the film", "was bad"),
+    ]  # fmt: skip
+    tokenizer = FullTokenizer(str(tiny_model / "vocab.txt"))
+    features = extract_features.convert_examples_to_features(examples, 12, tokenizer)
+    assert features[1].tokens == ["[CLS]", "the", "film", "[SEP]", "was", "bad", "[SEP]"]
+    assert features[1].input_type_ids == [0] * 4 + [1] * 3 + [0] * 5
+    config = BertConfig.from_json_file(str(tiny_model / "bert_config.json"))
+    model_fn = extract_features.model_fn_builder(config, str(tiny_model / "bert_model.ckpt"), [-1, 0], False, False)
+    estimator = tf.estimator.Estimator(model_fn, str(tmp_path / "empty"), params={"batch_size": 2})
+    with tf.Graph().as_default():
+        rows = list(estimator.predict(extract_features.input_fn_builder(features, 12)))
+    assert [row["unique_id"] for row in rows] == [0, 1]
+    assert rows[0]["layer_output_1"].shape == (12, 16)
+    (example,) = run_squad.read_squad_examples(str(_squad(tmp_path)), is_training=True)
+    assert (example.qas_id, example.start_position, example.end_position) == ("q", 1, 1)
+
+
+def _squad(folder):
+    import json
+
+    question = {"id": "q", "question": "Who went?", "answers": [{"text": "Anna", "answer_start": 6}]}
+    path = folder / "squad.json"
+    data = [{"title": "t", "paragraphs": [{"context": "Today Anna went.", "qas": [question]}]}]
+    path.write_text(json.dumps({"version": "1.1", "data": data}))
+    return path
