@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Protocol
 
+from command_line import INTERRUPTED
 from command_line.flags import help as help_text
 from command_line.flags.declaration import FlagSet
 from command_line.flags.parsing import parse
@@ -21,7 +22,6 @@ from common.errors import BertError, FlagError
 
 TENSORFLOW_SERIES = "2.15."
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-INTERRUPTED = "interrupted; run the same command again to go on from the latest checkpoint"
 XLA_FOR_CPU = "--tf_xla_cpu_global_jit"
 
 

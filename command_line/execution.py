@@ -140,8 +140,7 @@ def begin(
     if needs_trained and not flags.do_train:
         experiment.trained_checkpoint()
     held_out = _held_out(flags, task, directory)
-    with directory.made():
-        experiment.prepare(splits)
+    experiment.prepare(splits)
     record = scopes.to_record(flags, declared, directory)
     directory.write(identity, record, files.vocab_file, files.config.to_json_string(), held_out)
     return experiment

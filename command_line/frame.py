@@ -46,7 +46,9 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
         elif flags.validate_only:
             self.report(flags, task)
         else:
-            self.execute(flags, task, directory, files)
+            directory.check({})
+            with directory.owned():
+                self.execute(flags, task, directory, files)
 
     @abc.abstractmethod
     def check(self, flags: SimpleNamespace) -> None:

@@ -154,6 +154,27 @@ def settle_checkpoint(folder: Path, latest: LatestCheckpoint) -> None:
         _write_state(folder, listed)
 
 
+def parts_without_index(folder: Path, is_copy: bool = False) -> list[Path]:
+    """Data files of checkpoints that a process which was killed has not finished, or not finished removing.
+
+    Args:
+      folder: of a run, or of a copy of one of its checkpoints.
+      is_copy: whether the run has these values elsewhere. Else nothing is taken for unfinished unless another
+        checkpoint is known to be the latest.
+    """
+    try:
+        named = named_checkpoints(_content(folder))
+    except ValueError:
+        return []
+    if not named and not is_copy:
+        return []
+    kept = {Path(path).name for path in named[:1]}
+    parts = _parts(folder)
+    return [
+        folder / file for name in parts if name not in kept and not parts[name].has_index for file in parts[name].files
+    ]
+
+
 @dataclasses.dataclass
 class _Parts:
     """The files of one checkpoint that are there."""

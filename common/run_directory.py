@@ -15,6 +15,7 @@ from typing import Any
 
 from common.checkpoints import latest_checkpoint
 from common.errors import RunDirectoryError
+from common.exclusive import locked, sweep
 from common.files import copy_atomically, json_object, write_atomically
 
 log = logging.getLogger(__name__)
@@ -96,13 +97,15 @@ class RunDirectory:
             )
 
     @contextlib.contextmanager
-    def made(self) -> Iterator[None]:
-        """Makes the directory for a block that fills it, and takes it away if the block fails and leaves it empty.
+    def owned(self) -> Iterator[None]:
+        """Makes the directory this process's own for a block: it exists, nobody else writes to it, leftovers are gone.
+
+        A directory that was not there is taken away again where the block fails and leaves it empty.
 
         Raises:
-          RunDirectoryError: the directory cannot be made or written to.
+          RunDirectoryError: the directory cannot be made or written to, or another process writes to it.
         """
-        existed = self.path.exists()
+        absent = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -110,10 +113,13 @@ class RunDirectory:
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise self._unusable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
         try:
-            yield
+            with locked(self.path):
+                sweep((self.path, self.path / BEST, self.export_dir), copies=(self.path / BEST,))
+                yield
         except BaseException:
-            if not existed and not any(self.path.iterdir()):
-                self.path.rmdir()
+            with contextlib.suppress(OSError):  # what is not empty stays
+                for folder in absent:
+                    folder.rmdir()
             raise
 
     def _unusable(self, error: OSError) -> RunDirectoryError:

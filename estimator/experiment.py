@@ -117,27 +117,13 @@ class Experiment:
         num_steps = self._num_steps(record_set)
         start = self.global_step()
         watch = self._periodic_evaluation(start)
-        if watch and watch.is_missing(start) and (start % watch.every == 0 or start == num_steps):
-            watch.evaluate(start)
-        if start >= num_steps:
-            log.info(
-                "%s is trained: %d of %d steps are done. Nothing to train; raise %s to go on, "
-                "or choose another --output_dir to start anew.", self.output_dir, start, num_steps,
-                "--num_train_epochs" if training.num_train_steps is None else "--num_train_steps",
-            )  # fmt: skip
+        if self._has_ended(start, num_steps, watch):
             return start
         log.info("training %d to %d of %d steps on %d rows", start, num_steps, num_steps, record_set.num_records)
-        warmup = training.num_warmup_steps
-        if warmup is None:
-            warmup = int(num_steps * training.warmup_proportion)
-        schedule = Schedule(training.learning_rate, num_steps, warmup, training.optimizer)
-        estimator = self._estimator(schedule=schedule)
+        estimator = self._estimator(schedule=self._schedule(num_steps))
         progress = ProgressHook(
             num_steps, training.train_batch_size, record_set.num_records, training.log_every_n_steps, self._metrics
         )
-        if watch and watch.is_out_of_patience():
-            log.info("%s was stopped early at step %d: %s", self.output_dir, start, watch.summary())
-            return start
         interruption = Interruption()
         hooks = [progress, *self._checkpoint_hooks(interruption, watch, progress)]
         self._checkpoints.settle()
@@ -146,9 +132,35 @@ class Experiment:
             estimator.train(input_fn, hooks, None, num_steps)
         if watch:
             log.info("%s", watch.summary())
-            learning_curve.draw(self._metrics.read(), self.output_dir / "learning_curve.png")
+            learning_curve.draw(self._metrics.read(), self.output_dir / learning_curve.FILE)
         self._report_memory()
         return self.global_step()
+
+    def _has_ended(self, start: int, num_steps: int, watch: PeriodicEvaluation | None) -> bool:
+        """Whether training has nothing left to do. What an earlier command was stopped before is made up for first."""
+        if watch and watch.is_missing(start) and (start % watch.every == 0 or start == num_steps):
+            watch.evaluate(start)
+        if start >= num_steps:
+            log.info(
+                "%s is trained: %d of %d steps are done. Nothing to train; raise %s to go on, "
+                "or choose another --output_dir to start anew.", self.output_dir, start, num_steps,
+                "--num_train_epochs" if self.settings.training.num_train_steps is None else "--num_train_steps",
+            )  # fmt: skip
+        elif watch and watch.is_out_of_patience():
+            log.info("%s was stopped early at step %d: %s", self.output_dir, start, watch.summary())
+        else:
+            return False
+        curve = self.output_dir / learning_curve.FILE
+        if watch and not curve.exists():
+            learning_curve.draw(self._metrics.read(), curve)
+        return True
+
+    def _schedule(self, num_steps: int) -> Schedule:
+        training = self.settings.training
+        warmup = training.num_warmup_steps
+        if warmup is None:
+            warmup = int(num_steps * training.warmup_proportion)
+        return Schedule(training.learning_rate, num_steps, warmup, training.optimizer)
 
     def _checkpoint_hooks(
         self, interruption: Interruption, watch: PeriodicEvaluation | None, progress: ProgressHook

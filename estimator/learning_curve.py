@@ -7,6 +7,8 @@ from typing import Any
 from common.pictures import save_picture
 from estimator.hooks.periodic_evaluation import EVENT
 
+FILE = "learning_curve.png"
+
 Points = list[tuple[int, float]]
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from safetensors import SafetensorError
 
 from common.errors import CheckpointError, DataError, one_line
-from common.files import write_atomically, writing
+from common.files import sync_folder, sync_tree, write_atomically, writing
 from common.run_directory import BEST, RunDirectory
 from modeling.checkpoints import huggingface_files
 from modeling.checkpoints.first_weights import CLASSIFIER_VARIABLES, check_weights
@@ -259,7 +259,9 @@ def _whole_folder(path: Path) -> Iterator[Path]:
             final.parent.mkdir(parents=True, exist_ok=True)
             temporary.mkdir()
             yield temporary
+            sync_tree(temporary)
             temporary.replace(final)
+            sync_folder(final.parent)
     except (SafetensorError, tf.errors.OpError) as error:
         raise DataError(
             f"{path}: cannot be written ({_reason(error)}); free disk space or check permissions"

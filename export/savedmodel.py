@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.errors import ExportError, one_line
+from common.files import sync_folder, sync_tree
 from modeling.build import ENCODER_INPUTS, build_encoder
 from modeling.settings import ModelSettings
 from processors.records.input_fn import parse_batch
@@ -64,7 +65,9 @@ def export_saved_model(
         for name, text in task.text_signature().assets().items():
             (temporary / "assets").mkdir(exist_ok=True)
             (temporary / "assets" / name).write_text(text, encoding="utf-8", newline="\n")
+        sync_tree(temporary)
         temporary.replace(final)
+        sync_folder(export_dir)
     except (OSError, tf.errors.OpError) as error:
         raise ExportError(
             f"{final}: export failed ({one_line(getattr(error, 'message', error))}); free disk space or check "

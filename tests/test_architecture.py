@@ -28,7 +28,7 @@ MAY_IMPORT = {
 PACKAGES = set(MAY_IMPORT)
 
 ORDER = {
-    "common": "errors files pictures garbage_collection interruption workers checkpoints run_directory",
+    "common": "errors files pictures garbage_collection interruption workers checkpoints exclusive run_directory",
     "tokenization": "characters vocabulary stated_settings casing wordpiece",
     "processors": (
         "reading base source_code example_source registry text_lines records tables report squad pretraining graph"

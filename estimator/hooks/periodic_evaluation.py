@@ -11,7 +11,7 @@ from common.errors import FlagError, closest
 from common.files import copy_atomically
 from common.run_directory import BEST
 from estimator.hooks.metrics_log import MetricsLog
-from modeling.checkpoints.restore import write_weights
+from modeling.checkpoints.restore import has_weights_of, write_weights
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,9 @@ def keep_best(output_dir: Path, step: int) -> Path:
     folder = output_dir / BEST
     folder.mkdir(exist_ok=True)
     prefix = folder / checkpoint_name(step)
-    write_weights(str(output_dir / prefix.name), str(prefix))
+    source = str(output_dir / prefix.name)
+    if not (prefix.with_name(f"{prefix.name}.index").is_file() and has_weights_of(str(prefix), source)):
+        write_weights(source, str(prefix))
     for name in CARRIED:
         if (output_dir / name).is_file():
             copy_atomically(output_dir / name, folder / name)

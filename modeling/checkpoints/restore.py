@@ -203,6 +203,18 @@ def write_weights(init_checkpoint: str, prefix: str) -> None:
     _save({name: source.tensor(name) for name in kept}, prefix)
 
 
+def has_weights_of(prefix: str, init_checkpoint: str) -> bool:
+    """Whether `write_weights` has written this checkpoint, whole, from one that has the same values."""
+    try:
+        written, source = _open(prefix), _open(init_checkpoint)
+        shapes = source.shapes()
+        kept = [name for name in shapes if name == GLOBAL_STEP or not is_bookkeeping(name, shapes)]
+        same = written.shapes() == {name: shapes[name] for name in kept}
+        return same and all(np.array_equal(written.tensor(name), source.tensor(name)) for name in kept)
+    except CheckpointError:
+        return False
+
+
 def readable_prefix(prefix: str) -> str:
     """The prefix of a TensorFlow checkpoint as TensorFlow can read it, see `common.files.without_pattern`.
 
