@@ -95,7 +95,7 @@ def execute(flags: SimpleNamespace, declared: FlagSet, task: Task, directory: Ru
     if answers_test:
         experiment.predict()
     if flags.do_export:
-        experiment.export(flags.export_frozen_graph)
+        experiment.export(flags.export_frozen_graph, flags.export_signatures)
     if flags.do_predict and flags.predict_file == STANDARD_INPUT:
         if directory.latest_export() is None:
             experiment.export()

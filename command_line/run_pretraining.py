@@ -110,7 +110,7 @@ class PretrainingScript(TaskScript[PretrainingTask]):
         if flags.do_eval:
             experiment.evaluate()
         if flags.do_export:
-            experiment.export(flags.export_frozen_graph)
+            experiment.export(flags.export_frozen_graph, flags.export_signatures)
         _answer(flags, task, experiment, directory)
 
 

@@ -28,6 +28,7 @@ from estimator.hooks.progress import ProgressHook
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from estimator.streaming import Answered, ExampleStream, answered, rows_in_order
 from estimator.weights import RunCheckpoints
+from export.signatures import BOTH
 from modeling.checkpoints.first_weights import check_weights
 from modeling.settings import ModelSettings
 from processors.records import record_sets
@@ -299,12 +300,13 @@ class Experiment:
         stream = ExampleStream(featurizer, chunks, batch_size, fields, device.needs_static_shapes)
         yield from answered(self._estimator(), stream, self._checkpoints.answering())
 
-    def export(self, frozen_graph: bool = False) -> Path:
-        """Writes a SavedModel of the latest checkpoint under `export/`; see `export.savedmodel`."""
-        from export.savedmodel import export_saved_model
+    def export(self, frozen_graph: bool = False, signatures: str = BOTH) -> Path:
+        """Writes SavedModels of the trained checkpoint; see `export.savedmodel`."""
+        from export.savedmodel import ExportSettings, export_saved_model
 
         checkpoint = self.trained_checkpoint()
-        return export_saved_model(self.task, self.settings.model, checkpoint, self.output_dir / "export", frozen_graph)
+        settings = ExportSettings(signatures, frozen_graph)
+        return export_saved_model(self.task, self.settings.model, checkpoint, self.output_dir, settings)
 
     def record_set(self, split: str) -> record_sets.RecordSet:
         """The record set of a split, converted now if it is not there or was made from something else."""

@@ -1,11 +1,18 @@
 """SavedModel export: one set of weights under several signatures, with what a client needs as assets.
 
-<timestamp>/saved_model.pb        signatures `serving_default`, `examples`, `text`, `single_text`
-<timestamp>/variables/            the model's weights, without the optimizer's
-<timestamp>/assets/               vocabulary, labels, tokenizer settings
-<timestamp>/frozen_graph.pb       on request: one file, weights as constants; `frozen_graph.json` names its ends
+export/<timestamp>/saved_model.pb          signatures `serving_default`, `examples`, `text`, `single_text`
+export/<timestamp>/variables/              the model's weights, without the optimizer's
+export/<timestamp>/assets/                 vocabulary, labels, tokenizer settings
+export/<timestamp>/frozen_graph.pb         on request: the id signatures as one file, weights as constants
+export/<timestamp>/frozen_graph_text.pb    on request: the text signatures likewise
+export_ids/<timestamp>/                    the id signatures alone, in TensorFlow's own operations: loads anywhere
+
+The text signatures tokenize with operations of tensorflow_text, so a program that loads them imports that package; what
+is under `export_ids` and in `frozen_graph.pb` needs TensorFlow alone, or its C, Java or Go library. Each `.pb` has a
+`.json` beside it that names its ends.
 """
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -19,6 +26,7 @@ import tensorflow as tf
 
 from common.errors import ExportError, one_line
 from common.files import sync_folder, sync_tree
+from export.signatures import BOTH, EXPORT, EXPORT_IDS, FOLDERS
 from modeling.build import ENCODER_INPUTS, build_encoder
 from modeling.settings import ModelSettings
 from processors.records.input_fn import parse_batch
@@ -29,90 +37,152 @@ log = logging.getLogger(__name__)
 
 v1 = tf.compat.v1
 Ends = dict[str, tf.Tensor]
+Signature = tuple[Ends, Ends]
+"""Inputs and outputs by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportSettings:
+    """What an export consists of.
+
+    Args:
+      signatures: `"both"`; `"text"`: `export/` alone, with all signatures; `"ids"`: `export_ids/` alone.
+      frozen_graph: also write frozen graphs.
+    """
+
+    signatures: str = BOTH
+    frozen_graph: bool = False
 
 
 def export_saved_model(
-    task: Task, model: ModelSettings, checkpoint: str, export_dir: Path, frozen_graph: bool = False
+    task: Task, model: ModelSettings, checkpoint: str, output_dir: Path, settings: ExportSettings = ExportSettings()
 ) -> Path:
-    """Writes an export of a checkpoint under a new time stamp; a failure leaves nothing behind.
+    """Writes exports of a checkpoint under a new time stamp; a failure leaves nothing behind.
 
     Args:
       task: gives the head, the record spec and the text signature.
       model: the encoder.
       checkpoint: prefix of the trained weights.
-      export_dir: parent of the time-stamped directory.
-      frozen_graph: also write `frozen_graph.pb`.
+      output_dir: parent of `export/` and `export_ids/`.
+      settings: which of them to write.
 
     Returns:
-      The directory of the export.
+      The directory of the export, of `export/` where both are written.
 
     Raises:
       ExportError: the in-graph tokenizer does not give the featurizer's ids, or the disk is full.
     """
-    final = _new_directory(export_dir)
-    temporary = export_dir / f"temp-{final.name}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    export_dir.mkdir(parents=True, exist_ok=True)
+    folders = [output_dir / name for name in FOLDERS[settings.signatures]]
+    stamp = _new_stamp(output_dir)
+    temporaries = {folder: folder / f"temp-{stamp}" for folder in folders}
     try:
-        with tf.Graph().as_default(), v1.Session() as session:
-            signatures = _build(task, model)
-            check_parity(session, task, task.text_signature())
-            saver = v1.train.Saver(v1.global_variables())
-            saver.restore(session, checkpoint)
-            _save(session, saver, signatures, temporary)
-            if frozen_graph:
-                _freeze(session, signatures, temporary)
-        for name, text in task.text_signature().assets().items():
-            (temporary / "assets").mkdir(exist_ok=True)
-            (temporary / "assets" / name).write_text(text, encoding="utf-8", newline="\n")
-        sync_tree(temporary)
-        temporary.replace(final)
-        sync_folder(export_dir)
+        for temporary in temporaries.values():
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+        _write(task, model, checkpoint, {folder.name: path for folder, path in temporaries.items()}, settings)
+        for folder in reversed(folders):  # the one that servers look for comes last
+            sync_tree(temporaries[folder])
+            temporaries[folder].replace(folder / stamp)
+            sync_folder(folder)
     except (OSError, tf.errors.OpError) as error:
         raise ExportError(
-            f"{final}: export failed ({one_line(getattr(error, 'message', error))}); free disk space or check "
-            "that the checkpoint is of this task"
+            f"{folders[0] / stamp}: export failed ({one_line(getattr(error, 'message', error))}); free disk space or "
+            "check that the checkpoint is of this task"
         ) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    log.info("exported %s to %s", checkpoint, final)
-    return final
+        for temporary in temporaries.values():
+            shutil.rmtree(temporary, ignore_errors=True)
+    log.info("exported %s to %s", checkpoint, " and ".join(str(folder / stamp) for folder in folders))
+    return folders[0] / stamp
 
 
-def _new_directory(export_dir: Path) -> Path:
+def _write(
+    task: Task, model: ModelSettings, checkpoint: str, directories: Mapping[str, Path], settings: ExportSettings
+) -> None:
+    """Builds the signatures in one graph, ids first, and saves each export once its own are there."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        build = SignatureBuilder(task, model)
+        signatures = build.ids()
+        saver = v1.train.Saver(v1.global_variables())
+        saver.restore(session, checkpoint)
+        text = task.text_signature()
+        if EXPORT_IDS in directories:
+            _save(session, saver, signatures, directories[EXPORT_IDS])
+            _write_assets(text.assets(), directories[EXPORT_IDS])
+        texts: dict[str, Signature] = {}
+        if EXPORT in directories:
+            texts = build.texts(text)
+            check_features(session, task, text, *build.text_features)
+            _save(session, saver, signatures | texts, directories[EXPORT])
+            _write_assets(text.assets(), directories[EXPORT])
+        if settings.frozen_graph:
+            main = directories[EXPORT if EXPORT in directories else EXPORT_IDS]
+            _freeze(session, signatures, main / "frozen_graph.pb")
+            if texts:
+                _freeze(session, texts, main / "frozen_graph_text.pb")
+
+
+def _write_assets(assets: Mapping[str, str], directory: Path) -> None:
+    (directory / "assets").mkdir(exist_ok=True)
+    for name, text in assets.items():
+        (directory / "assets" / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _new_stamp(output_dir: Path) -> str:
     """A time stamp that no export has yet: two exports within a second must not collide."""
     stamp = int(time.time())
-    while (export_dir / str(stamp)).exists():
+    while any((output_dir / name / str(stamp)).exists() for name in (EXPORT, EXPORT_IDS)):
         stamp += 1
-    return export_dir / str(stamp)
+    return str(stamp)
 
 
-def _build(task: Task, model: ModelSettings) -> dict[str, tuple[Ends, Ends]]:
-    """Builds the signatures over one set of variables: name -> (inputs, outputs)."""
-    head = task.head(is_training=False)
+class SignatureBuilder:
+    """Builds the signatures of a task over one set of variables, in the default graph.
 
-    def outputs(features: Mapping[str, tf.Tensor]) -> Ends:
+    Args:
+      task: gives the head and the record spec.
+      model: the encoder.
+
+    Attributes:
+      text_features: string inputs and the features made of them, once `texts` has run.
+    """
+
+    def __init__(self, task: Task, model: ModelSettings) -> None:
+        self._task = task
+        self._model = model
+        self._head = task.head(is_training=False)
+        self.text_features: tuple[Ends, Ends] = ({}, {})
+
+    def ids(self) -> dict[str, Signature]:
+        """`serving_default` on ids and `examples` on serialized records, in TensorFlow's own operations."""
+        names = (*ENCODER_INPUTS, *self._head.further_inputs)
+        ids: Ends = {name: v1.placeholder(tf.int32, [None, None], name) for name in names}
+        serialized = v1.placeholder(tf.string, [None], "examples")
+        parsed = _parse(serialized, self._task.featurizer.spec, names)
+        return {
+            "serving_default": (ids, self._outputs(ids)),
+            "examples": ({"examples": serialized}, self._outputs(parsed)),
+        }
+
+    def texts(self, text: TextSignature) -> dict[str, Signature]:
+        """`text` on raw texts, and `single_text` where all but some of them may be left out."""
+        with tf.name_scope("text"):
+            inputs = text.inputs()
+            features = text.features(inputs)
+            outputs = text.outputs(self._outputs(features))
+        self.text_features = (inputs, features)
+        signatures: dict[str, Signature] = {"text": (inputs, outputs)}
+        required = {name: tensor for name, tensor in inputs.items() if tensor.op.type == "Placeholder"}
+        if len(required) < len(inputs):
+            # Servers and TensorFlow 2 ask for every input of a signature, whatever its default.
+            signatures["single_text"] = (required, outputs)
+        return signatures
+
+    def _outputs(self, features: Mapping[str, tf.Tensor]) -> Ends:
         with v1.variable_scope(v1.get_variable_scope(), reuse=v1.AUTO_REUSE):
-            encoder = build_encoder(model, head, dict(features), is_training=False, packed=True)
-            return head.predictions(head.logits(encoder, dict(features), is_training=False), dict(features))
-
-    names = (*ENCODER_INPUTS, *head.further_inputs)
-    ids = {name: v1.placeholder(tf.int32, [None, None], name) for name in names}
-    serialized = v1.placeholder(tf.string, [None], "examples")
-    text = task.text_signature()
-    with tf.name_scope("text"):
-        text_inputs = text.inputs()
-        text_outputs = text.outputs(outputs(text.features(text_inputs)))
-    signatures = {
-        "serving_default": (ids, outputs(ids)),
-        "examples": ({"examples": serialized}, outputs(_parse(serialized, task.featurizer.spec, names))),
-        "text": (text_inputs, text_outputs),
-    }
-    required = {name: tensor for name, tensor in text_inputs.items() if tensor.op.type == "Placeholder"}
-    if len(required) < len(text_inputs):
-        # Servers and TensorFlow 2 ask for every input of a signature, whatever its default.
-        signatures["single_text"] = (required, text_outputs)
-    return signatures
+            encoder = build_encoder(self._model, self._head, dict(features), is_training=False, packed=True)
+            logits = self._head.logits(encoder, dict(features), is_training=False)
+            return self._head.predictions(logits, dict(features))
 
 
 def _parse(serialized: tf.Tensor, spec: FeatureSpec, names: Sequence[str]) -> Ends:
@@ -120,14 +190,19 @@ def _parse(serialized: tf.Tensor, spec: FeatureSpec, names: Sequence[str]) -> En
 
 
 def check_parity(session: Any, task: Task, text: TextSignature) -> None:
+    """Builds the features of a text signature and compares them; see `check_features`."""
+    with tf.name_scope("parity"):
+        inputs = text.inputs()
+        features = text.features(inputs)
+    check_features(session, task, text, inputs, features)
+
+
+def check_features(session: Any, task: Task, text: TextSignature, inputs: Ends, features: Ends) -> None:
     """Compares raw text tokenized in the graph with the featurizer, on texts chosen to tell them apart.
 
     Raises:
       ExportError: they differ; the text is named.
     """
-    with tf.name_scope("parity"):
-        inputs = text.inputs()
-        features = text.features(inputs)
     values, examples = text.parity_examples()
     feed = {inputs[name]: value for name, value in values.items()}
     found = session.run(features, feed)
@@ -143,7 +218,7 @@ def check_parity(session: Any, task: Task, text: TextSignature) -> None:
                 )
 
 
-def _save(session: Any, saver: Any, signatures: dict[str, tuple[Ends, Ends]], directory: Path) -> None:
+def _save(session: Any, saver: Any, signatures: dict[str, Signature], directory: Path) -> None:
     builder = v1.saved_model.Builder(str(directory))
     definitions = {
         name: v1.saved_model.predict_signature_def(inputs, outputs) for name, (inputs, outputs) in signatures.items()
@@ -153,7 +228,7 @@ def _save(session: Any, saver: Any, signatures: dict[str, tuple[Ends, Ends]], di
     builder.save()
 
 
-def _freeze(session: Any, signatures: dict[str, tuple[Ends, Ends]], directory: Path) -> None:
+def _freeze(session: Any, signatures: dict[str, Signature], path: Path) -> None:
     ends = {
         name: {
             "inputs": {key: tensor.name for key, tensor in inputs.items()},
@@ -163,5 +238,5 @@ def _freeze(session: Any, signatures: dict[str, tuple[Ends, Ends]], directory: P
     }
     nodes = sorted({tensor.op.name for _, outputs in signatures.values() for tensor in outputs.values()})
     frozen = v1.graph_util.convert_variables_to_constants(session, session.graph.as_graph_def(), nodes)
-    (directory / "frozen_graph.pb").write_bytes(frozen.SerializeToString())
-    (directory / "frozen_graph.json").write_text(json.dumps(ends, indent=2) + "\n", encoding="utf-8")
+    path.write_bytes(frozen.SerializeToString())
+    path.with_suffix(".json").write_text(json.dumps(ends, indent=2) + "\n", encoding="utf-8")

@@ -35,7 +35,7 @@ ORDER = {
     ),
     "modeling": "config settings encoder heads build training checkpoints",
     "tasks": "base classification span pretraining vectors",
-    "export": "savedmodel conversion",
+    "export": "signatures savedmodel conversion",
     "estimator": (
         "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction "
         "experiment"

@@ -38,10 +38,10 @@ def load(settings: Settings) -> Rounds:
 
 
 def frozen(export: Path) -> Answer:
-    """Answers from `frozen_graph.pb`, with nothing of ours: labels and probabilities."""
+    """Answers from `frozen_graph_text.pb`, with nothing of ours: labels and probabilities."""
     definition = tf.compat.v1.GraphDef()
-    definition.ParseFromString((export / "frozen_graph.pb").read_bytes())
-    ends = json.loads((export / "frozen_graph.json").read_text(encoding="utf-8"))["text"]
+    definition.ParseFromString((export / "frozen_graph_text.pb").read_bytes())
+    ends = json.loads((export / "frozen_graph_text.json").read_text(encoding="utf-8"))["text"]
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():
         tf.import_graph_def(definition, name="")

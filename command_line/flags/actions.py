@@ -1,6 +1,7 @@
 """What a command does, and where."""
 
 from command_line.flags.declaration import Flag, Group, Scope
+from export.signatures import BOTH, FOLDERS
 
 ACTIONS = Group(
     "Actions",
@@ -17,12 +18,28 @@ ACTIONS = Group(
         Flag("do_train", bool, False, "Train on the train split.", Scope.FREE, is_main=True),
         Flag("do_eval", bool, False, "Evaluate on the dev split.", Scope.FREE, is_main=True),
         Flag("do_predict", bool, False, "Predict the test split, or --predict_file.", Scope.FREE, is_main=True),
-        Flag("do_export", bool, False, "Write a SavedModel under OUTPUT_DIR/export.", Scope.FREE, is_main=True),
+        Flag(
+            "do_export",
+            bool,
+            False,
+            "Write SavedModels under OUTPUT_DIR/export (raw text and ids) and OUTPUT_DIR/export_ids (ids only, for "
+            "programs without tensorflow_text).",
+            Scope.FREE,
+            is_main=True,
+        ),
+        Flag(
+            "export_signatures",
+            tuple(FOLDERS),
+            BOTH,
+            "With --do_export: both exports, the one with text, or the one with ids only.",
+            Scope.FREE,
+        ),
         Flag(
             "export_frozen_graph",
             bool,
             False,
-            "With --do_export: also write the graph as one .pb file with the weights as constants.",
+            "With --do_export: also write frozen_graph.pb (ids) and frozen_graph_text.pb, with the weights as "
+            "constants.",
             Scope.FREE,
         ),
         Flag("validate_only", bool, False, "Read all data, print a report, and stop.", Scope.FREE, is_main=True),

@@ -150,14 +150,54 @@ def test_frozen_graph_holds_the_weights_as_constants(trained):
     import tensorflow_text  # noqa: F401 - the text signature's operations
 
     (export,) = (trained / "run" / "export").iterdir()
-    definition = tf.compat.v1.GraphDef.FromString((export / "frozen_graph.pb").read_bytes())
+    definition = tf.compat.v1.GraphDef.FromString((export / "frozen_graph_text.pb").read_bytes())
     assert not [node.name for node in definition.node if node.op in ("VarHandleOp", "VariableV2")]
-    ends = json.loads((export / "frozen_graph.json").read_text())["text"]
+    ends = json.loads((export / "frozen_graph_text.json").read_text())["text"]
     with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(definition, name="")
         label = session.run(ends["outputs"]["label"], {ends["inputs"]["text_a"]: [SEEN[0], SEEN[1]]})
     assert graph.as_graph_def().node
     assert [name.decode() for name in label] == ["pos", "neg"]
+
+
+PLAIN_TENSORFLOW = """
+import json, sys
+import tensorflow as tf
+folder, graph_file, ids = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+assert "tensorflow_text" not in sys.modules
+signature = tf.saved_model.load(folder).signatures["serving_default"]
+mask, segments = [[1] * len(ids)], [[0] * len(ids)]
+saved = signature(input_ids=tf.constant([ids]), input_mask=tf.constant(mask), segment_ids=tf.constant(segments))
+definition = tf.compat.v1.GraphDef.FromString(open(graph_file, "rb").read())
+ends = json.load(open(graph_file[:-3] + ".json"))["serving_default"]
+with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    tf.graph_util.import_graph_def(definition, name="")
+    feed = {"input_ids": [ids], "input_mask": mask, "segment_ids": segments}
+    frozen = session.run(ends["outputs"]["probabilities"], {ends["inputs"][name]: feed[name] for name in feed})
+print(json.dumps([saved["probabilities"].numpy()[0].tolist(), frozen[0].tolist()]))
+"""
+
+
+def test_ids_are_answered_by_tensorflow_alone(trained):
+    from serving.predictor import Predictor
+    from tokenization import FullTokenizer
+
+    run = trained / "run"
+    (ids_export,), (export,) = (run / "export_ids").iterdir(), (run / "export").iterdir()
+    assert ids_export.name == export.name
+    assert (ids_export / "assets" / "vocab.txt").is_file()
+    tokenizer = FullTokenizer(str(run / "vocab.txt"))
+    ids = tokenizer.convert_tokens_to_ids(["[CLS]", *tokenizer.tokenize(SEEN[0]), "[SEP]"])
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN_TENSORFLOW, str(ids_export), str(export / "frozen_graph.pb"), json.dumps(ids)],
+        capture_output=True, text=True, timeout=120, check=True, cwd=trained,
+    )  # fmt: skip
+    saved, frozen = json.loads(done.stdout.splitlines()[-1])
+    with Predictor(export) as predictor:
+        (answer,) = predictor.answer([{"text_a": SEEN[0]}])
+    expected = list(answer["probabilities"].values())
+    assert saved == pytest.approx(expected, abs=1e-6)
+    assert frozen == pytest.approx(expected, abs=1e-6)
 
 
 def test_standard_input_is_answered_from_the_export_in_a_fresh_process(trained):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from common.errors import ExportError
-from export.savedmodel import export_saved_model
+from export.savedmodel import ExportSettings, export_saved_model
 from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
 from modeling.settings import ModelSettings
@@ -42,7 +42,8 @@ def checkpoint(tmp_path_factory, task):
 
 
 def export(task, checkpoint, folder, **options):
-    return export_saved_model(task, ModelSettings(BertConfig.from_dict(tiny.CONFIG)), checkpoint, folder, **options)
+    model = ModelSettings(BertConfig.from_dict(tiny.CONFIG))
+    return export_saved_model(task, model, checkpoint, folder.parent, ExportSettings(**options))
 
 
 class CarelessTokenizer(tokenizer.GraphTokenizer):
@@ -59,7 +60,7 @@ def test_a_tokenizer_that_differs_is_found_out_and_nothing_is_written(task, chec
     assert "the in-graph tokenizer differs from the featurizer in input_ids of" in str(refused.value)
     assert "no export was written" in str(refused.value)
     assert "\n" not in str(refused.value)
-    assert list((tmp_path / "export").iterdir()) == []
+    assert list((tmp_path / "export").iterdir()) == list((tmp_path / "export_ids").iterdir()) == []
 
 
 def test_checkpoint_of_another_task_leaves_nothing(task, tiny_model, tmp_path):
@@ -73,12 +74,36 @@ def test_two_exports_within_a_second_have_folders_of_their_own(task, checkpoint,
     first = export(task, checkpoint, tmp_path / "export")
     second = export(task, checkpoint, tmp_path / "export", frozen_graph=True)
     assert int(second.name) > int(first.name)
-    assert not (first / "frozen_graph.pb").exists()
-    assert (second / "frozen_graph.pb").exists()
+    names = {"frozen_graph.pb", "frozen_graph.json", "frozen_graph_text.pb", "frozen_graph_text.json"}
+    assert not names & {path.name for path in first.iterdir()}
+    assert names <= {path.name for path in second.iterdir()}
+    assert {path.name for path in (tmp_path / "export_ids").iterdir()} == {first.name, second.name}
     with Predictor(first) as one, Predictor(second) as other:
         rows = [{"text_a": "the film", "text_b": "was good"}, {"text_a": "a day", "text_b": None}]
         assert one.answer(rows) == other.answer(rows)
         assert one.answer([]) == []
+
+
+@pytest.mark.parametrize(
+    ("signatures", "folders"), [("both", ["export", "export_ids"]), ("text", ["export"]), ("ids", ["export_ids"])]
+)
+def test_which_exports_are_written(task, checkpoint, tmp_path, signatures, folders):
+    made = export(task, checkpoint, tmp_path / "export", signatures=signatures, frozen_graph=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == folders
+    assert made.parent.name == folders[0]
+    assert (made / "frozen_graph.pb").is_file()
+    assert (made / "frozen_graph_text.pb").is_file() == (signatures != "ids")
+
+
+def test_only_core_operations_are_in_what_has_ids_alone(task, checkpoint, tmp_path):
+    export(task, checkpoint, tmp_path / "export")
+    (folder,) = (tmp_path / "export_ids").iterdir()
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(folder))
+    assert set(loaded.signature_def) == {"serving_default", "examples"}
+    used = {node.op for node in loaded.graph_def.node}
+    used |= {node.op for function in loaded.graph_def.library.function for node in function.node_def}
+    assert not [op for op in used if "Wordpiece" in op or "Normalize" in op or "Regex" in op or "Unicode" in op]
 
 
 def test_an_answer_does_not_depend_on_the_rows_beside_it(task, checkpoint, tmp_path):
