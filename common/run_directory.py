@@ -51,6 +51,9 @@ class RunDirectory:
         """Where exports lie, each under its time stamp."""
         return self.path / "export"
 
+    def _export_dirs(self) -> tuple[Path, Path]:
+        return self.export_dir, self.path / "export_ids"
+
     def description(self) -> dict[str, Any] | None:
         """What `run.json` says; None where there is none.
 
@@ -114,7 +117,7 @@ class RunDirectory:
             raise self._unusable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
         try:
             with locked(self.path):
-                sweep((self.path, self.path / BEST, self.export_dir), copies=(self.path / BEST,))
+                sweep((self.path, self.path / BEST, *self._export_dirs()), copies=(self.path / BEST,))
                 yield
         except BaseException:
             with contextlib.suppress(OSError):  # what is not empty stays
