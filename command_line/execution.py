@@ -141,9 +141,20 @@ def begin(
         experiment.trained_checkpoint()
     held_out = _held_out(flags, task, directory)
     experiment.prepare(splits)
+    _compare_code(identity, task, directory)
     record = scopes.to_record(flags, declared, directory)
     directory.write(identity, record, files.vocab_file, files.config.to_json_string(), held_out)
     return experiment
+
+
+def _compare_code(identity: dict[str, Any], task: Task, directory: RunDirectory) -> None:
+    """Notes the code that the examples come from, and says where it has changed since the last command."""
+    now = task.code_digest()
+    there = (directory.description() or {}).get("identity", {}).get("code")
+    if now and there and there != now:
+        log.warning("the code of task %s has changed since the last command in %s", task.name, directory.path)
+    if now:
+        identity["code"] = now
 
 
 def _held_out(flags: SimpleNamespace, task: Task, directory: RunDirectory) -> dict[str, str] | None:

@@ -119,8 +119,8 @@ def build_task(flags: SimpleNamespace, tokenizer: Any, output_dir: Path) -> Span
     names = {TRAIN: flags.train_file, DEV: flags.eval_file or flags.predict_file, TEST: flags.predict_file}
     files = {split: Path(name) for split, name in names.items() if name and name != STANDARD_INPUT}
     threshold = flags.null_score_diff_threshold
-    if "null_score_diff_threshold" not in flags.given:
-        stored = stored_threshold(output_dir)
+    if "null_score_diff_threshold" not in flags.given and not flags.tune_null_threshold:
+        stored = stored_threshold(output_dir, settings.tuned_with() if flags.version_2_with_negative else None)
         threshold = threshold if stored is None else stored
     return SpanTask(tokenizer, settings, files, threshold, limits(flags))
 

@@ -58,6 +58,10 @@ class Task(abc.ABC):
         del split
         return []
 
+    def code_digest(self) -> str | None:
+        """Digest of the user's code that gives the examples; None where there is none."""
+        return None
+
     def held_out_file(self) -> Path | None:
         """The training file that the dev rows are held out from; None where they come from elsewhere."""
         return None

@@ -20,6 +20,7 @@ from processors.base import InputExample
 from processors.example_source import ExampleSource
 from processors.records.featurizer import HEAD, PairFeaturizer
 from processors.records.schema import Features
+from processors.source_code import source_digest
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
 from tasks.classification import metrics
 
@@ -122,6 +123,10 @@ class ClassificationTask(Task):
     def data_files(self, split: str) -> list[Path]:
         """The processor's own list, or every file of `data_dir`."""
         return self.example_source.data_files(split)
+
+    def code_digest(self) -> str | None:
+        """Digest of the source of the processor's class; None for the processors of this project."""
+        return source_digest(type(self.example_source.processor))
 
     def held_out_file(self) -> Path | None:
         """The training table, where dev rows are held out from it."""

@@ -5,7 +5,7 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -115,23 +115,35 @@ def _member_writer(stream: IO[str]) -> Callable[[str, str], None]:
     return write
 
 
-def store_threshold(folder: Path, threshold: float, f1: float) -> None:
-    """Keeps a tuned threshold beside the weights it belongs to."""
-    content = {"null_score_diff_threshold": threshold, "eval_best_f1": f1}
+def store_threshold(folder: Path, threshold: float, f1: float, tuned_with: Mapping[str, Any]) -> None:
+    """Keeps a tuned threshold beside the weights it belongs to.
+
+    Args:
+      folder: the output directory.
+      threshold: of the null odds.
+      f1: with it.
+      tuned_with: settings of the decoding by their flags, on which the threshold depends.
+    """
+    content = {"null_score_diff_threshold": threshold, "eval_best_f1": f1, "tuned_with": dict(tuned_with)}
     write_atomically(folder / THRESHOLD_FILE, json.dumps(content, indent=2) + "\n")
 
 
-def stored_threshold(folder: Path) -> float | None:
+def stored_threshold(folder: Path, decoding: Mapping[str, Any] | None = None) -> float | None:
     """The threshold that an evaluation in `folder` has found; None without one.
 
+    Args:
+      folder: the output directory.
+      decoding: settings of the decoding now, by their flags.
+
     Raises:
-      DataError: the file does not hold one.
+      DataError: the file does not hold one, or it was found with other settings.
     """
     path = folder / THRESHOLD_FILE
     if not path.is_file():
         return None
     try:
-        found = files.json_object(path.read_bytes()).get("null_score_diff_threshold")
+        content = files.json_object(path.read_bytes())
+        found = content.get("null_score_diff_threshold")
         if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
             raise ValueError("has no number null_score_diff_threshold")
     except (ValueError, OverflowError) as error:
@@ -139,4 +151,11 @@ def stored_threshold(folder: Path) -> float | None:
             f"{path}: {error}; give --null_score_diff_threshold, or remove the file and evaluate with "
             "--tune_null_threshold again"
         ) from None
+    tuned_with = content.get("tuned_with")
+    for name, value in (tuned_with if isinstance(tuned_with, dict) else {}).items():
+        if decoding is not None and name in decoding and decoding[name] != value:
+            raise DataError(
+                f"{path}: its threshold was found with --{name}={value}, now --{name}={decoding[name]}; give "
+                f"--{name}={value}, or --null_score_diff_threshold, or evaluate with --tune_null_threshold again"
+            )
     return float(found)

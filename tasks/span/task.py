@@ -51,6 +51,17 @@ class SpanSettings:
     tune_null_threshold: bool = False
     skip_bad_answers: bool = False
 
+    def tuned_with(self) -> dict[str, Any]:
+        """What a tuned threshold depends on, by flag."""
+        decoding = self.decoding
+        return {
+            "n_best_size": decoding.n_best_size,
+            "max_answer_length": decoding.max_answer_length,
+            "answer_text": self.answer_text,
+            "doc_stride": self.doc_stride,
+            "max_seq_length": self.max_seq_length,
+        }
+
 
 def as_asked(windows: Sequence[Features], rows: Sequence[Logits]) -> Asked:
     """A question for decoding: its windows and the model's outputs for them."""
@@ -170,7 +181,7 @@ class SpanTask(Task):
         """
         del collected, step  # decoded already
         if self.settings.tune_null_threshold:
-            store_threshold(folder, self.null_threshold, self._scores()["eval_best_f1"])
+            store_threshold(folder, self.null_threshold, self._scores()["eval_best_f1"], self.settings.tuned_with())
         answers = folder if self.evaluation_answers_test else folder / "eval_answers"
         with answer_files(answers, self._version_2) as write:
             for example, decoded in self._evaluated:

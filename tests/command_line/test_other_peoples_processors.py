@@ -76,6 +76,7 @@ def test_an_edited_class_makes_its_records_anew(theirs, tmp_path):
     code, _, err = theirs("--do_eval", "--do_predict", change=swap)
     assert code == 0, err
     assert err.count("its data, vocabulary or settings have changed") == 2
+    assert "the code of task theirs has changed since the last command in" in err
     assert json.loads((tmp_path / "run" / "eval_results.json").read_text())["eval_accuracy"] == 1 - accuracy
     assert all(answer["text_a"].endswith(" day") for answer in answers(tmp_path))
 

@@ -124,8 +124,11 @@ def test_files_appear_only_when_all_is_answered(tmp_path):
 
 def test_threshold_is_kept_in_the_folder(tmp_path):
     assert stored_threshold(tmp_path) is None
-    store_threshold(tmp_path, -1.25, 71.5)
+    store_threshold(tmp_path, -1.25, 71.5, {"n_best_size": 20})
     assert stored_threshold(tmp_path) == -1.25
+    assert stored_threshold(tmp_path, {"n_best_size": 20, "doc_stride": 5}) == -1.25
+    with pytest.raises(DataError, match="its threshold was found with --n_best_size=20, now --n_best_size=50; give"):
+        stored_threshold(tmp_path, {"n_best_size": 50})
     for content in (b"", b"\xff", b"[1]", b"{}", b'{"null_score_diff_threshold": "x"}', b"[" * 100_000,
                     b'{"null_score_diff_threshold": NaN}', b'{"null_score_diff_threshold": true}',
                     b'{"null_score_diff_threshold": 1' + b"0" * 400 + b"}"):  # fmt: skip
