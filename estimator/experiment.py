@@ -242,7 +242,7 @@ class Experiment:
             collected = collector.arrays()
             scores |= self.task.score(collected)
         scores |= self.task.derived(scores)
-        self._write_scores(scores)
+        self._write_scores(scores, is_brief=latest)
         if collector is not None:  # after the scores, which no picture may cost
             self.task.write_evaluation(collected, self.output_dir, int(scores["global_step"]))
         return scores
@@ -429,9 +429,10 @@ class Experiment:
         )
         return build_input_fn(record_set.files, self.task.record_spec, settings)
 
-    def _write_scores(self, scores: Mapping[str, float]) -> None:
+    def _write_scores(self, scores: Mapping[str, float], is_brief: bool) -> None:
         lines = [f"{key} = {scores[key]}" for key in sorted(scores)]
-        for line in score_table.lines(scores, int(scores.get("global_step", 0))):
+        step = int(scores.get("global_step", 0))
+        for line in [score_table.brief(scores, step)] if is_brief else score_table.lines(scores, step):
             log.info("%s", line)
         write_atomically(self.output_dir / "eval_results.txt", "".join(f"{line}\n" for line in lines))
         # NaN (a correlation with a constant) is no JSON; null is.

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
-FIRST = ("eval_accuracy", "eval_majority_baseline", "exact_match", "f1", "eval_pearson", "eval_spearman", "loss")
+BASELINE = "eval_majority_baseline"
+FIRST = ("eval_accuracy", BASELINE, "exact_match", "f1", "eval_pearson", "eval_spearman", "loss")
 """Scores that come first, in this order; `global_step` is in the heading."""
 MOST_CLASSES = 30
 
@@ -18,11 +19,24 @@ def lines(scores: Mapping[str, float], step: int) -> Iterator[str]:
       step: of the checkpoint.
     """
     yield f"evaluation of step {step}:"
-    whole = {name: value for name, value in scores.items() if "[" not in name and name != "global_step"}
+    whole = _whole(scores)
     known = [name for name in FIRST if name in whole]
     for name in [*known, *sorted(whole.keys() - set(known))]:
         yield f"  {name.removeprefix('eval_').replace('_', ' '):<24} {whole[name]:.4g}"
     yield from _class_lines(scores)
+
+
+def brief(scores: Mapping[str, float], step: int) -> str:
+    """The best known scores in one line, for evaluations while training."""
+    whole = _whole(scores)
+    shown = (f"{name.removeprefix('eval_')} {whole[name]:.4g}" for name in FIRST if name in whole and name != BASELINE)
+    return f"evaluation of step {step}: {', '.join(shown)}"
+
+
+def _whole(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores of all rows; the Estimator's own loss stands for the head's."""
+    left_out = {"global_step"} | ({"eval_loss"} if "loss" in scores else set())
+    return {name: value for name, value in scores.items() if "[" not in name and name not in left_out}
 
 
 def _class_lines(scores: Mapping[str, float]) -> Iterator[str]:

@@ -10,7 +10,13 @@ from command_line.flags.parsing import parse
 from command_line.reference import SCRIPTS, page
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ["README.md", "BUILD.md", "examples/README.md"]
+DOCUMENTS = [
+    "README.md",
+    "BUILD.md",
+    "CONTRIBUTING.md",
+    "examples/README.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+]
 
 
 def commands() -> list[str]:

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from common.pictures import font_for, save_picture, shortened
-from estimator.score_table import lines
+from estimator.score_table import brief, lines
 from tasks.classification.confusion import write_confusion
 
 
@@ -61,3 +61,4 @@ def test_scores_as_a_table():
         ["pos", "1", "0.6"],
         ["a,", "b", "0.5", "0.7"],
     ]
+    assert brief(scores, 8) == "evaluation of step 8: accuracy 0.75, loss 0.5"
