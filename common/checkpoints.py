@@ -6,13 +6,14 @@ names the latest one, in TensorFlow's text format; only files of the folder itse
 
 import collections
 import dataclasses
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf import text_encoding
 
-from common.errors import CheckpointError
+from common.errors import CheckpointError, one_line
 from common.files import sync_file, sync_folder, write_atomically, writing
 
 STATE_FILE = "checkpoint"
@@ -71,11 +72,11 @@ def latest_checkpoint(folder: Path, damaged: Mapping[str, str] | None = None) ->
         named, problem = [], f"its file {STATE_FILE} {error}"
     if named:
         name = Path(named[0]).name
-        is_other = name not in parts and name not in damaged and (folder / f"{name}.index").is_file()
+        is_other = name not in parts and name not in damaged and os.path.isfile(folder / f"{name}.index")  # noqa: PTH113
         if name in whole or is_other:
             return LatestCheckpoint(name, str(folder / name))
         _refuse_foreign(folder, named[0], parts)
-        problem = damaged.get(name) or f"{name} {_missing(parts.get(name))}"
+        problem = damaged.get(name) or f"{one_line(name)} {_missing(parts.get(name))}"
     # The first checkpoint of a run is untrained: to fall back on it would undo the run without a word.
     trained = [name for name in whole if parts[name].step > 0]
     if not trained:
@@ -219,12 +220,15 @@ def _refuse_foreign(folder: Path, path: str, parts: Iterable[str]) -> None:
     Raises:
       CheckpointError: it does.
     """
-    where = folder / Path(path).parent
-    if Path(path).name in parts or where.resolve() == folder.resolve():
+    try:
+        is_here = Path(path).name in parts or (folder / Path(path).parent).resolve() == folder.resolve()
+    except (OSError, ValueError):  # no path at all
+        is_here = False
+    if is_here:
         return
     raise CheckpointError(
-        f"{folder / STATE_FILE}: names {path}, which is in another folder; copy its files here, or start from it with "
-        "--init_checkpoint in another --output_dir"
+        f"{folder / STATE_FILE}: names {one_line(path)}, which is in another folder; copy its files here, or start "
+        "from it with --init_checkpoint in another --output_dir"
     )
 
 

@@ -66,8 +66,8 @@ def closest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     matches = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if matches:
-        return "closest " + ", ".join(repr(match) for match in matches)
-    return "known: " + (", ".join(known) if known else "none")
+        return "closest " + one_line(", ".join(repr(match) for match in matches))
+    return "known: " + (one_line(", ".join(known), 1000) if known else "none")
 
 
 def one_line(text: object, limit: int = 200) -> str:

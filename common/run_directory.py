@@ -70,6 +70,8 @@ class RunDirectory:
                     raise ValueError(f"has no object under {part}")
             if not isinstance(found.get("held_out") or {}, dict):
                 raise ValueError("has no object under held_out")
+            if not isinstance(found.get("identity", {}).get("labels") or [], list):
+                raise ValueError("has no list under identity.labels")
         except ValueError as error:
             raise RunDirectoryError(f"{path}: {error}; restore it or choose another --output_dir") from None
         except OSError as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from common.pictures import save_picture
-from estimator.hooks.periodic_evaluation import EVENT
+from estimator.hooks.periodic_evaluation import EVENT, is_evaluation
 
 FILE = "learning_curve.png"
 
@@ -23,14 +23,14 @@ def curves(events: Sequence[Mapping[str, Any]]) -> tuple[Points, Points, str]:
     metric = ""
     for event in events:
         kind, step = event["event"], event.get("step", 0)
-        if kind not in ("train", EVENT):
+        if not (is_evaluation(event) or (kind == "train" and isinstance(event.get("loss"), int | float | None))):
             continue
         for points in (losses, scores):
             for undone in [later for later in points if later > step]:
                 del points[undone]
         if kind == EVENT:
             metric = event["metric"]
-        value = event["value"] if kind == EVENT else event["loss"]
+        value = event["value"] if kind == EVENT else event.get("loss")
         if value is not None:
             (scores if kind == EVENT else losses)[step] = value
     return sorted(losses.items()), sorted(scores.items()), metric

@@ -161,6 +161,8 @@ class BertConfig:
             raise ConfigError(f"{source}: cannot read the model configuration: {one_line(error)}") from None
         except json.JSONDecodeError as error:
             raise ConfigError(f"{source}: not JSON: {error.msg} in line {error.lineno}") from None
+        except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
+            raise ConfigError(f"{source}: not a model configuration: {one_line(error)}") from None
         return cls.from_dict(json_object, source)
 
     def to_dict(self) -> dict[str, Any]:

@@ -148,11 +148,17 @@ def _compression(path: Path) -> str:
 
 
 def _open_zip(path: Path, mode: str) -> IO[bytes]:
-    archive = zipfile.ZipFile(path)
+    try:
+        archive = zipfile.ZipFile(path)
+    except NotImplementedError as error:
+        raise _broken_archive(path, error) from None
     members = [member for member in archive.namelist() if not member.endswith("/")]
     if len(members) != 1:
         raise DataError(f"{path}: holds {len(members)} files, expected exactly one; unpack it and name the file")
-    return archive.open(members[0])
+    try:
+        return archive.open(members[0])
+    except (RuntimeError, NotImplementedError) as error:  # a password, or a method that Python does not know
+        raise _broken_archive(path, error) from None
 
 
 def _open_zstandard(path: Path, mode: str) -> IO[bytes]:
@@ -191,7 +197,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataEr
     """Finds the row of the first bad byte: the error itself counts from the start of a buffer."""
     where, bad = str(path), error.object[error.start]
     if not encoding.startswith(("utf-16", "utf-32")):
-        with open_binary(path) as binary:
+        with _readable(path), open_binary(path) as binary:
             for number, line in enumerate(binary, 1):
                 try:
                     line.decode(encoding)

@@ -132,9 +132,19 @@ def earlier_scores(events: Sequence[Mapping[str, Any]], metric: str, start: int)
     found = {
         event["step"]: Score(event["step"], chosen_value(_numbers(event), metric))
         for event in events
-        if event["event"] == EVENT and event["step"] <= start
+        if is_evaluation(event) and event["step"] <= start
     }
     return [found[step] for step in sorted(found)]
+
+
+def is_evaluation(event: Mapping[str, Any]) -> bool:
+    """Whether a line of `metrics.jsonl` is an evaluation beside training, whole and of the right types."""
+    if event["event"] != EVENT or "value" not in event:
+        return False
+    if not (isinstance(event.get("step"), int) and isinstance(event.get("metric"), str)):
+        return False
+    rest = (value for name, value in event.items() if name not in ("event", "time", "step", "metric"))
+    return all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in rest)
 
 
 def _numbers(event: Mapping[str, Any]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.checkpoints import STATE_FILE, named_checkpoints
-from common.errors import CheckpointError
+from common.errors import CheckpointError, one_line
 from modeling.checkpoints.safetensors import INDEX, SAFETENSORS, is_safetensors
 
 PREFERRED = ("model" + SAFETENSORS, "model" + INDEX)
@@ -133,8 +133,8 @@ def _latest_in(directory: str, names: list[str], files: "_FileSystem") -> str | 
     others = [name for name in names if name.endswith((".index", SAFETENSORS))]
     if found is None and others:
         raise CheckpointError(
-            f"{directory}: its file {STATE_FILE} names {named}, whose .index file is not there; copy it back, or name "
-            f"the checkpoint to use: {', '.join(others)}"
+            f"{directory}: its file {STATE_FILE} names {one_line(named)}, whose .index file is not there; copy it "
+            f"back, or name the checkpoint to use: {', '.join(others)}"
         )
     return found
 

@@ -30,6 +30,9 @@ from modeling.checkpoints.variable_names import (
 
 _OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
+# What TensorFlow's reader raises for damaged files.
+_UNREADABLE = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
+
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -262,7 +265,7 @@ class _Bundle:
         self._readable = readable_prefix(prefix)
         try:
             self._reader = tf.train.load_checkpoint(self._readable)
-        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        except _UNREADABLE as error:
             raise CheckpointError(_damaged(prefix, ".index", error)) from None
 
     def shapes(self) -> Shapes:
@@ -271,7 +274,7 @@ class _Bundle:
     def tensor(self, name: str) -> np.ndarray:
         try:
             return self._reader.get_tensor(name)
-        except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+        except _UNREADABLE as error:
             raise CheckpointError(_damaged(self.path, ".data", error)) from None
 
     def left_out(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ INDEX = ".safetensors.index.json"
 """End of the name of the file that says which of several files holds a tensor."""
 
 _HEADER_LENGTH = 8
+_LONGEST_NAME = 256
 
 
 def is_safetensors(path: str) -> bool:
@@ -39,13 +40,13 @@ def weight_files(path: str) -> list[Path]:
         for name in _tensor_names(file):
             if name in held:
                 raise CheckpointError(
-                    f"{path}: {held[name].name} and {file.name} both hold {name}; download both again"
+                    f"{path}: {held[name].name} and {file.name} both hold {one_line(name, 80)}; download both again"
                 )
             held[name] = file
     for name, file_name in file_of.items():
         if name not in held or held[name].name != file_name:
             raise CheckpointError(
-                f"{path}: says that {file_name} holds {name}, which it does not; download the files again"
+                f"{path}: says that {file_name} holds {one_line(name, 80)}, which it does not; download the files again"
             )
     return files
 
@@ -61,7 +62,8 @@ def _weight_map(index: Path) -> dict[str, str]:
         raise CheckpointError(f"{index}: has no weight_map, which names the file of each tensor; download it again")
     for name, file in file_of.items():
         # A name with folders in it could lead anywhere.
-        if not isinstance(file, str) or Path(file).name != file or not file.endswith(SAFETENSORS):
+        is_name = isinstance(file, str) and Path(file).name == file and len(file) < _LONGEST_NAME
+        if not is_name or not file.endswith(SAFETENSORS):
             raise CheckpointError(
                 f"{index}: weight_map names {one_line(repr(file), 60)} for {one_line(name, 60)}, expected a "
                 f"{SAFETENSORS} file in the same folder"

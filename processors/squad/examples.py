@@ -193,6 +193,8 @@ def read_articles(path: Path) -> list[dict[str, Any]]:
             f"{path}:{error.lineno}: is not JSON ({error.msg}, column {error.colno}); expected a SQuAD file; "
             "check that it is whole and the right one"
         ) from None
+    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
+        raise DataError(f"{path}: is not JSON that can be read ({one_line(error)}); expected a SQuAD file") from None
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         raise DataError(
             f"{path}: has no list under 'data'; expected the nested form of SQuAD, "
