@@ -123,7 +123,7 @@ def batches_at_once(options: SimpleNamespace, width: int) -> int:
       width: float32 numbers of a piece.
     """
     pieces = options.max_seq_length if options.pooling == "none" else 1
-    batch_bytes = 4 * width * pieces * options.batch_size
+    batch_bytes = int(4 * width * pieces * options.batch_size)
     return min(max(WAITING_BYTES // batch_bytes, 1), BATCHES_SORTED_AT_ONCE)
 
 

@@ -19,8 +19,8 @@ from common.errors import FlagError
 from common.run_directory import RunDirectory
 from processors.records.featurizer import chunked
 from tasks.base import DEV, TEST, TRAIN
-from tasks.span.decoding import DecodingSettings
 from tasks.span.files import stored_threshold
+from tasks.span.ranking import DecodingSettings
 from tasks.span.task import CHUNK_EXAMPLES, SpanSettings, SpanTask
 
 log = logging.getLogger(__name__)

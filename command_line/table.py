@@ -105,13 +105,15 @@ def label_names(text: str | None) -> dict[str, str]:
 
 def _label_columns(flags: SimpleNamespace) -> str | tuple[str, ...] | None:
     """The column of the label; with commas, for several labels a row, a column for each."""
-    if flags.label and "," in flags.label and flags.problem_type == "multi_label":
-        return tuple(part.strip() for part in flags.label.split(","))
-    return flags.label
+    label: str | None = flags.label
+    if label and "," in label and flags.problem_type == "multi_label":
+        return tuple(part.strip() for part in label.split(","))
+    return label
 
 
 def _test_file(flags: SimpleNamespace) -> str | None:
-    return flags.test_file if flags.predict_file in (None, STANDARD_INPUT) else flags.predict_file
+    path: str | None = flags.test_file if flags.predict_file in (None, STANDARD_INPUT) else flags.predict_file
+    return path
 
 
 def _labels(flags: SimpleNamespace, identity: Mapping[str, Any]) -> list[str] | None:

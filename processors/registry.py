@@ -206,7 +206,7 @@ def _unregistered(module: ModuleType, name: str, flag: str) -> type[DataProcesso
     if isinstance(named, Mapping) and all(isinstance(key, str) for key in named):
         by_name = {key.lower(): value for key, value in named.items()}
         if name.lower() in by_name:
-            found = by_name[name.lower()]
+            found: type[DataProcessor] = by_name[name.lower()]
             _check_processor(found, f"{flag}: processors[{name!r}]")
             return found
     classes = [value for value in vars(module).values() if _is_processor(value) and value.__module__ == module.__name__]
@@ -223,7 +223,8 @@ def _unregistered(module: ModuleType, name: str, flag: str) -> type[DataProcesso
             f"{flag} defines {known}, but --task_name={name} is built in; give another task name for your class"
         )
     if len(classes) == 1:
-        return classes[0]
+        only: type[DataProcessor] = classes[0]
+        return only
     raise RegistryError(
         f"{flag} defines {known}, and none is called {name!r}; register one with @register({name!r}), or put it into a "
         f"dictionary of the file: processors = {{{name!r}: {classes[0].__name__}}}"
@@ -272,7 +273,7 @@ def _load(target: str, owner: str) -> type[DataProcessor]:
     if not hasattr(found, attribute):
         classes = [key for key, value in vars(found).items() if isinstance(value, type)]
         raise RegistryError(f"{owner}: module {module_name} has no {attribute!r}; {closest(attribute, classes)}")
-    processor = getattr(found, attribute)
+    processor: type[DataProcessor] = getattr(found, attribute)
     _check_processor(processor, owner)
     return processor
 

@@ -94,7 +94,7 @@ def _read(line: bytes, number: int, predictor: Answering) -> dict[str, Any]:
 def _parsed(line: bytes, names: Sequence[str], required: Sequence[str]) -> dict[str, Any]:
     text = line.decode("utf-8").rstrip("\r")
     if text.startswith("{"):
-        row = json.loads(text)
+        row: dict[str, Any] = json.loads(text)
     else:
         cells = text.split("\t", len(names) - 1)
         row = dict(itertools.zip_longest(names, cells[: len(names)]))

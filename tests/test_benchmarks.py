@@ -29,7 +29,7 @@ from modeling.config import BertConfig
 from processors.base import InputExample
 from processors.records.featurizer import PairFeaturizer
 from tasks.base import TEST
-from tasks.span.decoding import DecodingSettings
+from tasks.span.ranking import DecodingSettings
 from tasks.span.task import SpanSettings, SpanTask
 from tests.support import tiny
 from tokenization import BulkTokenizer, FullTokenizer

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.span.decoding import NO_CANDIDATE_ODDS, DecodingSettings
+from tasks.span.decoding import NO_CANDIDATE_ODDS
+from tasks.span.ranking import DecodingSettings
 from tokenization import BasicTokenizer
 
 

@@ -10,7 +10,7 @@ from benchmarks.protocol import Result, Rounds, Settings, seconds
 from benchmarks.upstream import decoding
 from processors.records.schema import Features
 from processors.squad.passages import Passage
-from tasks.span.decoding import DecodingSettings
+from tasks.span.ranking import DecodingSettings
 from tasks.span.task import SpanTask
 from tokenization import BulkTokenizer
 

@@ -30,7 +30,7 @@ def same_path(given: Any, recorded: Any, identity: Any) -> bool:
     """Whether two paths lead to the same place, or to files with the same content."""
     del identity
     if given is None or recorded is None:
-        return given == recorded
+        return bool(given == recorded)
     first, second = Path(given), Path(recorded)
     if first.resolve() == second.resolve():
         return True

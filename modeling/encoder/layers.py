@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,7 +29,7 @@ def gelu_erf(x: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def _gelu_for_training(x: tf.Tensor):
+def _gelu_for_training(x: tf.Tensor) -> Any:
     """`gelu` with its derivative written out: a third less work over both passes than what TensorFlow derives."""
     twice = 2.0 * math.sqrt(2.0 / math.pi)
     square = tf.square(x)
@@ -42,7 +43,7 @@ def _gelu_for_training(x: tf.Tensor):
 
 
 @tf.custom_gradient
-def _gelu_erf_for_training(x: tf.Tensor):
+def _gelu_erf_for_training(x: tf.Tensor) -> Any:
     """`gelu_erf` with its derivative written out."""
     gate = 0.5 * tf.math.erf(x * math.sqrt(0.5)) + 0.5
 
@@ -133,7 +134,7 @@ def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def _normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor):
+def _normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
     """Layer normalization with its gradient written out: half the work of what TensorFlow derives."""
     centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + LAYER_NORM_EPSILON)

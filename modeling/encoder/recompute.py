@@ -32,8 +32,8 @@ def recomputed(function: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) ->
 
     # Variables go in as tensors: TensorFlow's own search for them by name fails on the replicas of a strategy.
     @tf.custom_gradient
-    def bridge(inputs: tf.Tensor, *tensors: tf.Tensor):
-        def gradient(upstream: tf.Tensor):
+    def bridge(inputs: tf.Tensor, *tensors: tf.Tensor) -> Any:
+        def gradient(upstream: tf.Tensor) -> Any:
             # All of it waits for the gradient from above: else it would run at once, be kept, and save nothing.
             with (
                 tf.control_dependencies([upstream]),

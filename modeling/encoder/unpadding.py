@@ -6,11 +6,14 @@ number of a real token: attention gives padding a weight of exactly zero.
 """
 
 import abc
-from typing import final
+from collections.abc import Callable
+from typing import Any, final
 
 import tensorflow as tf
 
 from modeling.encoder.shapes import get_shape_list
+
+Rows = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Layout(abc.ABC):
@@ -174,9 +177,9 @@ def _with_zero_row(rows: tf.Tensor) -> tf.Tensor:
     return tf.concat([rows, tf.zeros([1, rows.shape[-1]], rows.dtype)], axis=0)  # [N + 1, H]
 
 
-def _gather_with(forward, backward):  # noqa: ANN001 - two functions of one tensor
+def _gather_with(forward: Rows, backward: Rows) -> Rows:
     @tf.custom_gradient
-    def gather(tensor: tf.Tensor):
+    def gather(tensor: tf.Tensor) -> Any:
         return forward(tensor), backward
 
     return gather

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -67,7 +67,7 @@ def accumulate(
     sums = [_summed(gradient, variable) for gradient, variable in pairs if gradient is not None]
     rows = frozenset(index for index, gradient in enumerate(gradients) if isinstance(gradient, tf.IndexedSlices))
 
-    def body(index: tf.Tensor, shares: Tensors, sums: list[tf.Tensor], squares: tf.Tensor):
+    def body(index: tf.Tensor, shares: Tensors, sums: list[tf.Tensor], squares: tf.Tensor) -> Any:
         with tf.compat.v1.variable_scope(tf.compat.v1.get_variable_scope(), reuse=True):
             more, gradients = compute(index)
         present = (gradient for gradient in gradients if gradient is not None)

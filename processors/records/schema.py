@@ -148,7 +148,7 @@ def _as_list(value: Any) -> Sequence[Any]:
     """One value, or an array, as a sequence."""
     if isinstance(value, (int, float, bytes)):
         return (value,)
-    return np.asarray(value).reshape(-1).tolist()
+    return list(np.asarray(value).reshape(-1).tolist())
 
 
 @functools.lru_cache(maxsize=1 << 14)

@@ -18,9 +18,9 @@ from processors.squad.examples import SquadExample, SquadReader
 from processors.squad.windows import SpanFeaturizer
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
 from tasks.span import metrics
-from tasks.span.decoding import Decoded, DecodingSettings, decode, decode_all
+from tasks.span.decoding import Decoded, decode, decode_all
 from tasks.span.files import answer_files, store_threshold
-from tasks.span.ranking import Asked, Logits
+from tasks.span.ranking import Asked, DecodingSettings, Logits
 from tasks.span.text import SpanText
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from processors.squad.examples import SquadExample
 from processors.squad.passages import Passage
-from tasks.span.decoding import DecodingSettings
+from tasks.span.ranking import DecodingSettings
 from tasks.span.task import SpanSettings, SpanTask
 from tokenization import BulkTokenizer
 
