@@ -13,6 +13,8 @@ from common.errors import DataError, ExportError, one_line
 from common.files import json_object, without_pattern
 from processors.records.featurizer import chunked
 from processors.records.length_order import in_order, longest_first
+from tasks.classification.answers import label_answer
+from tasks.pretraining.answers import mask_answers
 
 v1 = tf.compat.v1
 
@@ -116,19 +118,12 @@ class Predictor:
     def _answer_together(self, rows: Sequence[Mapping[str, str | None]]) -> list[dict[str, Any]]:
         outputs = self.run({name: [row.get(name) or "" for row in rows] for name in self.input_names})
         if self._problem_type == "masked_lm":
-            return [_guesses(outputs, row) for row in range(len(rows))]
+            return [_mask_answers(outputs, row) for row in range(len(rows))]
         if self._problem_type == "span":
             return [{name: _plain(values[row]) for name, values in outputs.items()} for row in range(len(rows))]
-        if self._problem_type == "regression":
-            return [{"label": float(score)} for score in outputs["score"]]
-        names = [name.decode() for name in outputs["labels"][0]]
-        return [self._answer(names, probabilities) for probabilities in outputs["probabilities"]]
-
-    def _answer(self, names: Sequence[str], probabilities: np.ndarray) -> dict[str, Any]:
-        by_name = {name: float(p) for name, p in zip(names, probabilities, strict=True)}
-        if self._problem_type == "multi_label":
-            return {"label": [name for name, p in by_name.items() if p > 0.5], "probabilities": by_name}
-        return {"label": names[int(probabilities.argmax())], "probabilities": by_name}
+        names = [] if self._problem_type == "regression" else [name.decode() for name in outputs["labels"][0]]
+        values = outputs["score" if self._problem_type == "regression" else "probabilities"]
+        return [label_answer(self._problem_type, names, row) for row in values]
 
     def close(self) -> None:
         """Frees the session; the predictor cannot answer afterwards."""
@@ -174,16 +169,11 @@ def _loaded(export_dir: str) -> tuple[Any, Any]:
         raise
 
 
-def _guesses(outputs: Mapping[str, np.ndarray], row: int) -> dict[str, Any]:
-    """Likeliest pieces of each `[MASK]` of one text."""
+def _mask_answers(outputs: Mapping[str, np.ndarray], row: int) -> dict[str, Any]:
+    """Likeliest tokens of each `[MASK]` of one text."""
     count = outputs["num_masks"][row]
-    pairs = zip(outputs["pieces"][row][:count], outputs["probabilities"][row][:count], strict=True)
-    return {
-        "masks": [
-            [{"piece": piece.decode(), "probability": float(p)} for piece, p in zip(pieces, values, strict=True)]
-            for pieces, values in pairs
-        ]
-    }
+    tokens = [[piece.decode() for piece in pieces] for pieces in outputs["pieces"][row][:count]]
+    return mask_answers(tokens, outputs["probabilities"][row][:count])
 
 
 def _plain(value: Any) -> Any:

@@ -23,10 +23,9 @@ from processors.records.schema import Features
 from processors.source_code import source_digest
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
 from tasks.classification import metrics
+from tasks.classification.answers import label_answer
 
 log = logging.getLogger(__name__)
-
-MULTI_LABEL_THRESHOLD = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,14 +200,7 @@ class ClassificationTask(Task):
 
     def answer(self, output: Mapping[str, Any]) -> dict[str, Any]:
         """One answer for people: the label (name, names or score) and probabilities by name."""
-        scores = self._scores(output)
-        if self.problem_type == "regression":
-            return {"label": float(scores[0])}
-        probabilities = {name: float(p) for name, p in zip(self.labels, scores, strict=True)}
-        if self.problem_type == "multi_label":
-            chosen = [name for name, p in probabilities.items() if p > MULTI_LABEL_THRESHOLD]
-            return {"label": chosen, "probabilities": probabilities}
-        return {"label": self.labels[int(scores.argmax())], "probabilities": probabilities}
+        return label_answer(self.problem_type, self.labels, self._scores(output))
 
     def text_signature(self) -> TextSignature:
         """Raw `text_a` and optional `text_b` -> label names, probabilities, scores."""

@@ -17,6 +17,7 @@ from processors.pretraining.packing import packed_spec
 from processors.records.schema import Features, FeatureSpec
 from processors.text_lines import TextLine
 from tasks.base import AnswerSink, Collected, Task, TextSignature
+from tasks.pretraining.answers import mask_answers
 
 PREDICTIONS_FILE, SCORES_FILE = "predictions.jsonl", "scores.jsonl"
 LARGEST_EXPONENT = math.log(np.finfo(np.float64).max)
@@ -126,14 +127,9 @@ class PretrainingTask(Task):
         """`text`, and under `masks` for each `[MASK]` in order the likeliest pieces with their probabilities."""
         (window,), (output,) = windows, outputs
         count = len(window["masked_lm_positions"])
-        masks = [
-            [
-                {"piece": self.tokenizer.inv_vocab.get(int(index), f"[id {index}]"), "probability": float(probability)}
-                for index, probability in zip(ids, probabilities, strict=True)
-            ]
-            for ids, probabilities in zip(output["top_ids"][:count], output["top_probabilities"][:count], strict=True)
-        ]
-        return {"text": line.text, "masks": masks}
+        names = self.tokenizer.inv_vocab
+        tokens = [[names.get(int(index), f"[id {index}]") for index in ids] for ids in output["top_ids"][:count]]
+        return {"text": line.text, **mask_answers(tokens, output["top_probabilities"][:count])}
 
     def text_score(
         self, line: TextLine, windows: Sequence[Features], outputs: Sequence[Mapping[str, np.ndarray]]

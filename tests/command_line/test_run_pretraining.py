@@ -179,9 +179,9 @@ def test_fill_mask_gives_pieces_and_probabilities_for_each_mask(trained, tmp_pat
 def test_export_answers_raw_text_as_the_estimator_does(trained, tmp_path, run_script):
     from serving.predictor import Predictor
 
-    texts = ["the [MASK] was good", "plain", "", "The[MASK]was [MASK]. [MASK]", "good " * 40 + "[MASK]"]
+    texts = ["the [MASK] was good", "plain", "The[MASK]was [MASK]. [MASK]", "good " * 40 + "[MASK]"]
     path = tmp_path / "texts.txt"
-    path.write_text(f"{texts[0]}\n{texts[3]}\n", encoding="utf-8")
+    path.write_text(f"{texts[0]}\n{texts[2]}\n", encoding="utf-8")
     code, _, err = run_script(
         run_pretraining.main, "--do_export", "--do_predict", f"--predict_file={path}", f"--output_dir={trained}"
     )
@@ -189,8 +189,8 @@ def test_export_answers_raw_text_as_the_estimator_does(trained, tmp_path, run_sc
     (export,) = (trained / "export").iterdir()
     with Predictor(export) as predictor:
         answers = predictor.answer([{"text": text} for text in texts])
-    assert [len(answer["masks"]) for answer in answers] == [1, 0, 0, 3, 0]
-    for answer, same in zip([answers[0], answers[3]], json_lines(trained / "predictions.jsonl"), strict=True):
+    assert [len(answer["masks"]) for answer in answers] == [1, 0, 3, 0]
+    for answer, same in zip([answers[0], answers[2]], json_lines(trained / "predictions.jsonl"), strict=True):
         for mask, other in zip(answer["masks"], same["masks"], strict=True):
             assert [guess["piece"] for guess in mask] == [guess["piece"] for guess in other]
             expected = pytest.approx([guess["probability"] for guess in other], rel=1e-4)
