@@ -95,7 +95,7 @@ def unwritten(error: OSError) -> BertError:
     """What to say of an error of the system that no part of the program has named.
 
     Raises:
-      OSError: it is none that the user can mend, but our bug.
+      OSError: the error is a bug, not something the user can fix.
     """
     if error.errno not in (*NO_SPACE, errno.EPIPE):
         raise error

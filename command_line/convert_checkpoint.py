@@ -19,7 +19,7 @@ def run(options: SimpleNamespace) -> None:
     """Converts as the flags ask, and prints what was converted and what was not.
 
     Raises:
-      BertError: whatever the user can mend.
+      BertError: an error that the user can fix.
     """
     check(options)
     from estimator import devices

@@ -33,7 +33,7 @@ def run(options: SimpleNamespace) -> None:
     """Writes the records that the flags ask for.
 
     Raises:
-      BertError: whatever the user can mend.
+      BertError: an error that the user can fix.
     """
     require(options, "input_file", "output_file", "vocab_file")
     check_lengths(options)

@@ -79,8 +79,8 @@ def execute(flags: SimpleNamespace, declared: FlagSet, task: Task, directory: Ru
     """Trains, evaluates, predicts, exports: whichever were asked for, in this order.
 
     Raises:
-      BertError: whatever the user can mend; `RunDirectoryError` before anything is written, if the directory belongs
-        to a run that differs.
+      BertError: an error that the user can fix; `RunDirectoryError` before anything is written, if the directory
+        belongs to a run that differs.
     """
     answers_test = flags.do_predict and flags.predict_file != STANDARD_INPUT
     asked = {TRAIN: flags.do_train, DEV: flags.do_eval or flags.eval_every_n_steps, TEST: answers_test}
@@ -111,7 +111,7 @@ def begin(
     splits: Sequence[str],
     needs_trained: bool = False,
 ) -> Any:
-    """Checks whatever the user can mend, then makes the output directory this run's.
+    """Validates input, then writes run.json.
 
     Args:
       declared: the flags of the script.
@@ -133,7 +133,7 @@ def begin(
     settings = experiment_settings(flags, files.config)
     log.info(devices.banner(settings.devices))
     experiment = Experiment(task, settings)
-    # What the user can mend shows before the directory is this run's: weights first, then every row of every split.
+    # What the user can fix shows before the directory is this run's: weights first, then every row of every split.
     experiment.check_weights(is_training=flags.do_train)
     if settings.training.frozen and flags.do_train and not flags.init_checkpoint and not directory.is_trained():
         log.warning("--freeze=%s without --init_checkpoint: these parts keep random weights", settings.training.frozen)

@@ -36,7 +36,7 @@ def run(options: SimpleNamespace) -> None:
     """Writes the vectors that the flags ask for.
 
     Raises:
-      BertError: whatever the user can mend.
+      BertError: an error that the user can fix.
     """
     check(options)
     pyarrow = load_pyarrow() if options.output_format == "parquet" else None
@@ -116,7 +116,7 @@ def layer_indexes(options: SimpleNamespace, num_layers: int) -> list[int]:
 
 
 def batches_at_once(options: SimpleNamespace, width: int) -> int:
-    """Batches whose lines are sorted by length together, while their vectors wait for each other in little memory.
+    """Batches sorted together, so that the buffered vectors stay under WAITING_BYTES.
 
     Args:
       options: `batch_size`, `max_seq_length`, `pooling`.

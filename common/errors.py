@@ -20,7 +20,7 @@ from collections.abc import Iterable
 
 
 class BertError(Exception):
-    """Base of every error that the user, not the program, can mend."""
+    """Base of every error that the user, not the program, can fix."""
 
     exit_code = 2
 

@@ -184,7 +184,7 @@ class RunDirectory:
 
 
 def warn_of_other_labels(init_checkpoint: str, labels: Sequence[str]) -> None:
-    """Says so where a run starts from the classification layer of another whose labels have other names or places.
+    """Warns if `--init_checkpoint` has other label names or another order.
 
     Args:
       init_checkpoint: prefix, file or directory; its folder has a `labels.txt` if a run of this project left it.
@@ -197,7 +197,7 @@ def warn_of_other_labels(init_checkpoint: str, labels: Sequence[str]) -> None:
     except (OSError, ValueError):
         return
     now = [str(label) for label in labels]
-    # With another number of labels the layer starts anew, which the log says of it.
+    # A different label count re-initialises the layer; the restore report says so.
     if earlier != now and len(earlier) == len(now):
         log.warning(
             "--init_checkpoint=%s: its output layer was trained for the labels %s and goes on as one for %s, in this "

@@ -227,7 +227,7 @@ class Experiment:
         batch_size = self.settings.training.eval_batch_size
         estimator = self._estimator(collector=collector)
         steps = self._eval_steps(record_set, batch_size)
-        # A limit takes the first batches as they lie; and the loss of batches in order is found from rows kept.
+        # Sort full evaluations only: a limit would take other batches, and the loss would change.
         sorts = steps is None and collector is not None
         with one_line_errors(record_set):
             results = estimator.evaluate(

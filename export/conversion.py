@@ -182,7 +182,7 @@ def _with_outputs(model: Model, shape: tuple[int, ...] | None, source: str) -> M
     if stated.labels and len(stated.labels) != outputs:
         raise CheckpointError(
             f"{source}: its classifier has {outputs} outputs, but {len(stated.labels)} labels stand beside it "
-            f"({one_line(', '.join(stated.labels), 80)}); mend or remove labels.txt (or id2label in config.json)"
+            f"({one_line(', '.join(stated.labels), 80)}); correct or remove labels.txt (or id2label in config.json)"
         )
     # A classifier of one label would have nothing to tell apart: one output is a score.
     problem_type = stated.problem_type or ("regression" if outputs == 1 else None)

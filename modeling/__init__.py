@@ -1,6 +1,6 @@
 """What is in the graph: configuration, encoder, heads, optimizer, reading checkpoints.
 
-Dimensions, named once and used in every comment of this room:
+Dimensions, named once and used in every comment of this package:
 
     B  examples in the batch                 H  hidden size
     S  positions of the padded sequence      A  attention heads

@@ -251,14 +251,14 @@ def _import_failure(flag: str, module: str, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
         return f"{flag}: no module {error.name!r} on the import path; expected a .py file or a dotted module"
     if isinstance(error, SyntaxError):
-        return f"{flag}: {error.filename}:{error.lineno}: {kind}: {one_line(error.msg)}; mend the module"
+        return f"{flag}: {error.filename}:{error.lineno}: {kind}: {one_line(error.msg)}; correct the module"
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith("<frozen") and frame.filename != __file__ and "importlib" not in frame.filename
     ]
     where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
-    return f"{flag}: {where}{kind}: {one_line(error)}; mend the module"
+    return f"{flag}: {where}{kind}: {one_line(error)}; correct the module"
 
 
 def _load(target: str, owner: str) -> type[DataProcessor]:

@@ -108,7 +108,7 @@ def stated_labels(folder: Path) -> list[str]:
         labels = [str(named[str(index)]) for index in range(len(named))]
     except (KeyError, TypeError):
         raise ConfigError(
-            f"{folder / CONFIG}: id2label is not a name for each of 0, 1, ...; mend it, or remove it"
+            f"{folder / CONFIG}: id2label is not a name for each of 0, 1, ...; correct it, or remove it"
         ) from None
     return [] if labels == unnamed_labels(len(labels)) else labels
 
@@ -136,5 +136,5 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ConfigError(f"{path}: not readable as JSON ({error}); mend it or move it away") from None
+        raise ConfigError(f"{path}: not readable as JSON ({error}); correct it or move it away") from None
     return settings if isinstance(settings, dict) else {}

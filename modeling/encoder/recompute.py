@@ -12,7 +12,7 @@ def recomputed(function: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) ->
     Args:
       function: makes ops, and variables by `get_variable`, which it takes as tensors; the same inputs have to give the
         same outputs, so whatever is random in it must have a seed from outside.
-      inputs: what gradients are needed of, besides the variables.
+      inputs: tensors to differentiate by, besides the variables.
 
     Returns:
       What the function returns.

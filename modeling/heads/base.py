@@ -59,7 +59,7 @@ class Head(Reader):
 
         Args:
           logits: scores of these rows.
-          features: theirs.
+          features: of the same rows.
           whole_weights: `loss_weights` of the whole batch.
         """
         weights = self.loss_weights(features)

@@ -16,7 +16,7 @@ from modeling.heads.base import Features, Head, Metrics, weighted_mean
 MASKED_LM, NEXT_SENTENCE = "masked_lm", "next_sentence"
 """Keys of the logits: float32 `[B, P, V]` and `[B, 2]`, or `[B, P, 2]` where several instances share a row."""
 UPSTREAM_EPSILON = 1e-5
-"""Added to the number of guesses, which keeps the mean of a batch without any finite."""
+"""Added to the number of guesses, which avoids 0/0 in a batch without masked tokens."""
 
 Logits = dict[str, tf.Tensor]
 

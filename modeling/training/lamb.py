@@ -1,4 +1,4 @@
-"""LAMB: AdamW whose step in each variable is as long as that variable's own norm says; for very large batches."""
+"""LAMB: AdamW with a layer-wise trust ratio, for very large batches."""
 
 import tensorflow as tf
 

@@ -32,7 +32,7 @@ from processors.graph.code_points import (
 _CAPITAL_SIGMA, _FINAL_SIGMA = 0x3A3, 0x3C2
 _MAX_CHARS_PER_WORD = 200
 _MAX_BYTES_PER_WORD = 4 * _MAX_CHARS_PER_WORD
-# Stands in for words of too many characters: the operation knows a limit in bytes alone.
+# Stands in for words of too many characters: the op limits words by bytes, not characters.
 _LONG_WORD = "x" * (_MAX_BYTES_PER_WORD + 1)
 
 

@@ -170,7 +170,7 @@ def _prefix(number: int, size: int) -> bytes:
 
 
 def _packed_integers(values: Sequence[int]) -> bytes:
-    """Varints side by side. Below 128 an integer is its own: masks, segments, labels. A look at the middle tells."""
+    """Varints side by side. Values under 128 encode as one byte; the middle value is a cheap guess."""
     if values and 0 <= values[len(values) // 2] < 128:
         try:
             packed = bytes(values)

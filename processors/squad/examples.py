@@ -153,7 +153,7 @@ class SquadReader:
                 "unanswerable, or remove the question"
             )
         problem = ""
-        # Training learns the first answer; an evaluation, whose loss is but a guide, the first one that is in place.
+        # Training learns the first answer; evaluation takes the first answer found; its loss is only indicative.
         for answer in example.answers[: 1 if self._is_training else None]:
             problem = self._place(example, answer, where)
             if not problem:

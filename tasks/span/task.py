@@ -65,7 +65,7 @@ class SpanSettings:
 
 def as_asked(windows: Sequence[Features], rows: Sequence[Logits]) -> Asked:
     """A question for decoding: its windows and the model's outputs for them."""
-    # What stands behind a window is padding, whose length is that of other rows of its batch.
+    # Drop the batch padding after each window.
     lengths = [len(window["input_ids"]) for window in windows]
     logits = [(start[:length], end[:length]) for (start, end), length in zip(rows, lengths, strict=True)]
     return Asked([window["_window"] for window in windows], logits)

@@ -382,13 +382,13 @@ def test_sources_that_cannot_be_converted(altered, golden, tmp_path, refused):
     flag = f"--init_checkpoint={source}"
     (source / "labels.txt").write_text("a\nb\n", encoding="utf-8")
     assert refused(flag, *target) == (
-        f"error: {source / 'bert_model.ckpt'}: its classifier has 3 outputs, but 2 labels stand beside it (a, b); mend "
-        "or remove labels.txt (or id2label in config.json)"
+        f"error: {source / 'bert_model.ckpt'}: its classifier has 3 outputs, but 2 labels stand beside it (a, b); "
+        "correct or remove labels.txt (or id2label in config.json)"
     )
     (source / "labels.txt").unlink()
     (source / "config.json").write_text('{"id2label": {"1": "a"}}', encoding="utf-8")
     assert refused(flag, *target) == (
-        f"error: {source / 'config.json'}: id2label is not a name for each of 0, 1, ...; mend it, or remove it"
+        f"error: {source / 'config.json'}: id2label is not a name for each of 0, 1, ...; correct it, or remove it"
     )
     (source / "config.json").write_text("{", encoding="utf-8")
     assert refused(flag, *target).startswith(f"error: {source / 'config.json'}: not readable as JSON (")

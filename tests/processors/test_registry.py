@@ -173,11 +173,11 @@ def test_missing_dotted_module():
     [
         (
             "x = 1\nimport no_such_package\n",
-            ":2: ModuleNotFoundError: No module named 'no_such_package'; mend the module",
+            ":2: ModuleNotFoundError: No module named 'no_such_package'; correct the module",
         ),
-        ("x = 1\n\nx = = 2\n", ":3: SyntaxError: invalid syntax; mend the module"),
-        ("def f():\n    raise ValueError('two\\nlines')\nf()\n", ":2: ValueError: two lines; mend the module"),
-        ("raise SystemExit(3)\n", ":1: SystemExit: 3; mend the module"),
+        ("x = 1\n\nx = = 2\n", ":3: SyntaxError: invalid syntax; correct the module"),
+        ("def f():\n    raise ValueError('two\\nlines')\nf()\n", ":2: ValueError: two lines; correct the module"),
+        ("raise SystemExit(3)\n", ":1: SystemExit: 3; correct the module"),
     ],
 )
 def test_module_that_fails(tmp_path, text, expected):

@@ -172,7 +172,7 @@ class BulkTokenizer:
     def _origins(self, text: str) -> list[int]:
         """Index into `text` of each letter of the normalised text, blanks not counted.
 
-        How many letters a character leaves does not hang on its neighbours. Their order may, where combining marks
+        A character's output length does not depend on its neighbours. Their order may, where combining marks
         change places; their indices stay sorted, so that offsets never run backwards.
         """
         origins: list[int] = []
