@@ -31,7 +31,8 @@ ORDER = {
     "common": "errors files pictures garbage_collection interruption workers checkpoints exclusive run_directory",
     "tokenization": "characters vocabulary stated_settings casing wordpiece",
     "processors": (
-        "reading base source_code example_source registry text_lines records tables report squad pretraining graph"
+        "reading base source_code example_source registry text_lines records tables entities report squad pretraining "
+        "graph"
     ),
     "modeling": "config settings encoder heads build training checkpoints",
     "tasks": "base classification span pretraining vectors",
