@@ -6,6 +6,7 @@ from command_line import (
     extract_features,
     run_classifier,
     run_pretraining,
+    run_server,
     run_squad,
 )
 from command_line.app import Runnable
@@ -18,6 +19,7 @@ SCRIPTS: dict[str, Runnable] = {
     "create_pretraining_data": create_pretraining_data.SCRIPT,
     "extract_features": extract_features.SCRIPT,
     "convert_checkpoint": convert_checkpoint.SCRIPT,
+    "run_server": run_server.SCRIPT,
 }
 """Every script by its name."""
 

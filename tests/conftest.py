@@ -51,6 +51,14 @@ def tiny_model(tmp_path_factory) -> Path:
     return tiny.write_model(tmp_path_factory.mktemp("tiny_model"))
 
 
+@pytest.fixture(scope="session")
+def classifier_export(tiny_model, tmp_path_factory) -> Path:
+    """An export of a classifier of two labels with random weights, in the output directory `reviews`."""
+    from tests.support import serving
+
+    return serving.export_classifier(tiny_model, tmp_path_factory.mktemp("classifier") / "reviews")
+
+
 @pytest.fixture
 def table_dir(tmp_path) -> Path:
     """A folder with a small, learnable single-text table: train.tsv, dev.tsv, test.tsv."""

@@ -41,13 +41,16 @@ ORDER = {
         "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction "
         "experiment"
     ),
-    "serving": "predictor lines",
+    "serving": (
+        "predictor lines errors settings rows worker batcher metrics models service signature_outputs protocols gate "
+        "connections application server"
+    ),
     "compat": (
         "features optimization run_classifier run_squad run_pretraining create_pretraining_data extract_features"
     ),
     "command_line": (
         "flags app settings model_files scopes execution frame table run_classifier run_squad run_pretraining "
-        "create_pretraining_data extract_features convert_checkpoint reference"
+        "create_pretraining_data extract_features convert_checkpoint run_server reference"
     ),
 }
 """The modules and subpackages of each package; each may import those before it. `__init__` may import any."""

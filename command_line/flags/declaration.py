@@ -53,6 +53,7 @@ class Flag:
       maximum: largest value.
       is_path: a `~` at its start is the home folder.
       is_main: `--help` shows it; `--helpfull` shows all.
+      is_repeated: may be given several times; its value is the tuple of what was given.
       decides_rows: which rows are trained and evaluated. A command that only predicts or exports may give another
         value, and its value is not recorded.
       names_code: whether a value names Python code to run. Such a value is never taken from a file: a later command
@@ -70,6 +71,7 @@ class Flag:
     maximum: float | None = None
     is_path: bool = False
     is_main: bool = False
+    is_repeated: bool = False
     decides_rows: bool = False
     names_code: Callable[[str], bool] | None = None
     same: Callable[[Any, Any, Any], bool] = equal

@@ -50,7 +50,8 @@ def _value(flag: Flag) -> str:
 
 
 def _sentence(flag: Flag) -> str:
-    return flag.help if flag.default is None else f"{flag.help} Default: {shown(flag.default)}."
+    text = f"{flag.help} May be given several times." if flag.is_repeated else flag.help
+    return text if flag.default is None else f"{text} Default: {shown(flag.default)}."
 
 
 def shown(value: object) -> str:
@@ -82,6 +83,8 @@ def markdown(scripts: Mapping[str, FlagSet]) -> str:
 def _row(flag: Flag) -> str:
     default = "" if flag.default is None else f"`{shown(flag.default)}`"
     meaning = flag.help.replace("|", "\\|")
+    if flag.is_repeated:
+        meaning += " May be given several times."
     if isinstance(flag.type, tuple):
         meaning += f" One of {', '.join(f'`{value}`' for value in flag.type)}."
     return f"| `--{flag.name}` | {default} | {flag.scope.value} | {meaning} |"

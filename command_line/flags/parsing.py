@@ -37,7 +37,9 @@ def parse(argv: Sequence[str], declared: FlagSet) -> SimpleNamespace:
 def define(values: absl_flags.FlagValues, flag: Flag) -> None:
     """Defines a flag on absl's values, never on its global ones."""
     common: dict[str, Any] = {"flag_values": values}
-    if isinstance(flag.type, tuple):
+    if flag.is_repeated:
+        absl_flags.DEFINE_multi_string(flag.name, flag.default, flag.help, **common)
+    elif isinstance(flag.type, tuple):
         absl_flags.DEFINE_enum(flag.name, flag.default, list(flag.type), flag.help, **common)
     elif flag.type is bool:
         absl_flags.DEFINE_bool(flag.name, flag.default, flag.help, **common)
@@ -51,6 +53,8 @@ def define(values: absl_flags.FlagValues, flag: Flag) -> None:
 
 def _expanded(flag: Flag, value: Any) -> Any:
     """A path with its `~` expanded, whatever the shell did not expand in `--flag=~/x`; lists of paths, too."""
+    if flag.is_repeated:
+        return tuple(value or ())
     if not flag.is_path or not isinstance(value, str) or "~" not in value:
         return value
     return ",".join(str(Path(part).expanduser()) if part.startswith("~") else part for part in value.split(","))

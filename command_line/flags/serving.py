@@ -1,0 +1,84 @@
+"""What is served, where, and within which limits."""
+
+from typing import Any
+
+from command_line.flags.declaration import Flag, Group, Scope, default_of
+from serving.settings import BatchLimits, RequestLimits, ServerSettings
+
+
+def _flag(name: str, kind: type, settings: type, help_text: str, **further: Any) -> Flag:
+    return Flag(name, kind, default_of(settings, name), help_text, Scope.FREE, **further)
+
+
+MODELS = Group(
+    "Models",
+    (
+        Flag(
+            "export",
+            str,
+            None,
+            "What to serve: an --output_dir, an export in it, or a folder of exports; of several exports the newest, "
+            "and a newer one as soon as it is there. As NAME=DIR under this name, else under that of the folder.",
+            Scope.FREE,
+            is_repeated=True,
+            is_main=True,
+        ),
+        Flag(
+            "device_map",
+            str,
+            None,
+            "GPUs by number, as in 0,1,2: a process on each; the next that is free takes a batch; -1 for none. "
+            "Without it, one process that sees what TensorFlow sees.",
+            Scope.FREE,
+        ),
+        _flag("poll_seconds", float, ServerSettings, "Seconds between two looks for a newer export.", minimum=0.1),
+    ),
+)
+
+ADDRESS = Group(
+    "Address",
+    (
+        _flag(
+            "host", str, ServerSettings,
+            "Address to listen at. The default is reached from this machine alone; 0.0.0.0 from every other.",
+            is_main=True,
+        ),
+        _flag("port", int, ServerSettings, "Port of HTTP; 0 for any that is free.", minimum=0, maximum=65535,
+              is_main=True),
+        Flag(
+            "api_key_file", str, None,
+            "File with API keys, one a line. Clients send one as Authorization: Bearer KEY; only /health goes without.",
+            Scope.FREE, is_path=True, is_main=True,
+        ),
+        _flag("max_connections", int, ServerSettings, "Open connections; further ones get 503.", minimum=1),
+    ),
+)  # fmt: skip
+
+BATCHES = Group(
+    "Batches",
+    (
+        _flag("max_batch_tokens", int, BatchLimits, "Largest batch: rows times the tokens of the longest row.",
+              minimum=1, is_main=True),
+        _flag("max_batch", int, BatchLimits, "Most rows of a batch. With 1, an answer has the same bits whatever else "
+              "is asked at the time.", minimum=1, is_main=True),
+        _flag("max_wait_ms", float, BatchLimits, "Milliseconds that a row waits for others while the model is idle.",
+              minimum=0, is_main=True),
+        _flag("max_queue", int, BatchLimits, "Rows that wait; requests beyond get 429 and a time to come again.",
+              minimum=1),
+        _flag("max_queue_characters", int, BatchLimits, "Characters of the requests that wait.", minimum=1),
+    ),
+)  # fmt: skip
+
+REQUESTS = Group(
+    "Requests",
+    (
+        _flag("max_body_bytes", int, RequestLimits, "Largest body of a request; a larger one gets 413.", minimum=1),
+        _flag("max_texts", int, RequestLimits, "Most rows of a request; more get 422.", minimum=1),
+        _flag("max_characters", int, RequestLimits, "Longest text; a longer one gets 422.", minimum=1),
+        _flag("deadline_s", float, RequestLimits, "Seconds until a request without an answer gets 504.", minimum=0.01),
+        _flag("read_timeout_s", float, RequestLimits, "Seconds that a client may take for its headers, for its body, "
+              "and to read its answer.", minimum=0.01),
+        _flag("idle_timeout_s", float, RequestLimits, "Seconds that a connection stays open between two requests.",
+              minimum=1),
+    ),
+)  # fmt: skip

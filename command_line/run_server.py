@@ -1,0 +1,124 @@
+"""run_server.py: its flags, and how they become a server."""
+
+import asyncio
+import dataclasses
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from command_line.app import Script
+from command_line.flags.declaration import FlagSet
+from command_line.flags.serving import ADDRESS, BATCHES, MODELS, REQUESTS
+from command_line.settings import require
+from common.errors import FlagError
+from serving.settings import BatchLimits, RequestLimits, ServerSettings
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NEEDED = ("starlette", "uvicorn", "prometheus_client", "zmq")
+
+
+def run(flags: SimpleNamespace) -> None:
+    """Serves until the process is told to stop.
+
+    Raises:
+      BertError: a flag, an address or an export that cannot be used.
+    """
+    require(flags, "export")
+    exports = named_exports(flags.export)
+    devices = device_map(flags.device_map)
+    check_installed()
+    from serving.gate import read_keys
+    from serving.metrics import Metrics
+    from serving.models import ServedModel, Source
+    from serving.server import Server
+
+    keys = read_keys(Path(flags.api_key_file)) if flags.api_key_file else None
+    metrics = Metrics()
+    batches = _settings(BatchLimits, flags)
+    models = [ServedModel(name, Source(path), devices, batches, metrics) for name, path in exports.items()]
+    limits = _settings(RequestLimits, flags)
+    server = Server(models, _settings(ServerSettings, flags, limits=limits), metrics, keys)
+    asyncio.run(server.run())
+
+
+def _settings(kind: Any, flags: SimpleNamespace, **further: Any) -> Any:
+    names = {field.name for field in dataclasses.fields(kind)} - further.keys()
+    return kind(**{name: getattr(flags, name) for name in names}, **further)
+
+
+def named_exports(values: Sequence[str]) -> dict[str, Path]:
+    """Folders by the name that requests use.
+
+    Args:
+      values: `DIR`, or `NAME=DIR`.
+
+    Raises:
+      FlagError: no folder, or a name twice.
+    """
+    found: dict[str, Path] = {}
+    for value in values:
+        name, separator, folder = value.partition("=")
+        if not (separator and NAME.fullmatch(name)):
+            name, folder = "", value
+        path = Path(folder).expanduser()
+        if not path.is_dir():
+            raise FlagError(f"--export={value}: no such folder; give an --output_dir or an export in it")
+        name = name or folder_name(path)
+        if name in found:
+            raise FlagError(
+                f"--export={value}: the name {name} is given to {found[name]} already; give it one of its own, as in "
+                f"--export={name}2={folder}"
+            )
+        found[name] = path
+    return found
+
+
+def folder_name(path: Path) -> str:
+    """The name of what is in a folder: that of the run, where it is an export of one.
+
+    Raises:
+      FlagError: it cannot stand in a path of a request.
+    """
+    path = path.resolve()
+    if path.name.isdigit() and path.parent.name:
+        path = path.parent
+    name = (path.parent if path.name == "export" and path.parent.name else path).name
+    if not NAME.fullmatch(name):
+        raise FlagError(f"--export={path}: {name!r} cannot stand in the address of a request; give NAME={path}")
+    return name
+
+
+def device_map(text: str | None) -> list[str | None]:
+    """The value of CUDA_VISIBLE_DEVICES for each process.
+
+    Raises:
+      FlagError: no list of numbers.
+    """
+    if text is None:
+        return [None]
+    if text.strip() == "-1":
+        return ["-1"]
+    numbers: list[str | None] = [part.strip() for part in text.split(",")]
+    if not all(number and number.isdigit() for number in numbers) or len(set(numbers)) < len(numbers):
+        raise FlagError(f"--device_map={text}: expected different numbers of GPUs, as in 0,1, or -1 for none")
+    return numbers
+
+
+def check_installed() -> None:
+    """Names the extra that the server needs before an import fails.
+
+    Raises:
+      FlagError: a package is absent.
+    """
+    absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if absent:
+        raise FlagError(
+            f"run_server.py needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed; run "
+            "pip install starlette uvicorn prometheus-client pyzmq, or install the extra serving"
+        )
+
+
+SCRIPT = Script(FlagSet((MODELS, ADDRESS, BATCHES, REQUESTS)), run)

@@ -1,0 +1,202 @@
+"""A process that holds one export and answers batches: a crash of it, or its memory, is not the server's."""
+
+import contextlib
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import warnings
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol
+
+from common.errors import BertError, ExportError, one_line
+from serving.errors import ModelFailedError, RequestError, UnavailableError, UnprocessableError
+from serving.rows import Answer, Description, Row
+
+log = logging.getLogger(__name__)
+
+LOAD_SECONDS = 300.0
+BATCH_SECONDS = 300.0
+"""A process that needs longer than this is taken for one that hangs, and killed."""
+WARM_UP = ("good", "a first text " * 10)
+"""A short text first: kernels keep constant weights in the layout that their first call wants."""
+
+
+class Model(Protocol):
+    """What a process answers with: a `serving.predictor.Predictor`, or another model of texts."""
+
+    def answer(self, rows: Sequence[Row], batch_size: int) -> list[Answer]:
+        """One answer a row."""
+
+
+class WorkerDiedError(Exception):
+    """The process ended, or hangs."""
+
+
+class Worker:
+    """One model in a process of its own; for one caller at a time.
+
+    Args:
+      export_dir: an export directory.
+      device: value of CUDA_VISIBLE_DEVICES for the process; None leaves it as it is.
+    """
+
+    def __init__(self, export_dir: Path, device: str | None = None) -> None:
+        self.export_dir = export_dir
+        self.device = device
+        self._process: Any = None
+        self._connection: Connection | None = None
+
+    def start(self) -> Description:
+        """Starts the process, loads the export and answers a first text.
+
+        Raises:
+          ExportError: the export cannot be loaded, or the process dies while it loads.
+        """
+        # "spawn": a forked child would share the threads and locks of a server.
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        arguments = (theirs, str(self.export_dir), self.device)
+        self._process = context.Process(target=_serve, args=arguments, name="model", daemon=True)
+        self._process.start()
+        theirs.close()
+        try:
+            found = self._received(LOAD_SECONDS)
+        except WorkerDiedError as error:
+            raise ExportError(
+                f"{self.export_dir}: the process that loads it {error}; is there memory for it?"
+            ) from None
+        if not isinstance(found, Description):
+            self.stop()
+            raise ExportError(str(found))
+        return found
+
+    def answer(self, rows: Sequence[Row]) -> list[Answer | RequestError]:
+        """Answers rows in one batch; a row that cannot be answered has an error in place of its answer.
+
+        Raises:
+          WorkerDiedError: the process ended, or did not answer in time; `start` makes another.
+        """
+        if self._connection is None:
+            raise WorkerDiedError("is not running")
+        try:
+            self._connection.send(list(rows))
+        except OSError:
+            raise self._died() from None
+        return self._received(BATCH_SECONDS)
+
+    def kill(self) -> None:
+        """Kills the process; whoever waits for its answer is told."""
+        if self._process is not None:
+            with contextlib.suppress(ValueError):  # it was closed meanwhile
+                self._process.kill()
+
+    def stop(self) -> None:
+        """Ends the process, at once; not while another thread waits for its answer."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+            self._process = None
+
+    def pid(self) -> int | None:
+        """Id of the process."""
+        return None if self._process is None else self._process.pid
+
+    def _received(self, seconds: float) -> Any:
+        assert self._connection is not None
+        try:
+            if self._connection.poll(seconds):
+                return self._connection.recv()
+        except (EOFError, OSError):
+            raise self._died() from None
+        self.stop()
+        raise WorkerDiedError(f"gave no answer in {seconds:.0f} seconds")
+
+    def _died(self) -> WorkerDiedError:
+        code = None
+        if self._process is not None:
+            self._process.join(1)
+            code = self._process.exitcode
+        self.stop()
+        return WorkerDiedError(f"was ended by signal {-code}" if code and code < 0 else f"ended with exit code {code}")
+
+
+def _serve(connection: Connection, export_dir: str, device: str | None) -> None:
+    """The process: loads, says what it has loaded, then answers until the other end closes."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the server drains its queue first, then closes the connection
+        signal.signal(number, signal.SIG_IGN)
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    warnings.simplefilter("ignore")  # TensorFlow's satellites speak to their maintainers
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the server is gone
+        try:
+            model, description = _load(Path(export_dir))
+        except BertError as error:
+            connection.send(str(error))
+            return
+        connection.send(description)
+        while True:
+            connection.send(answers(model, connection.recv()))
+
+
+def _load(export_dir: Path) -> tuple[Model, Description]:
+    from serving.predictor import Predictor
+
+    predictor = Predictor(export_dir)
+    settings = json.loads((export_dir / "assets" / "tokenizer.json").read_bytes())  # read by the predictor before
+    labels_file = export_dir / "assets" / "labels.txt"
+    labels = labels_file.read_text(encoding="utf-8").split("\n")[:-1] if labels_file.is_file() else []
+    description = Description(
+        problem_type=settings["problem_type"],
+        text_names=tuple(predictor.text_names),
+        required_names=tuple(predictor.required_names),
+        labels=tuple(labels),
+        max_seq_length=int(settings.get("max_seq_length") or 512),
+        signatures=_signatures(export_dir),
+    )
+    for text in WARM_UP:
+        predictor.answer([dict.fromkeys(description.required_names, text)], 1)
+    return predictor, description
+
+
+def _signatures(export_dir: Path) -> dict[str, Any]:
+    """The signatures of a SavedModel in the JSON form that TensorFlow Serving gives of them."""
+    from google.protobuf import json_format
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved_model = saved_model_pb2.SavedModel.FromString((export_dir / "saved_model.pb").read_bytes())
+    signatures = saved_model.meta_graphs[0].signature_def
+    return {
+        name: json_format.MessageToDict(
+            signature, including_default_value_fields=True, preserving_proto_field_name=True
+        )
+        for name, signature in sorted(signatures.items())
+    }
+
+
+def answers(model: Model, rows: Sequence[Row]) -> list[Answer | RequestError]:
+    """Answers of rows that belong to different requests: one that cannot be answered spoils no other."""
+    try:
+        return list(model.answer(rows, len(rows)))
+    except Exception as error:
+        if len(rows) > 1:
+            middle = len(rows) // 2
+            return answers(model, rows[:middle]) + answers(model, rows[middle:])
+        if isinstance(error, BertError):
+            return [UnprocessableError(one_line(error))]
+        log.exception("the model could not compute an answer")
+        return [ModelFailedError(f"the model could not compute an answer ({type(error).__name__})")]
+
+
+def refused(error: WorkerDiedError) -> RequestError:
+    """What the requests of a batch are told that a process took with it."""
+    return UnavailableError(f"the process of the model {error} while it computed this request; send it again")

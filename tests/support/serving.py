@@ -1,0 +1,124 @@
+"""Exports of tiny models, and a server of them in a thread of the test's process."""
+
+import asyncio
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from serving.gate import ApiKeys
+from serving.metrics import Metrics
+from serving.models import ServedModel, Source
+from serving.server import Server
+from serving.settings import BatchLimits, ServerSettings
+from tests.support import tiny
+
+
+def export_classifier(tiny_model: Path, folder: Path, problem_type: str = "single_label") -> Path:
+    """Exports a classifier (or regression, multi-label) with random weights."""
+    from processors.base import DataProcessor
+    from processors.example_source import ExampleSource
+    from tasks.classification.task import ClassificationTask
+    from tokenization import BulkTokenizer
+
+    processor = DataProcessor()
+    processor.problem_type = problem_type
+    processor.get_labels = lambda: [] if problem_type == "regression" else ["neg", "pos"]
+    task = ClassificationTask("tiny", ExampleSource(processor, ""), BulkTokenizer(tiny_model / "vocab.txt"), 24)
+    return export_random(task, folder)
+
+
+def export_random(task: Any, folder: Path) -> Path:
+    """Exports a task with random weights."""
+    import tensorflow as tf
+
+    from export.savedmodel import export_saved_model
+    from modeling.config import BertConfig
+    from modeling.encoder.model import BertModel
+    from modeling.settings import ModelSettings
+
+    config = BertConfig.from_dict(tiny.CONFIG)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.set_random_seed(5)
+        head = task.head(is_training=False)
+        features = {name: tf.zeros([1, 2], tf.int32) for name in head.further_inputs}
+        head.logits(BertModel(config, False, tf.zeros([1, 4], tf.int32)), features, False)
+        session.run(tf.compat.v1.global_variables_initializer())
+        saver = tf.compat.v1.train.Saver()
+        (folder / "weights").mkdir(parents=True)
+        checkpoint = saver.save(session, str(folder / "weights" / "model.ckpt"), write_meta_graph=False)
+    return export_saved_model(task, ModelSettings(config), checkpoint, folder / "export")
+
+
+@dataclasses.dataclass
+class Running:
+    """A server that takes requests, and what a test does with it."""
+
+    server: Server
+    url: str
+    loop: asyncio.AbstractEventLoop
+    is_stopping: bool = False
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return requests.get(self.url + path, timeout=60, **options)
+
+    def post(self, path: str, content: Any, **options: Any) -> requests.Response:
+        return requests.post(self.url + path, json=content, timeout=60, **options)
+
+    def in_loop(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
+
+    def stop(self) -> None:
+        """Asks the server to stop, once: asked twice it does not wait for what it has accepted."""
+        if not self.is_stopping:
+            self.is_stopping = True
+            self.loop.call_soon_threadsafe(self.server.stop)
+
+    def version(self, name: str) -> Any:
+        return self.server.models.version(name)
+
+
+@contextlib.contextmanager
+def running(
+    exports: Mapping[str, Path],
+    batches: BatchLimits | None = None,
+    settings: ServerSettings | None = None,
+    keys: ApiKeys | None = None,
+) -> Iterator[Running]:
+    """A server of exports by name, on a free port of this machine."""
+    metrics = Metrics()
+    models = [
+        ServedModel(name, Source(path), [None], batches or BatchLimits(), metrics) for name, path in exports.items()
+    ]
+    server = Server(models, dataclasses.replace(settings or ServerSettings(), port=0), metrics, keys)
+    ready = threading.Event()
+    loop = asyncio.new_event_loop()
+    failure: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            loop.run_until_complete(server.run(ready.set))
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            ready.set()
+            loop.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    assert ready.wait(120)
+    if failure:
+        thread.join(60)
+        raise failure[0]
+    host, port = server.address
+    started = Running(server, f"http://{host}:{port}", loop)
+    try:
+        yield started
+    finally:
+        started.stop()
+        thread.join(60)
+        assert not thread.is_alive()
