@@ -35,6 +35,7 @@ class TrainingSettings:
         batch on each device.
       recompute: compute activations again in the backward pass instead of keeping them.
       frozen: parts of the encoder that are not trained.
+      deterministic: equal commands give equal bits, also where one of them was stopped and started again.
     """
 
     train_batch_size: int = 32
@@ -59,6 +60,7 @@ class TrainingSettings:
     gradient_accumulation_steps: int = 1
     recompute: bool = False
     frozen: FrozenParts = NOTHING_FROZEN
+    deterministic: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """Devices: one builder of run configurations and estimators for CPU, GPUs, several machines and TPU."""
 
+import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework import config as tensorflow_config
 
 from common.files import without_pattern
 from estimator.config import DeviceSettings, TrainingSettings
@@ -43,6 +45,19 @@ def banner(device: DeviceSettings = PLAIN) -> str:
     if device.precision == FP16 and not gpus:
         how += " (a CPU emulates float16, at a hundredth of its speed: --precision=bf16 is the one to use)"
     return f"TensorFlow {tf.__version__} on {where}, {os.cpu_count()} CPU threads, {how}"
+
+
+@contextlib.contextmanager
+def deterministic_operations(is_on: bool) -> Iterator[None]:
+    """Keeps TensorFlow to operations that give the same bits in every run of a block, whose graphs all need a seed."""
+    if not is_on:
+        yield
+        return
+    tf.config.experimental.enable_op_determinism()
+    try:
+        yield
+    finally:
+        tensorflow_config.disable_op_determinism()
 
 
 def build_estimator(

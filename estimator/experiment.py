@@ -19,7 +19,7 @@ from common.interruption import Interruption
 from common.run_directory import warn_of_other_labels
 from estimator import devices, learning_curve, memory, score_table
 from estimator.config import ExperimentSettings
-from estimator.failures import one_line_errors
+from estimator.failures import running
 from estimator.hooks.checkpoints import CheckpointHook, Saving
 from estimator.hooks.collector import Collector
 from estimator.hooks.metrics_log import MetricsLog
@@ -121,14 +121,14 @@ class Experiment:
         if self._has_ended(start, num_steps, watch):
             return start
         log.info("training %d to %d of %d steps on %d rows", start, num_steps, num_steps, record_set.num_records)
-        estimator = self._estimator(schedule=self._schedule(num_steps))
+        estimator = self._estimator(schedule=Schedule.of(training, num_steps))
         progress = ProgressHook(
             num_steps, training.train_batch_size, record_set.num_records, training.log_every_n_steps, self._metrics
         )
         interruption = Interruption()
         hooks = [progress, *self._checkpoint_hooks(interruption, watch, progress)]
         self._checkpoints.settle()
-        with one_line_errors(record_set), memory.advice(training), interruption.handled():
+        with running(record_set, self.settings.training.deterministic), memory.advice(training), interruption.handled():
             input_fn = self._input_fn(record_set, training.train_batch_size, start)
             estimator.train(input_fn, hooks, None, num_steps)
         if watch:
@@ -155,13 +155,6 @@ class Experiment:
         if watch and not curve.exists():
             learning_curve.draw(self._metrics.read(), curve)
         return True
-
-    def _schedule(self, num_steps: int) -> Schedule:
-        training = self.settings.training
-        warmup = training.num_warmup_steps
-        if warmup is None:
-            warmup = int(num_steps * training.warmup_proportion)
-        return Schedule(training.learning_rate, num_steps, warmup, training.optimizer)
 
     def _checkpoint_hooks(
         self, interruption: Interruption, watch: PeriodicEvaluation | None, progress: ProgressHook
@@ -229,7 +222,7 @@ class Experiment:
         steps = self._eval_steps(record_set, batch_size)
         # Sort full evaluations only: a limit would take other batches, and the loss would change.
         sorts = steps is None and collector is not None
-        with one_line_errors(record_set):
+        with running(record_set, self.settings.training.deterministic):
             results = estimator.evaluate(
                 self._input_fn(record_set, batch_size, sorts=sorts),
                 steps=steps,
@@ -269,7 +262,7 @@ class Experiment:
         input_fn = self._input_fn(record_set, batch_size, sorts=True)
         predicted = estimator.predict(input_fn, None, None, self._checkpoints.answering(), False)
         with (
-            one_line_errors(record_set),
+            running(record_set, self.settings.training.deterministic),
             contextlib.closing(predicted),
             self.task.answers(self.output_dir) as sink,
         ):
@@ -370,6 +363,7 @@ class Experiment:
             frozen=self.settings.training.frozen,
             token_fields=self.task.record_spec.token_fields(),
             precision=device.precision,
+            dropout_seed=self.settings.training.seed if self.settings.training.deterministic else None,
         )
         model_fn = build_model_fn(model, self.task.head(schedule is not None), schedule, graph, collector)
         return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device)

@@ -6,9 +6,17 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from common.errors import BertError, DataError, one_line
+from estimator import devices
 from estimator.hooks.progress import nan_loss
 from estimator.memory import full_disk
 from processors.records import record_sets
+
+
+@contextlib.contextmanager
+def running(record_set: record_sets.RecordSet, deterministic: bool) -> Iterator[None]:
+    """Around every run of a graph on a record set: `one_line_errors`, and deterministic operations where asked for."""
+    with one_line_errors(record_set), devices.deterministic_operations(deterministic):
+        yield
 
 
 @contextlib.contextmanager

@@ -8,12 +8,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from estimator.config import ADAMW, LAMB
+from estimator.config import ADAMW, LAMB, TrainingSettings
 from estimator.hooks.collector import PER_EXAMPLE_LOSS, Collector
 from estimator.hooks.loss_scale import LossScaleHook, ScaleSaver
 from estimator.hooks.progress import PROGRESS
 from modeling.build import ENCODER_INPUTS, build_encoder
 from modeling.checkpoints.first_weights import load_weights
+from modeling.encoder.step_seeds import seeds_by_place
 from modeling.heads.base import Head, Reader
 from modeling.settings import FLOAT32, FP16, ModelSettings
 from modeling.training.accumulation import Accumulated, accumulate
@@ -36,6 +37,14 @@ class Schedule:
     num_warmup_steps: int
     optimizer: str = ADAMW
 
+    @classmethod
+    def of(cls, training: TrainingSettings, num_train_steps: int) -> "Schedule":
+        """The schedule that the settings ask for, over so many steps."""
+        warmup = training.num_warmup_steps
+        if warmup is None:
+            warmup = int(num_train_steps * training.warmup_proportion)
+        return cls(training.learning_rate, num_train_steps, warmup, training.optimizer)
+
 
 @dataclasses.dataclass(frozen=True)
 class GraphSettings:
@@ -50,6 +59,7 @@ class GraphSettings:
       token_fields: features with a value for each piece, `[B, S]`; packed, each part has the S of its own longest row.
       precision: what the layers multiply in, as in `DeviceSettings`.
       frozen: parts of the encoder that get no gradient.
+      dropout_seed: drop values by step and place, see `modeling.encoder.step_seeds`; None draws on from session start.
     """
 
     packed: bool = True
@@ -60,6 +70,7 @@ class GraphSettings:
     token_fields: tuple[str, ...] = ENCODER_INPUTS
     precision: str = FLOAT32
     frozen: FrozenParts = NOTHING_FROZEN
+    dropout_seed: int | None = None
 
     def trained_variables(self) -> list[tf.Variable]:
         """The variables that are there to train."""
@@ -85,10 +96,11 @@ def build_model_fn(
     def model_fn(features: dict[str, tf.Tensor], labels: Any, mode: str, params: Any, config: Any = None) -> Any:
         del labels, params  # the record holds both, and TPUEstimator's batch size is the input's affair
         is_training = mode == tf.estimator.ModeKeys.TRAIN
-        if is_training and graph.micro_batches > 1:
-            return _accumulating_spec(model, head, features, schedule, graph, config)
-        encoder = build_encoder(model, head, features, is_training, graph.packed, graph.recompute, graph.precision)
-        logits = head.logits(encoder, features, is_training)
+        with seeds_by_place(graph.dropout_seed if is_training else None):
+            if is_training and graph.micro_batches > 1:
+                return _accumulating_spec(model, head, features, schedule, graph, config)
+            encoder = build_encoder(model, head, features, is_training, graph.packed, graph.recompute, graph.precision)
+            logits = head.logits(encoder, features, is_training)
         _warm_start(model.init_checkpoint, graph.frozen)
         if mode == tf.estimator.ModeKeys.PREDICT:
             return _spec(graph, mode=mode, predictions=_predictions(head, logits, features))

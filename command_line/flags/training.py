@@ -112,6 +112,14 @@ UPDATES = Group(
             Scope.FIXED,
         ),
         Flag(
+            "deterministic",
+            bool,
+            _default("deterministic"),
+            "Give equal commands equal bits on equal machines, also where a run was stopped and started again: dropout "
+            "by step and place instead of in a stream, and no operation whose order of additions varies.",
+            Scope.REMEMBERED,
+        ),
+        Flag(
             "log_every_n_steps",
             int,
             _default("log_every_n_steps"),

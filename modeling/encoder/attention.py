@@ -14,6 +14,7 @@ from modeling.encoder.layers import Activation, dense, dropout, gelu, layer_norm
 from modeling.encoder.precision import as_type
 from modeling.encoder.recompute import recomputed
 from modeling.encoder.shapes import assert_rank, get_shape_list
+from modeling.encoder.step_seeds import next_seeds
 from modeling.encoder.unpadding import Layout, PaddedLayout
 
 # Added to the score of a masked position: its weight is zero in float32, and the sum stays finite.
@@ -241,8 +242,7 @@ def encode(
 
 def _recomputed_layer(layer: Callable[..., tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
     """A layer that is computed again in the backward pass, under the same dropout."""
-    seeds = tf.random.uniform([DROPOUTS, 2], tf.int32.min, tf.int32.max, tf.int32)
-    return recomputed(functools.partial(layer, seeds=seeds), rows)
+    return recomputed(functools.partial(layer, seeds=next_seeds(DROPOUTS)), rows)
 
 
 def transformer_model(  # noqa: PLR0913 - upstream's signature

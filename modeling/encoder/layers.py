@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from modeling.encoder.precision import as_type, in_float32
+from modeling.encoder.step_seeds import next_seed
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
@@ -98,10 +99,12 @@ def dropout(input_tensor: tf.Tensor, dropout_prob: float | None, seed: tf.Tensor
       input_tensor: any float tensor.
       dropout_prob: probability of zeroing a value (not of keeping it), taken to the nearest 1/65536; None or 0 leaves
         the tensor as it is.
-      seed: int32 `[2]`; the same seed drops the same values. By default every run drops others.
+      seed: int32 `[2]`; the same seed drops the same values. By default every run drops others, or those of
+        `step_seeds`, where these are in force.
     """
     if not dropout_prob:
         return input_tensor
+    seed = next_seed() if seed is None else seed
     kept = round((1.0 - dropout_prob) * _DRAWS)
     # Random numbers are the dearest part of dropout, and sixteen bits of each do: four values from one draw.
     size = tf.size(input_tensor)

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
+from modeling.encoder.step_seeds import micro_batch
+
 Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 Tensors = dict[str, tf.Tensor]
 
@@ -58,7 +60,8 @@ def accumulate(
     parts = {name: _parts(tensor, micro_batches) for name, tensor in features.items()}
 
     def compute(index: int | tf.Tensor) -> tuple[Tensors, list[Gradient | None]]:
-        shares = loss_shares({name: part[index] for name, part in parts.items()})
+        with micro_batch(index):
+            shares = loss_shares({name: part[index] for name, part in parts.items()})
         return shares, gradients_of(tf.add_n(list(shares.values())), trained())
 
     # The first part stands before the loop: it makes the variables, and what the loop adds to.

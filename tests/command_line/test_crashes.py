@@ -10,14 +10,14 @@ import tensorflow as tf
 
 import run_classifier
 from common.checkpoints import latest_checkpoint
-from modeling.heads import classification as heads
 from tests.support import tiny
 from tests.support.crash_states import recorded
 
 FLAGS = [
     "--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=24", "--train_batch_size=8",
     "--learning_rate=1e-2", "--num_train_epochs=2", "--eval_every_n_steps=4", "--keep_best_checkpoint",
-    "--keep_checkpoint_max=2", "--best_metric=loss", "--log_every_n_steps=4", "--do_train", "--do_eval", "--do_predict",
+    "--keep_checkpoint_max=2", "--deterministic", "--best_metric=loss", "--log_every_n_steps=4", "--do_train",
+    "--do_eval", "--do_predict",
 ]  # fmt: skip
 ANSWERS = ("eval_results.json", "eval_results.txt", "predictions.jsonl", "test_results.tsv", "labels.txt", "vocab.txt")
 AT_THE_END = {"os.rename checkpoint", "open metrics.jsonl"}
@@ -42,11 +42,9 @@ def uninterrupted(tmp_path_factory, tiny_model):
     tiny.write_table(folder / "data")
     command = [*FLAGS, f"--data_dir={folder / 'data'}", f"--init_checkpoint={tiny_model}"]
     (folder / "states").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heads, "CLASSIFIER_DROPOUT", 0.0)
-        with recorded(folder / "run", folder / "states") as recorder:
-            run_classifier.main(["script", *command, f"--output_dir={folder / 'run'}"])
-        yield folder / "run", command, recorder
+    with recorded(folder / "run", folder / "states") as recorder:
+        run_classifier.main(["script", *command, f"--output_dir={folder / 'run'}"])
+    return folder / "run", command, recorder
 
 
 def check_state(state, name, uninterrupted, tmp_path, run_script):

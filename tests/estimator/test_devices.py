@@ -171,6 +171,19 @@ def test_two_devices_share_the_global_batch(make, plain, two_devices):
     assert scores(other) == pytest.approx(scores(plain), abs=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
+def test_two_devices_go_on_with_the_same_dropout(make, two_devices, monkeypatch):
+    monkeypatch.setattr(heads, "CLASSIFIER_DROPOUT", 0.3)
+    settings = {"deterministic": True, "save_checkpoints_steps": 5}
+    whole, stopped = make("two", **settings), make("two_stopped", **settings)
+    assert whole.train() == 10
+    for suffix in ("index", "data-00000-of-00001"):
+        shutil.copy(whole.output_dir / f"model.ckpt-5.{suffix}", stopped.output_dir)
+    (stopped.output_dir / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-5"\n')
+    assert stopped.train() == 10
+    assert_equal_variables(stopped, whole, atol=0.0)
+
+
 def test_a_batch_that_devices_cannot_share_is_refused(make, two_devices):
     with pytest.raises(FlagError) as refused:
         make("odd", train_batch_size=9).train()
