@@ -37,6 +37,7 @@ def export_random(task: Any, folder: Path) -> Path:
     import tensorflow as tf
 
     from export.savedmodel import export_saved_model
+    from modeling.build import ENCODER_INPUTS
     from modeling.config import BertConfig
     from modeling.encoder.model import BertModel
     from modeling.settings import ModelSettings
@@ -45,7 +46,7 @@ def export_random(task: Any, folder: Path) -> Path:
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.set_random_seed(5)
         head = task.head(is_training=False)
-        features = {name: tf.zeros([1, 2], tf.int32) for name in head.further_inputs}
+        features = {name: tf.zeros([1, 4], tf.int32) for name in (*ENCODER_INPUTS, *head.further_inputs)}
         head.logits(BertModel(config, False, tf.zeros([1, 4], tf.int32)), features, False)
         session.run(tf.compat.v1.global_variables_initializer())
         saver = tf.compat.v1.train.Saver()

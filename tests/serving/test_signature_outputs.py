@@ -1,0 +1,50 @@
+"""What protocols of tensors get is what the text signature of the export gives, for every kind of export."""
+
+import numpy as np
+import pytest
+
+from modeling.config import BertConfig
+from serving.predictor import Predictor
+from serving.signature_outputs import signature_outputs
+from tasks.pretraining.task import PretrainingSettings, PretrainingTask
+from tasks.span.task import SpanSettings, SpanTask
+from tests.support import serving, tiny
+from tokenization import BulkTokenizer
+
+TEXTS = [text for text, _ in tiny.rows(3)]
+MASKED = ["the film was [MASK] .", "[MASK] food was very [MASK]", "a good day"]
+
+
+def check(export, problem_type, columns):
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    with Predictor(export) as predictor:
+        expected = predictor.run(columns)
+        found = signature_outputs(problem_type, predictor.answer(rows))
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        if values.dtype == object:
+            assert found[name] == np.vectorize(bytes.decode, otypes=[object])(values).tolist()
+        else:
+            np.testing.assert_allclose(np.array(found[name], values.dtype), values, atol=1e-6)
+
+
+@pytest.mark.parametrize("problem_type", ["single_label", "multi_label", "regression"])
+def test_labels(tiny_model, tmp_path, classifier_export, problem_type):
+    single = problem_type == "single_label"
+    export = classifier_export if single else serving.export_classifier(tiny_model, tmp_path, problem_type)
+    check(export, problem_type, {"text_a": TEXTS})
+
+
+def test_masks(tiny_model, tmp_path):
+    settings = PretrainingSettings(max_seq_length=24, max_predictions_per_seq=4)
+    tokenizer = BulkTokenizer(tiny_model / "vocab.txt")
+    task = PretrainingTask(BertConfig.from_dict(tiny.CONFIG), settings, {}, tokenizer)
+    check(serving.export_random(task, tmp_path), "masked_lm", {"text": MASKED})
+
+
+def test_spans(tiny_model, tmp_path):
+    settings = SpanSettings(max_seq_length=24, doc_stride=8, max_query_length=8)
+    task = SpanTask(BulkTokenizer(tiny_model / "vocab.txt"), settings, {})
+    context = " ".join(TEXTS * 3)
+    columns = {"question": ["was it good ?", "the day"], "context": [context, TEXTS[0]]}
+    check(serving.export_random(task, tmp_path), "span", columns)
