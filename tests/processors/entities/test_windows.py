@@ -41,6 +41,11 @@ def test_a_word_is_answered_where_its_context_is_widest():
     assert cut.owners == [0] * 6 + [1] * 6
 
 
+def test_equal_contexts_go_to_the_larger_window_then_to_the_first():
+    assert cut_windows([1] * 7, 5, 3) == ([Window(0, 5), Window(2, 7)], [0] * 4 + [1] * 3)
+    assert cut_windows([1, 1, 1, 3], 4, 2) == ([Window(0, 3), Window(2, 4)], [0, 0, 1, 1])
+
+
 def test_a_word_longer_than_a_window_is_answered_by_its_first_pieces():
     cut = cut_windows([1, 9, 1], 4, 2)
     assert cut.windows == [Window(0, 1), Window(1, 2), Window(2, 3)]
