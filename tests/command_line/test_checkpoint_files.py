@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import run_classifier
 from common.checkpoints import latest_checkpoint
+from common.exclusive import locked
 from serving.predictor import Predictor
 from tests.support import tiny
 
@@ -119,3 +120,11 @@ def test_a_checkpoint_file_of_another_run(run_script, data, tiny_model, trained,
     for action in ("--do_eval", "--do_train"):
         line = refused(run_script, data, tiny_model, run_dir, action)
         assert f"names {trained / 'model.ckpt-16'}, which is in another folder" in line
+
+
+def test_a_second_command_in_the_same_directory_is_refused(run_script, data, tiny_model, run_dir):
+    with locked(run_dir):
+        line = refused(run_script, data, tiny_model, run_dir, "--do_eval")
+    assert line == (
+        f"error: --output_dir={run_dir}: another process writes to it; wait until it has ended, or choose another"
+    )
