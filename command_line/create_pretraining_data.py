@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from command_line.app import Script
 from command_line.flags.corpus import FILES, INSTANCES, STREAMING
@@ -11,13 +10,16 @@ from command_line.flags.declaration import FlagSet
 from command_line.settings import require
 from common.errors import FlagError
 from processors.pretraining.corpus import corpus_files
-from processors.pretraining.instances import SPECIALS_OF_A_PACK, SPECIALS_OF_A_PAIR, InstanceSettings
+from processors.pretraining.instances import InstanceSettings
 from processors.pretraining.masking import MaskingSettings
 from processors.pretraining.shards import STREAM_FROM_BYTES, PretrainingData, exact, stream
 from processors.records import record_sets
+from processors.records.pair_layout import PairLayout
 from tokenization import (
     PRETRAINING_TOKENS,
+    WORDPIECE_TOKENS,
     BulkTokenizer,
+    Tokenizer,
     check_stated_settings,
     check_vocabulary_casing,
     load_vocab,
@@ -71,7 +73,8 @@ def check_lengths(options: SimpleNamespace) -> None:
     Raises:
       FlagError: a length is too small, or two flags do not go together.
     """
-    specials = SPECIALS_OF_A_PACK if options.no_nsp else SPECIALS_OF_A_PAIR
+    layout = PairLayout(WORDPIECE_TOKENS.cls, WORDPIECE_TOKENS.sep)
+    specials = layout.specials_alone if options.no_nsp else layout.specials_of_pair
     room = options.max_seq_length - specials
     if room < FEWEST_PIECES:
         raise FlagError(
@@ -139,7 +142,7 @@ def output_files(options: SimpleNamespace) -> list[Path]:
     return paths
 
 
-def tokenizer(options: SimpleNamespace) -> Any:
+def tokenizer(options: SimpleNamespace) -> Tokenizer:
     """The tokenizer of a vocabulary that can be used for pretraining.
 
     Raises:

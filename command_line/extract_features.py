@@ -46,15 +46,16 @@ def run(options: SimpleNamespace) -> None:
     identity = (RunDirectory(folder).description() or {}).get("identity", {})
     files = model_files.load(options, folder, identity)
     layers = layer_indexes(options, files.config.num_hidden_layers)
-    featurizer = PairFeaturizer(files.tokenizer, options.max_seq_length, (), "single_label")
+    tokenizer = files.text_tokenizer
+    featurizer = PairFeaturizer(tokenizer, options.max_seq_length, (), "single_label")
 
     from estimator import devices
     from estimator.feature_extraction import extract
     from modeling.heads.pooling import VectorReader
 
     devices.quiet_tensorflow()
-    vocab = files.tokenizer.vocab if files.tokenizer else {}
-    left_out = [] if options.special_tokens else [vocab["[CLS]"], vocab["[SEP]"]]
+    special = tokenizer.special_ids
+    left_out = [] if options.special_tokens else [special.cls, special.sep]
     reader = VectorReader(options.pooling, layers, left_out, options.normalize)
     size = options.batch_size * batches_at_once(options, len(layers) * files.config.hidden_size)
     examples = chunked(map(text_or_pair, read_text_lines(Path(options.input_file))), size)
@@ -62,7 +63,9 @@ def run(options: SimpleNamespace) -> None:
     device = device_settings(options)
     log.info(devices.banner(device))
     answers = extract(model, reader, featurizer, examples, options.batch_size, device)
-    pieces = functools.partial(PieceLines, inv_vocab=vocab_names(vocab), layers=layers, left_out=left_out)
+    pieces = functools.partial(
+        PieceLines, inv_vocab=dict(enumerate(tokenizer.tokens)), layers=layers, left_out=left_out
+    )
     count = write(options, answers, pieces, pyarrow)
     log.info("wrote %d lines to %s", count, options.output_file)
 
@@ -125,11 +128,6 @@ def batches_at_once(options: SimpleNamespace, width: int) -> int:
     pieces = options.max_seq_length if options.pooling == "none" else 1
     batch_bytes = int(4 * width * pieces * options.batch_size)
     return min(max(WAITING_BYTES // batch_bytes, 1), BATCHES_SORTED_AT_ONCE)
-
-
-def vocab_names(vocab: dict[str, int]) -> dict[int, str]:
-    """Piece of each id."""
-    return {index: token for token, index in vocab.items()}
 
 
 def write(options: SimpleNamespace, answers: Iterator[Any], pieces: Any, pyarrow: Any) -> int:

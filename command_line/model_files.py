@@ -13,6 +13,7 @@ from modeling.checkpoints.locate import FilesBeside, find_beside, locate_checkpo
 from modeling.config import BertConfig
 from tokenization import (
     BulkTokenizer,
+    Tokenizer,
     check_stated_settings,
     check_vocabulary_casing,
     validate_case_matches_checkpoint,
@@ -29,8 +30,15 @@ class ModelFiles:
     """The model's files, read and checked against each other; no tokenizer where no text is read."""
 
     config: BertConfig
-    tokenizer: BulkTokenizer | None
+    tokenizer: Tokenizer | None
     vocab_file: Path | None
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        """The tokenizer, for those who read text."""
+        if self.tokenizer is None:
+            raise ValueError("no vocabulary was asked for")
+        return self.tokenizer
 
     def identity(self) -> dict[str, Any]:
         """What two runs in one output directory must share of them."""

@@ -24,6 +24,7 @@ from processors.base import DataProcessor
 from processors.example_source import ExampleSource
 from processors.tables.processor import TableProcessor
 from tasks.classification.task import ClassificationTask, LossSettings
+from tokenization.base import Tokenizer
 
 
 class ClassifierScript(TaskScript[ClassificationTask]):
@@ -42,7 +43,7 @@ class ClassifierScript(TaskScript[ClassificationTask]):
     def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> ClassificationTask:
         """A processor's examples, with the labels of an earlier run."""
         identity = (directory.description() or {}).get("identity", {})
-        return build_task(flags, files.tokenizer, identity, directory.path if flags.output_dir else None)
+        return build_task(flags, files.text_tokenizer, identity, directory.path if flags.output_dir else None)
 
     def report(self, flags: SimpleNamespace, task: ClassificationTask) -> None:
         """Prints rows, labels, lengths and faults of each split."""
@@ -52,7 +53,7 @@ class ClassifierScript(TaskScript[ClassificationTask]):
 
 
 def build_task(
-    flags: SimpleNamespace, tokenizer: Any, identity: Mapping[str, Any], output_dir: Path | None = None
+    flags: SimpleNamespace, tokenizer: Tokenizer, identity: Mapping[str, Any], output_dir: Path | None = None
 ) -> ClassificationTask:
     """The task that the flags name, with the labels of an earlier run."""
     require(flags, "task_name")

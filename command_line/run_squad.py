@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from command_line.execution import STANDARD_INPUT, check_actions
 from command_line.flags.actions import ACTIONS
@@ -22,6 +21,7 @@ from tasks.base import DEV, TEST, TRAIN
 from tasks.span.files import stored_threshold
 from tasks.span.ranking import DecodingSettings
 from tasks.span.task import CHUNK_EXAMPLES, SpanSettings, SpanTask
+from tokenization.base import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class SquadScript(TaskScript[SpanTask]):
 
     def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> SpanTask:
         """Questions of the files that the flags name."""
-        return build_task(flags, files.tokenizer, directory.path)
+        return build_task(flags, files.text_tokenizer, directory.path)
 
     def report(self, flags: SimpleNamespace, task: SpanTask) -> None:
         """Prints questions, windows and faults of each split."""
@@ -104,7 +104,7 @@ def check_files(flags: SimpleNamespace) -> None:
             raise FlagError(f"--{name}={path}: no such file; check the path")
 
 
-def build_task(flags: SimpleNamespace, tokenizer: Any, output_dir: Path) -> SpanTask:
+def build_task(flags: SimpleNamespace, tokenizer: Tokenizer, output_dir: Path) -> SpanTask:
     """The task that the flags describe; a threshold found earlier in the output directory is used."""
     decoding = DecodingSettings(flags.n_best_size, flags.max_answer_length, flags.version_2_with_negative)
     settings = SpanSettings(

@@ -122,10 +122,10 @@ def _write(
                 _freeze(session, texts, main / "frozen_graph_text.pb")
 
 
-def _write_assets(assets: Mapping[str, str], directory: Path) -> None:
+def _write_assets(assets: Mapping[str, str | bytes], directory: Path) -> None:
     (directory / "assets").mkdir(exist_ok=True)
-    for name, text in assets.items():
-        (directory / "assets" / name).write_text(text, encoding="utf-8", newline="\n")
+    for name, content in assets.items():
+        (directory / "assets" / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _new_stamp(output_dir: Path) -> str:

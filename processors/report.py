@@ -11,6 +11,7 @@ from processors.base import SPLITS, InputExample
 from processors.example_source import ExampleSource
 from processors.reading import MissingDataError
 from processors.tables.labels import look_alikes
+from tokenization.base import Tokenizer
 
 PERCENTILES = (50, 90, 95, 99)
 UNKNOWN_LIMIT = 0.05
@@ -21,7 +22,7 @@ _CHUNK = 2048
 
 def data_report(
     source: ExampleSource,
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     max_seq_length: int,
     splits: Sequence[str] = SPLITS,
 ) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def data_report(
 
     Args:
       source: gives the examples.
-      tokenizer: a `tokenization.BulkTokenizer`.
+      tokenizer: of the model.
       max_seq_length: pieces a row beyond which it is truncated, special tokens included.
       splits: which to read.
 
@@ -62,11 +63,11 @@ def data_report(
 class _SplitSummary:
     """Counts of one split."""
 
-    def __init__(self, source: ExampleSource, tokenizer: Any, max_seq_length: int) -> None:
+    def __init__(self, source: ExampleSource, tokenizer: Tokenizer, max_seq_length: int) -> None:
         self._problem_type = source.problem_type
         self._labels = source.labels
         self._tokenizer = tokenizer
-        self._unknown_id = tokenizer.vocab["[UNK]"]
+        self._unknown_id = tokenizer.special_ids.unk
         self._max_seq_length = max_seq_length
         self._rows = self._unlabelled = self._pieces = self._unknown = self._repeated = self._contradicting = 0
         self._label_counts: Counter[str] = Counter(dict.fromkeys(self._labels, 0))

@@ -134,5 +134,5 @@ class TextSignature(abc.ABC):
         """Raw inputs, and the same as examples for the featurizer: texts on which tokenizers are known to differ."""
 
     @abc.abstractmethod
-    def assets(self) -> dict[str, str]:
-        """Text files by name that travel with the export (vocabulary, labels, tokenizer settings)."""
+    def assets(self) -> dict[str, str | bytes]:
+        """Files by name that travel with the export (vocabulary, labels, tokenizer settings)."""

@@ -4,6 +4,7 @@
 same for many texts at a time, with offsets where asked.
 """
 
+from tokenization.base import Encoding, SpecialIds, SpecialTokens, Tokenizer
 from tokenization.casing import check_vocabulary_casing, validate_case_matches_checkpoint
 from tokenization.characters import convert_to_unicode, printable_text, whitespace_tokenize
 from tokenization.characters import is_control as _is_control
@@ -13,13 +14,14 @@ from tokenization.stated_settings import check_stated_settings
 from tokenization.vocabulary import (
     PRETRAINING_TOKENS,
     REQUIRED_TOKENS,
+    WORDPIECE_TOKENS,
     convert_by_vocab,
     convert_ids_to_tokens,
     convert_tokens_to_ids,
     load_vocab,
 )
 from tokenization.wordpiece.basic import BasicTokenizer
-from tokenization.wordpiece.bulk import BulkTokenizer, Encoding
+from tokenization.wordpiece.bulk import BulkTokenizer
 from tokenization.wordpiece.full import FullTokenizer
 from tokenization.wordpiece.longest_match import WordpieceTokenizer
 from tokenization.wordpiece.normalization import CONTEXT_MARK, CodePointTable, is_context_dependent
@@ -28,11 +30,15 @@ __all__ = [
     "CONTEXT_MARK",
     "PRETRAINING_TOKENS",
     "REQUIRED_TOKENS",
+    "WORDPIECE_TOKENS",
     "BasicTokenizer",
     "BulkTokenizer",
     "CodePointTable",
     "Encoding",
     "FullTokenizer",
+    "SpecialIds",
+    "SpecialTokens",
+    "Tokenizer",
     "WordpieceTokenizer",
     "_is_control",
     "_is_punctuation",

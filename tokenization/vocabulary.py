@@ -1,15 +1,22 @@
-"""The vocabulary file: a piece a line, whose id is the line's number from 0."""
+"""The vocabulary file: a token a line, whose id is the line's number from 0."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from common.errors import VocabularyError
+from common.errors import VocabularyError, one_line
+from tokenization.base import SpecialTokens
+
+log = logging.getLogger(__name__)
+
+WORDPIECE_TOKENS = SpecialTokens()
+"""The special tokens of BERT."""
 
 # What turning text into features looks up. Padding is id 0 whatever its name, and "[MASK]" is for pretraining alone:
 # who needs more says so (`required`).
-REQUIRED_TOKENS = ("[UNK]", "[CLS]", "[SEP]")
-PRETRAINING_TOKENS = (*REQUIRED_TOKENS, "[MASK]")
+REQUIRED_TOKENS = WORDPIECE_TOKENS.required
+PRETRAINING_TOKENS = (*REQUIRED_TOKENS, WORDPIECE_TOKENS.mask)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -19,33 +26,56 @@ def load_vocab(vocab_file: str | Path, required: Sequence[str] = REQUIRED_TOKENS
     """Read a vocabulary.
 
     Args:
-      vocab_file: path of a UTF-8 text file, a piece a line; white space at the ends of a line does not count.
-      required: pieces that have to be there; default "[UNK]", "[CLS]" and "[SEP]".
+      vocab_file: path of a UTF-8 text file, a token a line; whitespace at the ends of a line does not count.
+      required: tokens that have to be there; default "[UNK]", "[CLS]" and "[SEP]".
 
     Returns:
-      Piece to id, in the order of the ids, which are the line numbers from 0. A line of nothing but white space is the
-      piece "" and keeps its id: published Chinese vocabularies have one.
+      Token to id, in the order of the ids, which are the line numbers from 0. A line of nothing but whitespace is the
+      token "" and keeps its id: published Chinese vocabularies have one. Of a token on several lines the last counts,
+      as upstream, and a warning says so.
 
     Raises:
-      VocabularyError: no such file, empty, not UTF-8, a piece given twice, or a required piece missing.
+      VocabularyError: no such file, empty, not UTF-8, or a required token missing.
     """
-    vocab: dict[str, int] = {}
-    for index, line in enumerate(_lines(Path(vocab_file))):
-        token = _decode(line, vocab_file, index + 1).strip()
-        if token in vocab:
-            shown = repr(token) if token else "a blank line"
-            raise VocabularyError(
-                f"{vocab_file}:{index + 1}: {shown} stands on line {vocab[token] + 1} already, expected each piece "
-                "once; change one of the two lines, since dropping it would shift every id after it"
-            )
-        vocab[token] = index
-    missing = [token for token in required if token not in vocab]
+    return ids_by_token(load_tokens(vocab_file, required))
+
+
+def ids_by_token(tokens: Sequence[str]) -> dict[str, int]:
+    """Token to id, in the order of the ids; the last of equal tokens counts."""
+    if len(set(tokens)) == len(tokens):
+        return {token: index for index, token in enumerate(tokens)}
+    last = {token: index for index, token in enumerate(tokens)}
+    return dict(sorted(last.items(), key=lambda item: item[1]))
+
+
+def load_tokens(vocab_file: str | Path, required: Sequence[str] = REQUIRED_TOKENS) -> list[str]:
+    """The tokens of a vocabulary in the order of the ids, one for each line; see `load_vocab`."""
+    lines = _lines(Path(vocab_file))
+    tokens = [_decode(line, vocab_file, index + 1).strip() for index, line in enumerate(lines)]
+    held = set(tokens)
+    if len(held) < len(tokens):
+        _warn_of_repeated(tokens, vocab_file)
+    missing = [token for token in required if token not in held]
     if missing:
         raise VocabularyError(
-            f"{vocab_file}: {', '.join(missing)} not among its {len(vocab)} pieces, expected {', '.join(required)}; "
+            f"{vocab_file}: {', '.join(missing)} not among its {len(tokens)} tokens, expected {', '.join(required)}; "
             "take the vocab.txt that came with the checkpoint"
         )
-    return vocab
+    return tokens
+
+
+def _warn_of_repeated(tokens: Sequence[str], vocab_file: str | Path) -> None:
+    lines: dict[str, list[int]] = {}
+    for index, token in enumerate(tokens):
+        lines.setdefault(token, []).append(index + 1)
+    repeated = {token: places for token, places in lines.items() if len(places) > 1}
+    token, places = next(iter(repeated.items()))
+    more = f" (and {len(repeated) - 1} more tokens)" if len(repeated) > 1 else ""
+    log.warning(
+        "%s: %s is on lines %s%s; the last of them is its id, and the others are never used; take the vocab.txt that "
+        "came with the checkpoint if that is another",
+        vocab_file, one_line(repr(token), 60) if token else "a blank line", ", ".join(map(str, places)), more,
+    )  # fmt: skip
 
 
 def _lines(path: Path) -> list[bytes]:
@@ -55,11 +85,11 @@ def _lines(path: Path) -> list[bytes]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise VocabularyError(
-            f"--vocab_file={path} cannot be read ({reason}), expected a text file with a piece a line; "
+            f"--vocab_file={path} cannot be read ({reason}), expected a text file with a token a line; "
             "give the path of the vocab.txt that came with the checkpoint"
         ) from error
     if not content.strip():
-        raise VocabularyError(f"{path} is empty, expected a piece a line; fetch the file again")
+        raise VocabularyError(f"{path} is empty, expected a token a line; fetch the file again")
     lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     return lines[:-1] if not lines[-1] else lines
 
@@ -78,7 +108,7 @@ def convert_by_vocab(vocab: Mapping[K, V], items: Iterable[K]) -> list[V]:
     """Look items up one by one.
 
     Args:
-      vocab: piece to id, or id to piece.
+      vocab: token to id, or id to token.
       items: keys of `vocab`.
 
     Returns:
@@ -91,10 +121,10 @@ def convert_by_vocab(vocab: Mapping[K, V], items: Iterable[K]) -> list[V]:
 
 
 def convert_tokens_to_ids(vocab: Mapping[str, int], tokens: Iterable[str]) -> list[int]:
-    """Turn pieces into ids; see `convert_by_vocab`."""
+    """Turn tokens into ids; see `convert_by_vocab`."""
     return convert_by_vocab(vocab, tokens)
 
 
 def convert_ids_to_tokens(inv_vocab: Mapping[int, str], ids: Iterable[int]) -> list[str]:
-    """Turn ids into pieces; see `convert_by_vocab`."""
+    """Turn ids into tokens; see `convert_by_vocab`."""
     return convert_by_vocab(inv_vocab, ids)

@@ -12,7 +12,7 @@ from processors.records.schema import Features
 from processors.squad.passages import Passage
 from tasks.span.ranking import DecodingSettings
 from tasks.span.task import SpanTask
-from tokenization import BulkTokenizer
+from tokenization import Tokenizer
 
 LOW = -10_000.0
 """Logit of padding, which upstream's windows have to their full length."""
@@ -50,9 +50,7 @@ def _blanks(passage: Passage) -> list[str]:
     return [" " * (start - end) for start, end in zip(starts, ends, strict=True)]
 
 
-def _feature(
-    features: Features, output: dict[str, np.ndarray], tokenizer: BulkTokenizer, length: int
-) -> decoding.Feature:
+def _feature(features: Features, output: dict[str, np.ndarray], tokenizer: Tokenizer, length: int) -> decoding.Feature:
     window = features["_window"]
     words = window.document.piece_words[window.start : window.start + window.length]
     logits = [

@@ -8,11 +8,12 @@ Python specification, so that both stay one.
 Shapes: N texts, T code points of all texts (flat), W words of all texts (flat).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from common.errors import ExportError
 from processors.graph.code_points import (
     BARRIER,
     BARRIER_BIT,
@@ -28,6 +29,7 @@ from processors.graph.code_points import (
     expansions,
     neighbour_properties,
 )
+from tokenization.base import Tokenizer
 
 _CAPITAL_SIGMA, _FINAL_SIGMA = 0x3A3, 0x3C2
 _MAX_CHARS_PER_WORD = 200
@@ -36,15 +38,30 @@ _MAX_BYTES_PER_WORD = 4 * _MAX_CHARS_PER_WORD
 _LONG_WORD = "x" * (_MAX_BYTES_PER_WORD + 1)
 
 
+InGraph = Callable[[tf.Tensor], tf.RaggedTensor]
+"""Texts, string [N] -> ids of their tokens without special ones, int32 [N, (tokens)]."""
+
+
+def in_graph(tokenizer: Tokenizer) -> InGraph:
+    """The same tokenizer as operations of a graph.
+
+    Raises:
+      ExportError: there is no such form of its kind.
+    """
+    if tokenizer.kind not in IN_GRAPH:
+        raise ExportError(
+            f"a {tokenizer.kind} tokenizer has no form in a graph, as TensorFlow has no operation for it; expected one "
+            f"of {', '.join(IN_GRAPH)}; tokenize outside of the graph"
+        )
+    return IN_GRAPH[tokenizer.kind](tokenizer)
+
+
 class GraphTokenizer:
     """Gives the ids that `FullTokenizer` gives, in a graph.
 
     Args:
-      vocab: piece to id; the ids are 0 to len(vocab) - 1.
+      vocab: token to id.
       do_lower_case: lower-case and strip accents, as the vocabulary's model was trained; default True.
-
-    Raises:
-      ValueError: the ids have gaps.
 
     Differs from it in one thing: a word with one of the 66 non-characters (U+FFFF and the like) is unknown even where
     the vocabulary has them, since TensorFlow encodes them as U+FFFD.
@@ -54,12 +71,12 @@ class GraphTokenizer:
     """
 
     def __init__(self, vocab: Mapping[str, int], do_lower_case: bool = True) -> None:
-        pieces = sorted(vocab, key=vocab.__getitem__)
-        if [vocab[piece] for piece in pieces] != list(range(len(pieces))):
-            raise ValueError(f"vocab has {len(pieces)} pieces, expected their ids to be 0 to {len(pieces) - 1}")
-        # The specification drops U+FFFD and matches no empty piece: neither may here, and no word has a blank inside.
+        by_id = {index: token for token, index in vocab.items()}
+        # An id without a token is that of a line whose token is repeated further on. The specification drops U+FFFD and
+        # matches no empty token: neither may here, and no word has a blank inside.
+        tokens = [by_id.get(index, "") for index in range(max(by_id) + 1)]
         self._pieces = [
-            piece if piece and "\ufffd" not in piece else f"blank {index}" for index, piece in enumerate(pieces)
+            token if token and "\ufffd" not in token else f"blank {index}" for index, token in enumerate(tokens)
         ]
         self._expansions = expansions(do_lower_case)
         # Without lower-casing nothing depends on context.
@@ -173,3 +190,9 @@ def _has_bit(props: tf.Tensor, bit: int) -> tf.Tensor:
 
 def _parts(ragged: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
     return ragged.values, ragged.row_splits
+
+
+IN_GRAPH: dict[str, Callable[[Tokenizer], InGraph]] = {
+    "wordpiece": lambda tokenizer: GraphTokenizer(tokenizer.vocab, tokenizer.do_lower_case),
+}
+"""Forms in a graph by the kind of the tokenizer."""

@@ -10,8 +10,9 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from processors.graph.pairs import pack_pairs
-from processors.graph.tokenizer import GraphTokenizer
-from processors.squad.windows import SPECIAL_TOKENS
+from processors.graph.tokenizer import in_graph
+from processors.records.pair_layout import PairLayout
+from tokenization.base import Tokenizer
 from tokenization.characters import CJK_RANGES
 
 _SPACE = r"[ \t\r\n\x{202f}]"
@@ -56,11 +57,11 @@ class GraphWindows:
     features: dict[str, tf.Tensor]
 
 
-def tokenize(tokenizer: Any, questions: tf.Tensor, contexts: tf.Tensor) -> tuple[tf.RaggedTensor, GraphContexts]:
+def tokenize(tokenizer: Tokenizer, questions: tf.Tensor, contexts: tf.Tensor) -> tuple[tf.RaggedTensor, GraphContexts]:
     """Cuts questions and contexts (string [N]) into pieces, in one pass of the tokenizer.
 
     Args:
-      tokenizer: a `tokenization.BulkTokenizer`, for its vocabulary and casing.
+      tokenizer: of the model.
       questions: texts.
       contexts: texts; words are tokenized apart, as the featurizer does.
 
@@ -69,12 +70,12 @@ def tokenize(tokenizer: Any, questions: tf.Tensor, contexts: tf.Tensor) -> tuple
     """
     words, word_starts = split_words(contexts)
     rows = tf.size(questions)
-    pieces = GraphTokenizer(tokenizer.vocab, tokenizer.do_lower_case)(tf.concat([questions, words.values], axis=0))
+    pieces = in_graph(tokenizer)(tf.concat([questions, words.values], axis=0))
     by_word = pieces[rows:]
     ids = tf.RaggedTensor.from_row_splits(
         by_word.values, tf.gather(by_word.row_splits, words.row_splits), validate=False
     )
-    starts, ends = _piece_characters(tokenizer.vocab, by_word, words.values, word_starts)
+    starts, ends = _piece_characters(tokenizer, by_word, words.values, word_starts)
     return pieces[:rows], GraphContexts(ids, starts, ends)
 
 
@@ -94,10 +95,10 @@ def split_words(contexts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
 
 
 def _piece_characters(
-    vocab: dict[str, int], pieces: tf.RaggedTensor, words: tf.Tensor, word_starts: tf.Tensor
+    tokenizer: Tokenizer, pieces: tf.RaggedTensor, words: tf.Tensor, word_starts: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Characters of each piece [P]; those of the whole word where normalising it has changed its length."""
-    lengths = tf.gather(tf.constant(_piece_lengths(vocab)), pieces.values)
+    lengths = tf.gather(tf.constant(_piece_lengths(tokenizer)), pieces.values)
     before = tf.cumsum(lengths, exclusive=True)
     word_of = pieces.value_rowids()
     padded = tf.concat([before, [0]], axis=0)
@@ -111,15 +112,15 @@ def _piece_characters(
     return starts, ends
 
 
-def _piece_lengths(vocab: dict[str, int]) -> list[int]:
-    """Characters that each piece stands for, by id."""
-    lengths = [len(piece.removeprefix("##")) for piece in sorted(vocab, key=vocab.__getitem__)]
-    lengths[vocab["[UNK]"]] = _UNKNOWN_LENGTH
+def _piece_lengths(tokenizer: Tokenizer) -> list[int]:
+    """Characters that each token stands for, by id."""
+    lengths = [len(tokenizer.letters(token)) for token in tokenizer.tokens]
+    lengths[tokenizer.special_ids.unk] = _UNKNOWN_LENGTH
     return lengths
 
 
 def make_windows(
-    questions: tf.RaggedTensor, contexts: GraphContexts, settings: Any, vocab: dict[str, int]
+    questions: tf.RaggedTensor, contexts: GraphContexts, settings: Any, layout: PairLayout[int]
 ) -> GraphWindows:
     """Windows over contexts; a context without pieces has one window without context.
 
@@ -127,11 +128,11 @@ def make_windows(
       questions: int32 [N, (pieces)].
       contexts: of the questions.
       settings: `max_seq_length`, `doc_stride`, `max_query_length`.
-      vocab: token to id.
+      layout: of special tokens and segments.
     """
     questions = questions[:, : settings.max_query_length]
     query_length = tf.cast(questions.row_lengths(), tf.int32)
-    room = settings.max_seq_length - query_length - SPECIAL_TOKENS
+    room = settings.max_seq_length - query_length - layout.specials_of_pair
     size = tf.cast(contexts.ids.row_lengths(), tf.int32)
     stride = settings.doc_stride
     counts = 1 + tf.maximum(size - room + stride - 1, 0) // stride
@@ -142,11 +143,10 @@ def make_windows(
     pieces = tf.ragged.range(first, first + length)
     parts = pieces.with_values(tf.gather(contexts.ids.values, pieces.values))
     with_context = tf.ones_like(rows, tf.bool)
-    features = pack_pairs(
-        tf.gather(questions, rows), parts, with_context, settings.max_seq_length, vocab["[CLS]"], vocab["[SEP]"]
-    )
+    features = pack_pairs(layout, tf.gather(questions, rows), parts, with_context, settings.max_seq_length)
     best = _is_max_context(pieces, tf.size(contexts.ids.values))
-    return GraphWindows(rows, tf.cast(counts, tf.int64), tf.gather(query_length, rows) + 2, pieces, best, features)
+    offsets = layout.second_start(tf.gather(query_length, rows))
+    return GraphWindows(rows, tf.cast(counts, tf.int64), offsets, pieces, best, features)
 
 
 def _is_max_context(pieces: tf.RaggedTensor, num_pieces: tf.Tensor) -> tf.Tensor:

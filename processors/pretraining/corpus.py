@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 
 from common.errors import DataError, one_line
 from processors.reading import open_binary
+from tokenization.base import Tokenizer
 
 LONGEST_COUNTED = 4096
 """Sentences of more pieces are counted as this long, so that the table of lengths has an end."""
@@ -316,15 +317,15 @@ class CorpusTokenizer:
     """Turns documents of lines into documents of ids, and counts what it sees. Can be pickled.
 
     Args:
-      tokenizer: a `tokenization.BulkTokenizer`.
+      tokenizer: of the model.
       segmented: blanks in the corpus separate words, and pieces of a word belong together even if the vocabulary does
         not say so, as with Chinese. Ids of pieces inside such a word are raised by the size of the vocabulary.
     """
 
-    def __init__(self, tokenizer: Any, segmented: bool = False) -> None:
+    def __init__(self, tokenizer: Tokenizer, segmented: bool = False) -> None:
         self._tokenizer = tokenizer
         self._segmented = segmented
-        self._unknown = tokenizer.vocab["[UNK]"]
+        self._unknown = tokenizer.special_ids.unk
 
     def documents(self, texts: Sequence[Lines]) -> tuple[list[list[array]], CorpusStatistics]:
         """Ids of every sentence of every document; sentences and documents of which nothing is left are dropped."""
@@ -350,8 +351,8 @@ class CorpusTokenizer:
 
     def _encoded_words(self, lines: Lines) -> list[list[int]]:
         words = [line.split() for line in lines]
-        encoded = iter(self._tokenizer.encode([word for line in words for word in line]))
-        size = len(self._tokenizer.vocab)
+        encoded = iter(self._tokenizer.encode_words([word for line in words for word in line]))
+        size = len(self._tokenizer.tokens)
         return [
             [
                 piece + size * (place > 0)

@@ -18,8 +18,6 @@ Sentence = Sequence[Piece]
 Document = Sequence[Sentence[Piece]]
 
 TRIES_FOR_ANOTHER_DOCUMENT = 10
-SPECIALS_OF_A_PAIR = 3
-SPECIALS_OF_A_PACK = 2
 
 
 class TrainingInstance(NamedTuple):
@@ -230,7 +228,7 @@ class _PairMaker(Generic[Piece]):
         self._alphabet = alphabet
         self._settings = settings
         self._rng = rng
-        self._budget = settings.max_seq_length - SPECIALS_OF_A_PAIR
+        self._budget = settings.max_seq_length - alphabet.layout.specials_of_pair
 
     def instances(self, index: int) -> Iterator[TrainingInstance]:
         """Yields the instances of one document in the order of its text."""
@@ -279,9 +277,7 @@ class _PairMaker(Generic[Piece]):
 
     def _instance(self, first: list[Piece], second: list[Piece], is_random_next: bool) -> TrainingInstance:
         truncate_seq_pair(first, second, self._budget, self._rng)
-        cls, sep = self._alphabet.cls, self._alphabet.sep
-        pieces = [cls, *first, sep, *second, sep]
-        segment_ids = [0] * (len(first) + 2) + [1] * (len(second) + 1)
+        pieces, segment_ids = self._alphabet.layout.join(first, second)
         seen, positions, labels = mask_pieces(pieces, self._alphabet, self._settings.masking, self._rng)
         return TrainingInstance(seen, segment_ids, is_random_next, positions, labels)
 
@@ -293,7 +289,7 @@ def _packed_instances(
 
     Source: the FULL-SENTENCES setting of arXiv:1907.11692, section 4.2.
     """
-    budget = settings.max_seq_length - SPECIALS_OF_A_PACK
+    budget = settings.max_seq_length - alphabet.layout.specials_alone
     target = _target_length(budget, settings.short_seq_prob, rng)
     pack: list[Piece] = []
     for unit in _units(documents, alphabet, budget):
@@ -301,7 +297,7 @@ def _packed_instances(
             yield _packed(pack, alphabet, settings, rng)
             target = _target_length(budget, settings.short_seq_prob, rng)
             pack = []
-        if pack or list(unit) != [alphabet.sep]:
+        if pack or list(unit) != [alphabet.layout.sep]:
             pack.extend(unit)
     if pack:
         yield _packed(pack, alphabet, settings, rng)
@@ -313,16 +309,16 @@ def _units(documents: Sequence[Document[Piece]], alphabet: Alphabet[Piece], budg
         for sentence in document:
             for start in range(0, len(sentence), budget):
                 yield sentence[start : start + budget]
-        yield [alphabet.sep]
+        yield [alphabet.layout.sep]
 
 
 def _packed(
     pack: list[Piece], alphabet: Alphabet[Piece], settings: InstanceSettings, rng: random.Random
 ) -> TrainingInstance:
-    body = pack[:-1] if pack[-1] == alphabet.sep else pack
-    pieces = [alphabet.cls, *body, alphabet.sep]
+    body = pack[:-1] if pack[-1] == alphabet.layout.sep else pack
+    pieces, segment_ids = alphabet.layout.join(body)
     seen, positions, labels = mask_pieces(pieces, alphabet, settings.masking, rng)
-    return TrainingInstance(seen, [0] * len(pieces), None, positions, labels)
+    return TrainingInstance(seen, segment_ids, None, positions, labels)
 
 
 def _target_length(budget: int, short_seq_prob: float, rng: random.Random) -> int:

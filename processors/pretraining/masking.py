@@ -5,9 +5,14 @@ special pieces apart. Random numbers are drawn in upstream's order, so that equa
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from processors.records.pair_layout import PairLayout
+from tokenization.base import Tokenizer
+from tokenization.vocabulary import WORDPIECE_TOKENS
+from tokenization.wordpiece.longest_match import SUFFIX_INDICATOR
 
 Piece = TypeVar("Piece")
 
@@ -20,16 +25,14 @@ class Alphabet(Generic[Piece]):
     """What masking and packing know of pieces.
 
     Args:
-      cls: the piece that opens a sequence.
-      sep: the piece that closes a segment.
+      layout: the pieces around texts, and where they are.
       mask: the piece that hides another.
       words: the pieces that a random one is drawn from, by index.
       continues: whether a piece belongs to the same word as the one before it.
       plain: pieces of the vocabulary that pieces stand for, as a new list.
     """
 
-    cls: Piece
-    sep: Piece
+    layout: PairLayout[Piece]
     mask: Piece
     words: Sequence[Piece]
     continues: Callable[[Piece], bool]
@@ -37,22 +40,25 @@ class Alphabet(Generic[Piece]):
 
     @staticmethod
     def of_tokens(vocab_words: Sequence[str]) -> "Alphabet[str]":
-        """Pieces as text; `##` marks those that continue a word."""
-        return Alphabet("[CLS]", "[SEP]", "[MASK]", vocab_words, lambda piece: piece.startswith("##"), list)
+        """Pieces of BERT's vocabularies as text; `##` marks those that continue a word."""
+        special = WORDPIECE_TOKENS
+        layout = PairLayout(special.cls, special.sep)
+        return Alphabet(layout, special.mask, vocab_words, lambda piece: piece.startswith(SUFFIX_INDICATOR), list)
 
     @staticmethod
-    def of_ids(vocab: Mapping[str, int]) -> "Alphabet[int]":
+    def of_ids(tokenizer: Tokenizer) -> "Alphabet[int]":
         """Pieces as ids; an id plus the size of the vocabulary is the same piece inside a word of a segmented corpus.
 
         Args:
-          vocab: piece to id, the ids being 0, 1, 2, ... in order.
+          tokenizer: whose vocabulary has a token that masks.
         """
-        size = len(vocab)
-        suffixes = frozenset(index for token, index in vocab.items() if token.startswith("##"))
+        special, size = tokenizer.special_ids, len(tokenizer.tokens)
+        if special.mask is None:
+            raise ValueError(f"the vocabulary has no {tokenizer.special_tokens.mask}")
+        suffixes = frozenset(index for index, token in enumerate(tokenizer.tokens) if tokenizer.continues_word(token))
         return Alphabet(
-            vocab["[CLS]"],
-            vocab["[SEP]"],
-            vocab["[MASK]"],
+            PairLayout.of(tokenizer),
+            special.mask,
             range(size),
             lambda piece: piece >= size or piece in suffixes,
             lambda pieces: [piece - size if piece >= size else piece for piece in pieces],
@@ -141,7 +147,7 @@ def _candidate_words(pieces: Sequence[Piece], alphabet: Alphabet[Piece], whole_w
     A continuing piece joins the candidate before it even across a `[SEP]`: where truncation has cut the first piece of
     a word off, upstream does so, too.
     """
-    special = (alphabet.cls, alphabet.sep)
+    special = (alphabet.layout.cls, alphabet.layout.sep)
     candidates = [position for position, piece in enumerate(pieces) if piece not in special]
     if not whole_words:
         return [(position,) for position in candidates]

@@ -45,6 +45,7 @@ from processors.pretraining.instance_records import (
 from processors.pretraining.instances import InstanceSettings, shuffled_instances
 from processors.pretraining.masking import Alphabet
 from processors.records import record_sets
+from tokenization.base import Tokenizer
 
 STREAM_FROM_BYTES = 64 << 20
 """Corpora of larger files are streamed unless a flag says otherwise: in memory they would take gigabytes."""
@@ -65,7 +66,7 @@ class PretrainingData:
     Args:
       files: the corpus, in order.
       outputs: record files to write.
-      tokenizer: a `tokenization.BulkTokenizer`.
+      tokenizer: of the model.
       instances: how documents become instances.
       seed: of all random choices.
       segmented: blanks in the corpus separate words, whose pieces whole-word masking keeps together.
@@ -77,7 +78,7 @@ class PretrainingData:
 
     files: Sequence[Path]
     outputs: Sequence[Path]
-    tokenizer: Any
+    tokenizer: Tokenizer
     instances: InstanceSettings = dataclasses.field(default_factory=InstanceSettings)
     seed: int = 12345
     segmented: bool = False
@@ -105,7 +106,7 @@ class PretrainingData:
 
     def serialize(self, documents: list[Any], rng: random.Random, counts: CorpusStatistics) -> list[bytes]:
         """Records of documents of ids in their final order; instances that share rows are added to the counts."""
-        alphabet, serializer = Alphabet.of_ids(self.tokenizer.vocab), self.serializer
+        alphabet, serializer = Alphabet.of_ids(self.tokenizer), self.serializer
         if isinstance(serializer, InstanceSerializer):
             return shuffled_instances(documents, alphabet, self.instances, rng, serializer.serializer())
         instances = shuffled_instances(documents, alphabet, self.instances, rng, packing.compact)

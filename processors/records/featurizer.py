@@ -6,7 +6,9 @@ from typing import Any
 
 from common.errors import DataError, FlagError, closest, one_line
 from processors.base import InputExample, PaddingInputExample
+from processors.records.pair_layout import PairLayout
 from processors.records.schema import Features, FeatureSpec, Field
+from tokenization.base import Tokenizer
 
 HEAD, TAIL, HEAD_TAIL = "head", "tail", "head_tail"
 TRUNCATIONS = (HEAD, TAIL, HEAD_TAIL)
@@ -43,11 +45,10 @@ class Featurizer(abc.ABC):
         return record
 
 
-def sequence_fields(max_seq_length: int) -> tuple[Field, ...]:
-    """The three inputs of every BERT encoder under upstream's names, unpadded."""
-    return tuple(
-        Field(name, shape=(None,), static=max_seq_length) for name in ("input_ids", "input_mask", "segment_ids")
-    )
+def sequence_fields(max_seq_length: int, pad_id: int = 0) -> tuple[Field, ...]:
+    """The three inputs of every encoder under upstream's names, unpadded; `pad_id` is what pads `input_ids`."""
+    padding = {"input_ids": pad_id, "input_mask": 0, "segment_ids": 0}
+    return tuple(Field(name, shape=(None,), default=pad, static=max_seq_length) for name, pad in padding.items())
 
 
 def truncated_lengths(length_a: int, length_b: int, budget: int) -> tuple[int, int]:
@@ -86,10 +87,10 @@ def kept_pieces(pieces: list[int], keep: int, truncation: str) -> list[int]:
 
 
 class PairFeaturizer(Featurizer):
-    """`[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, with a label.
+    """`[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, or as the tokenizer's `PairLayout` joins texts, with a label.
 
     Args:
-      tokenizer: a `tokenization.BulkTokenizer`.
+      tokenizer: of the model.
       max_seq_length: most pieces a row, specials included.
       labels: label names in the order of the classes; empty for regression.
       problem_type: `"single_label"`, `"regression"` or `"multi_label"`.
@@ -102,11 +103,19 @@ class PairFeaturizer(Featurizer):
     """
 
     def __init__(
-        self, tokenizer: Any, max_seq_length: int, labels: Sequence[str], problem_type: str, truncation: str = HEAD
+        self,
+        tokenizer: Tokenizer,
+        max_seq_length: int,
+        labels: Sequence[str],
+        problem_type: str,
+        truncation: str = HEAD,
     ) -> None:
-        if max_seq_length < 3:
+        self._layout = layout = PairLayout.of(tokenizer)
+        if max_seq_length <= layout.specials_alone:
+            names = tokenizer.special_tokens
             raise FlagError(
-                f"--max_seq_length={max_seq_length} leaves no room for text beside [CLS] and [SEP]; expected at least 3"
+                f"--max_seq_length={max_seq_length} leaves no room for text beside {names.cls} and {names.sep}; "
+                f"expected at least {layout.specials_alone + 1}"
             )
         self._tokenizer = tokenizer
         self._max_seq_length = max_seq_length
@@ -114,8 +123,8 @@ class PairFeaturizer(Featurizer):
         self._problem_type = problem_type
         self._truncation = truncation
         self._label_ids = {label: index for index, label in enumerate(labels)}
-        self._cls, self._sep = tokenizer.vocab["[CLS]"], tokenizer.vocab["[SEP]"]
-        self.spec = FeatureSpec((*sequence_fields(max_seq_length), self._label_field(), Field("is_real_example")))
+        inputs = sequence_fields(max_seq_length, layout.pad)
+        self.spec = FeatureSpec((*inputs, self._label_field(), Field("is_real_example")))
 
     def settings(self) -> dict[str, Any]:
         """Everything that shapes a record: tokenizer, length, labels, problem type, spec, and truncation."""
@@ -141,10 +150,13 @@ class PairFeaturizer(Featurizer):
         first, second = iter(pieces[: len(real)]), iter(pieces[len(real) :])
         for example in examples:
             if isinstance(example, PaddingInputExample):
-                yield [self._row([self._cls], 1, None, is_real=0)]
+                one = {"input_ids": [self._layout.cls], "input_mask": [1], "segment_ids": [0]}
+                yield [{**one, "label_ids": None, "is_real_example": 0}]
                 continue
-            ids, length_a = self._join(next(first), None if example.text_b is None else next(second))
-            yield [self._row(ids, length_a, self.label_value(example), is_real=1)]
+            features = self._joined(next(first), None if example.text_b is None else next(second))
+            features["label_ids"] = self.label_value(example)
+            features["is_real_example"] = 1
+            yield [features]
 
     def label_value(self, example: InputExample) -> Any:
         """The label as stored (class id, score, or 0/1 for each class); None for an unlabelled row."""
@@ -157,23 +169,13 @@ class PairFeaturizer(Featurizer):
             return [float(index in present) for index in range(len(self._labels))]
         return self._class_id(example, example.label)
 
-    def _join(self, a: list[int], b: list[int] | None) -> tuple[list[int], int]:
-        """Piece ids with specials, and how many of them are of segment 0."""
+    def _joined(self, a: list[int], b: list[int] | None) -> Features:
+        """The encoder's inputs of texts that are cut where they are too long."""
+        layout = self._layout
         if b is None:
-            ids = [self._cls, *kept_pieces(a, self._max_seq_length - 2, self._truncation), self._sep]
-            return ids, len(ids)
-        keep_a, keep_b = truncated_lengths(len(a), len(b), self._max_seq_length - 3)
-        a, b = kept_pieces(a, keep_a, self._truncation), kept_pieces(b, keep_b, self._truncation)
-        return [self._cls, *a, self._sep, *b, self._sep], keep_a + 2
-
-    def _row(self, ids: list[int], length_a: int, label: Any, is_real: int) -> Features:
-        return {
-            "input_ids": ids,
-            "input_mask": [1] * len(ids),
-            "segment_ids": [0] * length_a + [1] * (len(ids) - length_a),
-            "label_ids": label,
-            "is_real_example": is_real,
-        }
+            return layout.features(kept_pieces(a, self._max_seq_length - layout.specials_alone, self._truncation))
+        keep_a, keep_b = truncated_lengths(len(a), len(b), self._max_seq_length - layout.specials_of_pair)
+        return layout.features(kept_pieces(a, keep_a, self._truncation), kept_pieces(b, keep_b, self._truncation))
 
     def _label_field(self) -> Field:
         if self._problem_type == "multi_label":

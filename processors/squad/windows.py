@@ -8,12 +8,13 @@ import numpy as np
 
 from common.errors import FlagError
 from processors.records.featurizer import Featurizer, sequence_fields
+from processors.records.pair_layout import PairLayout
 from processors.records.schema import Features, FeatureSpec, Field
 from processors.squad.examples import SquadExample
 from processors.squad.passages import Passage
+from tokenization.base import Tokenizer
 
 FIRST_UNIQUE_ID = 1_000_000_000
-SPECIAL_TOKENS = 3
 MEMO_WORDS = 500_000
 """Words whose pieces are remembered; beyond that the memory is emptied and filled anew."""
 
@@ -60,7 +61,7 @@ class SpanFeaturizer(Featurizer):
     """Windows over contexts that are longer than the model's length.
 
     Args:
-      tokenizer: a `tokenization.BulkTokenizer`.
+      tokenizer: of the model.
       max_seq_length: most pieces a window, question and special tokens included.
       doc_stride: pieces between the starts of two windows.
       max_query_length: most pieces of a question; the rest is cut.
@@ -71,17 +72,17 @@ class SpanFeaturizer(Featurizer):
     Source: `convert_examples_to_features` of google-research/bert, without its padding.
     """
 
-    def __init__(self, tokenizer: Any, max_seq_length: int, doc_stride: int, max_query_length: int) -> None:
-        _check_lengths(max_seq_length, doc_stride, max_query_length)
+    def __init__(self, tokenizer: Tokenizer, max_seq_length: int, doc_stride: int, max_query_length: int) -> None:
+        self._layout = PairLayout.of(tokenizer)
+        _check_lengths(max_seq_length, doc_stride, max_query_length, self._layout.specials_of_pair)
         self._tokenizer = tokenizer
         self._max_seq_length = max_seq_length
         self._doc_stride = doc_stride
         self._max_query_length = max_query_length
-        self._cls, self._sep = tokenizer.vocab["[CLS]"], tokenizer.vocab["[SEP]"]
         self._memo: dict[str, list[int]] = {}
         names = ("start_positions", "end_positions", "is_impossible", "is_real_example")
         self.spec = FeatureSpec(
-            (Field("unique_ids"), *sequence_fields(max_seq_length), *(Field(name) for name in names))
+            (Field("unique_ids"), *sequence_fields(max_seq_length, self._layout.pad), *(Field(name) for name in names))
         )
 
     def settings(self) -> dict[str, Any]:
@@ -119,26 +120,21 @@ class SpanFeaturizer(Featurizer):
         for example, question, answer in zip(examples, questions, answers, strict=True):
             document = documents[id(example.passage)]
             question = question[: self._max_query_length]
-            room = self._max_seq_length - len(question) - SPECIAL_TOKENS
+            room = self._max_seq_length - len(question) - self._layout.specials_of_pair
             key = (id(document), room)
             if key not in layouts:
                 layouts[key] = _layout(len(document.ids), room, self._doc_stride)
             span = _answer_span(example, document, answer)
+            offset = self._layout.second_start(len(question))
             yield [
-                self._features(question, Window(document, start, length, len(question) + 2, context), example, span)
+                self._features(question, Window(document, start, length, offset, context), example, span)
                 for start, length, context in layouts[key]
             ]
 
     def _features(self, question: list[int], window: Window, example: SquadExample, span: Span | None) -> Features:
         pieces = window.document.ids[window.start : window.start + window.length]
-        ids = [self._cls, *question, self._sep, *pieces, self._sep]
-        features: Features = {
-            "input_ids": ids,
-            "input_mask": [1] * len(ids),
-            "segment_ids": [0] * window.offset + [1] * (len(pieces) + 1),
-            "is_real_example": 1,
-            "_window": window,
-        }
+        features: Features = self._layout.features(question, pieces)
+        features |= {"is_real_example": 1, "_window": window}
         if example.start_position is not None:
             start, end = _position(span, window)
             features |= {"start_positions": start, "end_positions": end, "is_impossible": int(example.is_impossible)}
@@ -151,18 +147,18 @@ class SpanFeaturizer(Featurizer):
             self._memo = {}
         memo = self._memo
         new = list({word: None for passage in passages.values() for word in passage.words if word not in memo})
-        memo.update(zip(new, self._tokenizer.encode(new), strict=True))
+        memo.update(zip(new, self._tokenizer.encode_words(new), strict=True))
         return {key: _document(passage, memo) for key, passage in passages.items()}
 
 
-def _check_lengths(max_seq_length: int, doc_stride: int, max_query_length: int) -> None:
+def _check_lengths(max_seq_length: int, doc_stride: int, max_query_length: int, special_tokens: int) -> None:
     if max_query_length < 1:
         raise FlagError(f"--max_query_length={max_query_length}: expected at least 1")
-    room = max_seq_length - max_query_length - SPECIAL_TOKENS
+    room = max_seq_length - max_query_length - special_tokens
     if room < 1:
         raise FlagError(
-            f"--max_seq_length={max_seq_length} is too small for --max_query_length={max_query_length} and 3 special "
-            f"tokens; expected more than {max_query_length + SPECIAL_TOKENS}"
+            f"--max_seq_length={max_seq_length} is too small for --max_query_length={max_query_length} and "
+            f"{special_tokens} special tokens; expected more than {max_query_length + special_tokens}"
         )
     if doc_stride < 1:
         raise FlagError(f"--doc_stride={doc_stride}: windows would never advance; expected at least 1")

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
 
 from processors.base import InputExample
 from processors.graph.pairs import pack_pairs
-from processors.graph.tokenizer import GraphTokenizer
+from processors.graph.tokenizer import in_graph
 from processors.records.featurizer import HEAD
+from processors.records.pair_layout import PairLayout
 from tasks.base import TextSignature
+from tokenization.base import Tokenizer
 
 
 class PairTextSignature(TextSignature):
@@ -20,7 +21,12 @@ class PairTextSignature(TextSignature):
     """
 
     def __init__(
-        self, tokenizer: Any, max_seq_length: int, labels: Sequence[str], problem_type: str, truncation: str = HEAD
+        self,
+        tokenizer: Tokenizer,
+        max_seq_length: int,
+        labels: Sequence[str],
+        problem_type: str,
+        truncation: str = HEAD,
     ) -> None:
         self._tokenizer = tokenizer
         self._max_seq_length = max_seq_length
@@ -38,13 +44,11 @@ class PairTextSignature(TextSignature):
         """Tokenizes and joins; both texts go through one pass of the tokenizer."""
         text_a = inputs["text_a"]
         text_b = tf.broadcast_to(inputs["text_b"], tf.shape(text_a))
-        vocab = self._tokenizer.vocab
-        graph_tokenizer = GraphTokenizer(vocab, self._tokenizer.do_lower_case)
-        pieces = graph_tokenizer(tf.concat([text_a, text_b], axis=0))
+        pieces = in_graph(self._tokenizer)(tf.concat([text_a, text_b], axis=0))
         rows = tf.size(text_a)
         has_b = tf.not_equal(text_b, "")
-        specials = vocab["[CLS]"], vocab["[SEP]"]
-        return pack_pairs(pieces[:rows], pieces[rows:], has_b, self._max_seq_length, *specials, self._truncation)
+        layout = PairLayout.of(self._tokenizer)
+        return pack_pairs(layout, pieces[:rows], pieces[rows:], has_b, self._max_seq_length, self._truncation)
 
     def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Single-label: `label` [N], `score` [N] (its probability), `probabilities` [N, C], `labels` [N, C].
@@ -75,17 +79,16 @@ class PairTextSignature(TextSignature):
         ]
         return {"text_a": first, "text_b": second}, examples
 
-    def assets(self) -> dict[str, str]:
-        """`vocab.txt`, `labels.txt`, `tokenizer.json`: what a client needs to tokenize by itself."""
-        by_id = sorted(self._tokenizer.vocab.items(), key=lambda item: item[1])
+    def assets(self) -> dict[str, str | bytes]:
+        """What the tokenizer is made from, `labels.txt`, `tokenizer.json`: all to tokenize outside of the graph."""
         settings = {
-            "do_lower_case": self._tokenizer.do_lower_case,
+            **self._tokenizer.settings(),
             "max_seq_length": self._max_seq_length,
             "problem_type": self._problem_type,
             "truncation": self._truncation,
         }
         return {
-            "vocab.txt": "".join(f"{token}\n" for token, _ in by_id),
+            **self._tokenizer.assets(),
             "labels.txt": "".join(f"{label}\n" for label in self._labels),
             "tokenizer.json": json.dumps(settings, indent=2, sort_keys=True) + "\n",
         }

@@ -24,6 +24,7 @@ from processors.source_code import source_digest
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
 from tasks.classification import metrics
 from tasks.classification.answers import label_answer
+from tokenization.base import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class ClassificationTask(Task):
     Args:
       name: the task name, for messages and the run directory.
       source: gives examples and labels.
-      tokenizer: a `tokenization.BulkTokenizer`.
+      tokenizer: of the model.
       max_seq_length: most pieces a row.
       loss: how mistakes count in training.
       limits: most examples to take from the start of a split, by split.
@@ -67,7 +68,7 @@ class ClassificationTask(Task):
         self,
         name: str,
         source: ExampleSource,
-        tokenizer: Any,
+        tokenizer: Tokenizer,
         max_seq_length: int,
         loss: LossSettings = LossSettings(),
         limits: Mapping[str, int | None] | None = None,

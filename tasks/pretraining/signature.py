@@ -2,28 +2,29 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import tensorflow as tf
 
 from processors.graph.pairs import pack_pairs
 from processors.graph.parity_texts import PARITY_TEXTS
-from processors.graph.tokenizer import GraphTokenizer
-from processors.pretraining.masked_text import MASK
+from processors.graph.tokenizer import in_graph
+from processors.records.pair_layout import PairLayout
 from processors.text_lines import TextLine
 from tasks.base import TextSignature
+from tokenization.base import Tokenizer
 
 
 class MaskedTextSignature(TextSignature):
     """`text` [N] -> for each `[MASK]` in it the likeliest pieces and their probabilities.
 
     Args:
-      tokenizer: a `tokenization.BulkTokenizer`.
+      tokenizer: of the model; its vocabulary has a token that masks.
       max_seq_length: most pieces of a text; a `[MASK]` beyond is not guessed.
     """
 
-    def __init__(self, tokenizer: Any, max_seq_length: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, max_seq_length: int) -> None:
         self._tokenizer = tokenizer
+        self._mask = tokenizer.special_tokens.mask
         self._max_seq_length = max_seq_length
         self._num_masks: tf.Tensor | None = None
 
@@ -33,14 +34,14 @@ class MaskedTextSignature(TextSignature):
 
     def features(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The encoder's inputs, and `masked_lm_positions` int32 [N, most masks of a text]."""
-        vocab = self._tokenizer.vocab
+        mask_id = self._tokenizer.vocab[self._mask]
         texts = inputs["text"]
-        pieces = self._pieces(texts, vocab[MASK])
+        pieces = self._pieces(texts, mask_id)
         nothing = tf.RaggedTensor.from_row_lengths(tf.zeros([0], tf.int32), tf.zeros_like(pieces.row_lengths()))
         alone = tf.zeros_like(texts, tf.bool)
-        features = pack_pairs(pieces, nothing, alone, self._max_seq_length, vocab["[CLS]"], vocab["[SEP]"])
+        features = pack_pairs(PairLayout.of(self._tokenizer), pieces, nothing, alone, self._max_seq_length)
         # No text makes this id by itself, so it stands for a mask wherever it is.
-        found = tf.where(tf.equal(features["input_ids"], vocab[MASK]))
+        found = tf.where(tf.equal(features["input_ids"], mask_id))
         rows = tf.size(texts, out_type=tf.int64)
         positions = tf.RaggedTensor.from_value_rowids(tf.cast(found[:, 1], tf.int32), found[:, 0], nrows=rows)
         self._num_masks = tf.cast(positions.row_lengths(), tf.int32)
@@ -55,13 +56,13 @@ class MaskedTextSignature(TextSignature):
         """
         if self._num_masks is None:
             raise ValueError("features() comes before outputs()")
-        by_id = self._tokenizer.inv_vocab
-        names = tf.constant([by_id.get(index, f"[id {index}]") for index in range(max(by_id) + 1)])
+        tokens = self._tokenizer.tokens
+        last = len(tokens) - 1
         ids, probabilities = predictions["top_ids"], predictions["top_probabilities"]
         is_real = tf.sequence_mask(self._num_masks, tf.shape(ids)[1])[:, :, tf.newaxis]
         # Embedding tables may have spare rows that stand for no piece.
         spare = tf.strings.join(["[id ", tf.strings.as_string(ids), "]"])
-        known = tf.where(ids <= max(by_id), tf.gather(names, tf.minimum(ids, max(by_id))), spare)
+        known = tf.where(ids <= last, tf.gather(tf.constant(tokens), tf.minimum(ids, last)), spare)
         return {
             "num_masks": self._num_masks,
             "pieces": tf.where(is_real, known, tf.constant("")),
@@ -70,30 +71,28 @@ class MaskedTextSignature(TextSignature):
 
     def parity_examples(self) -> tuple[dict[str, list[str]], list[TextLine]]:
         """Every parity text behind a mask, with a blank between them and without."""
-        plain = [text.replace(MASK, "") for text in PARITY_TEXTS]
-        texts = [f"{MASK}{blank}{text}" for blank in ("", " ") for text in plain]
+        plain = [text.replace(self._mask, "") for text in PARITY_TEXTS]
+        texts = [f"{self._mask}{blank}{text}" for blank in ("", " ") for text in plain]
         return {"text": texts}, [TextLine(f"parity-{i}", i, text) for i, text in enumerate(texts)]
 
-    def assets(self) -> dict[str, str]:
-        """`vocab.txt` and `tokenizer.json`."""
-        by_id = sorted(self._tokenizer.vocab, key=self._tokenizer.vocab.__getitem__)
+    def assets(self) -> dict[str, str | bytes]:
+        """`vocab.txt` (or what else the tokenizer is made from) and `tokenizer.json`."""
         settings = {
-            "do_lower_case": self._tokenizer.do_lower_case,
+            **self._tokenizer.settings(),
             "max_seq_length": self._max_seq_length,
             "problem_type": "masked_lm",
             "inputs": ["text"],
         }
         return {
-            "vocab.txt": "".join(f"{token}\n" for token in by_id),
+            **self._tokenizer.assets(),
             "tokenizer.json": json.dumps(settings, indent=2, sort_keys=True) + "\n",
         }
 
     def _pieces(self, texts: tf.Tensor, mask_id: int) -> tf.RaggedTensor:
         """Piece ids of each text, int32 [N, (pieces)]: what lies between its masks is tokenized by itself."""
         with tf.device("/cpu:0"):
-            parts = tf.strings.split(texts, MASK)
-            tokenizer = GraphTokenizer(self._tokenizer.vocab, self._tokenizer.do_lower_case)
-            pieces = tf.cast(tokenizer(parts.flat_values), tf.int32)
+            parts = tf.strings.split(texts, self._mask)
+            pieces = tf.cast(in_graph(self._tokenizer)(parts.flat_values), tf.int32)
             is_first = tf.equal(tf.ragged.range(parts.row_lengths()).flat_values, 0)
             lengths = tf.where(is_first, 0, 1)
             masks = tf.RaggedTensor.from_row_lengths(tf.fill([tf.reduce_sum(lengths)], mask_id), lengths)

@@ -18,6 +18,7 @@ from processors.records.schema import Features, FeatureSpec
 from processors.text_lines import TextLine
 from tasks.base import AnswerSink, Collected, Task, TextSignature
 from tasks.pretraining.answers import mask_answers
+from tokenization.base import Tokenizer
 
 PREDICTIONS_FILE, SCORES_FILE = "predictions.jsonl", "scores.jsonl"
 LARGEST_EXPONENT = math.log(np.finfo(np.float64).max)
@@ -49,14 +50,18 @@ class PretrainingTask(Task):
       config: a `modeling.BertConfig`.
       settings: shape of records and head.
       files: record files of a split.
-      tokenizer: a `tokenization.BulkTokenizer`; None where no text is read.
+      tokenizer: of the model; None where no text is read.
     """
 
     name = "pretraining"
     collects_rows = False
 
     def __init__(
-        self, config: Any, settings: PretrainingSettings, files: Mapping[str, Sequence[Path]], tokenizer: Any = None
+        self,
+        config: Any,
+        settings: PretrainingSettings,
+        files: Mapping[str, Sequence[Path]],
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         self.config = config
         self.settings = settings
@@ -127,8 +132,11 @@ class PretrainingTask(Task):
         """`text`, and under `masks` for each `[MASK]` in order the likeliest pieces with their probabilities."""
         (window,), (output,) = windows, outputs
         count = len(window["masked_lm_positions"])
-        names = self.tokenizer.inv_vocab
-        tokens = [[names.get(int(index), f"[id {index}]") for index in ids] for ids in output["top_ids"][:count]]
+        names = self.tokenizer.tokens if self.tokenizer else ()
+        tokens = [
+            [names[index] if index < len(names) else f"[id {index}]" for index in ids]
+            for ids in output["top_ids"][:count]
+        ]
         return {"text": line.text, **mask_answers(tokens, output["top_probabilities"][:count])}
 
     def text_score(
@@ -152,7 +160,7 @@ class PretrainingTask(Task):
         """Raw `text` with `[MASK]` in it -> the likeliest pieces of each."""
         from tasks.pretraining.signature import MaskedTextSignature
 
-        return MaskedTextSignature(self.tokenizer, self.settings.max_seq_length)
+        return MaskedTextSignature(self.featurizer.tokenizer, self.settings.max_seq_length)
 
 
 def perplexity(mean_loss: float) -> float:

@@ -8,9 +8,11 @@ import tensorflow as tf
 
 from processors.graph.parity_texts import PARITY_TEXTS
 from processors.graph.windows import GraphContexts, GraphWindows, make_windows, tokenize
+from processors.records.pair_layout import PairLayout
 from processors.squad.examples import SquadExample
 from processors.squad.passages import Passage
 from tasks.base import TextSignature
+from tokenization.base import Tokenizer
 
 NO_SPAN = -1e9
 """Score of what cannot be an answer."""
@@ -31,12 +33,12 @@ class SpanTextSignature(TextSignature):
     not correspond one by one to those of its pieces, the whole word is taken.
 
     Args:
-      tokenizer: a `tokenization.BulkTokenizer`.
+      tokenizer: of the model.
       settings: a `tasks.span.task.SpanSettings`.
       null_threshold: "no answer" is given where its odds are above this (version 2).
     """
 
-    def __init__(self, tokenizer: Any, settings: Any, null_threshold: float) -> None:
+    def __init__(self, tokenizer: Tokenizer, settings: Any, null_threshold: float) -> None:
         self._tokenizer = tokenizer
         self._settings = settings
         self._decoding = settings.decoding
@@ -54,7 +56,7 @@ class SpanTextSignature(TextSignature):
         contexts = tf.broadcast_to(contexts, tf.shape(questions))
         with tf.device("/cpu:0"):
             pieces, read = tokenize(self._tokenizer, questions, contexts)
-            windows = make_windows(pieces, read, self._settings, self._tokenizer.vocab)
+            windows = make_windows(pieces, read, self._settings, PairLayout.of(self._tokenizer))
         self._read = contexts, read, windows
         return windows.features
 
@@ -82,11 +84,10 @@ class SpanTextSignature(TextSignature):
         examples = [SquadExample(f"parity-{i}", question, Passage(text)) for i, (question, text) in enumerate(pairs)]
         return {"question": questions, "context": contexts}, examples
 
-    def assets(self) -> dict[str, str]:
-        """`vocab.txt` and `tokenizer.json`."""
-        by_id = sorted(self._tokenizer.vocab, key=self._tokenizer.vocab.__getitem__)
+    def assets(self) -> dict[str, str | bytes]:
+        """`vocab.txt` (or what else the tokenizer is made from) and `tokenizer.json`."""
         settings = {
-            "do_lower_case": self._tokenizer.do_lower_case,
+            **self._tokenizer.settings(),
             "max_seq_length": self._settings.max_seq_length,
             "doc_stride": self._settings.doc_stride,
             "max_query_length": self._settings.max_query_length,
@@ -96,7 +97,7 @@ class SpanTextSignature(TextSignature):
             "inputs": ["question", "context"],
         }
         return {
-            "vocab.txt": "".join(f"{token}\n" for token in by_id),
+            **self._tokenizer.assets(),
             "tokenizer.json": json.dumps(settings, indent=2, sort_keys=True) + "\n",
         }
 

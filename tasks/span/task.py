@@ -22,6 +22,7 @@ from tasks.span.decoding import Decoded, decode, decode_all
 from tasks.span.files import answer_files, store_threshold
 from tasks.span.ranking import Asked, DecodingSettings, Logits
 from tasks.span.text import SpanText
+from tokenization.base import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class SpanTask(Task):
     """SQuAD 1.1 and 2.0, and sets of the same form.
 
     Args:
-      tokenizer: a `tokenization.BulkTokenizer`.
+      tokenizer: of the model.
       settings: of windows and answers.
       files: the SQuAD file of each split that is used.
       null_threshold: "no answer" is given where its odds are above this.
@@ -93,7 +94,7 @@ class SpanTask(Task):
 
     def __init__(
         self,
-        tokenizer: Any,
+        tokenizer: Tokenizer,
         settings: SpanSettings,
         files: Mapping[str, Path],
         null_threshold: float = 0.0,

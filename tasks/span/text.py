@@ -3,10 +3,11 @@
 import functools
 import logging
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from processors.squad.windows import Document, Window
 from tokenization import BasicTokenizer
+from tokenization.base import Encoding, Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +33,17 @@ class SpanText:
     """Gives the text of a span of pieces.
 
     Args:
-      tokenizer: a `tokenization.BulkTokenizer`, the one that made the windows.
+      tokenizer: the one that made the windows.
       answer_text: `"upstream"` aligns the pieces with the words that hold them, as `get_final_text` does, and falls
         back to those words; `"offsets"` takes the pieces' own characters.
     """
 
-    def __init__(self, tokenizer: Any, answer_text: str = "upstream") -> None:
+    def __init__(self, tokenizer: Tokenizer, answer_text: str = "upstream") -> None:
         self._tokenizer = tokenizer
         self._aligner = _aligner(tokenizer.do_lower_case)
-        self._unknown: int = tokenizer.vocab["[UNK]"]
-        self._letters = [len(piece.removeprefix("##")) for piece in tokenizer.vocab]
-        self._offsets: dict[str, Any] = {}
+        self._unknown = tokenizer.special_ids.unk
+        self._letters = [len(tokenizer.letters(token)) for token in tokenizer.tokens]
+        self._offsets: dict[str, Encoding] = {}
         self._by_offsets = answer_text == "offsets"
 
     def __call__(self, window: Window, start: int, end: int) -> LocatedText:
@@ -79,7 +80,7 @@ class SpanText:
         around = self._letters_around(words, pieces, first - first_piece, last + 1 - first_piece)
         if around:
             return begin + around[0], stop - around[1]
-        inner, after = self._aligner.span(self._pieces_text(document.ids[first : last + 1]), words)
+        inner, after = self._aligner.span(self._text_of(document.ids[first : last + 1]), words)
         return begin + inner, begin + after
 
     def _letters_around(self, words: str, pieces: list[int], first: int, after: int) -> tuple[int, int] | None:
@@ -111,10 +112,8 @@ class SpanText:
         origin = document.passage.starts[index]
         return origin + encoding.starts[place], origin + encoding.ends[place]
 
-    def _pieces_text(self, ids: list[int]) -> str:
-        """Pieces put together again: `["play", "##er", "s"]` to `"player s"`."""
-        joined = " ".join(self._tokenizer.convert_ids_to_tokens(ids))
-        return " ".join(joined.replace(" ##", "").replace("##", "").split())
+    def _text_of(self, ids: list[int]) -> str:
+        return self._tokenizer.text(self._tokenizer.convert_ids_to_tokens(ids))
 
 
 class TextAligner:

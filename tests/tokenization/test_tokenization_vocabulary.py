@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import VocabularyError
-from tokenization import PRETRAINING_TOKENS, load_vocab
+from tokenization import PRETRAINING_TOKENS, BulkTokenizer, load_vocab
 
 
 @pytest.fixture
@@ -46,24 +46,37 @@ def test_vocabulary_without_padding_loads(write):
     assert load_vocab(write(b"[UNK]\n[CLS]\n[SEP]\n")) == {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2}
 
 
-def test_duplicate_names_both_lines(write):
+def test_of_a_repeated_token_the_last_line_counts_with_a_warning(write, caplog):
+    path = write(SPECIAL + b"a\nb\na\n\nb\n \n")
+    vocab = load_vocab(path)
+    assert list(vocab.items())[4:] == [("a", 6), ("b", 8), ("", 9)]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{path}: 'a' is on lines 5, 7 (and 2 more tokens); the last of them is its id, and the others are never used; "
+        "take the vocab.txt that came with the checkpoint if that is another"
+    )
+
+
+def test_a_repeated_blank_line_is_called_one(write, caplog):
+    assert load_vocab(write(SPECIAL + b"\na\n \n"))[""] == 6
+    assert "a blank line is on lines 5, 7; the last" in caplog.text
+
+
+def test_files_written_from_a_tokenizer_keep_repeated_lines(write):
     path = write(SPECIAL + b"a\nb\na\n")
-    assert f"{path}:7: 'a' stands on line 5 already" in message(path)
-
-
-def test_second_blank_line(write):
-    path = write(SPECIAL + b"\na\n \n")
-    assert f"{path}:7: a blank line stands on line 5 already" in message(path)
+    tokenizer = BulkTokenizer(path)
+    assert tokenizer.assets()["vocab.txt"].encode() == path.read_bytes()
+    assert tokenizer.convert_ids_to_tokens([4, 6]) == ["a", "a"]
 
 
 def test_missing_special_tokens_are_named(write):
     path = write(b"[PAD]\n[CLS]\na\n")
-    assert f"{path}: [UNK], [SEP] not among its 3 pieces, expected [UNK], [CLS], [SEP]" in message(path)
+    assert f"{path}: [UNK], [SEP] not among its 3 tokens, expected [UNK], [CLS], [SEP]" in message(path)
 
 
 def test_caller_may_require_more(write):
     path = write(SPECIAL)
-    assert "[MASK] not among its 4 pieces" in message(path, required=PRETRAINING_TOKENS)
+    assert "[MASK] not among its 4 tokens" in message(path, required=PRETRAINING_TOKENS)
     assert len(load_vocab(write(SPECIAL + b"[MASK]\n"), required=PRETRAINING_TOKENS)) == 5
 
 

@@ -11,14 +11,15 @@ import multiprocessing
 import os
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from tokenization.base import Encoding, SpecialTokens
 from tokenization.characters import convert_to_unicode
-from tokenization.vocabulary import convert_by_vocab, load_vocab
+from tokenization.vocabulary import WORDPIECE_TOKENS, convert_by_vocab, ids_by_token, load_tokens
 from tokenization.wordpiece.longest_match import MAX_INPUT_CHARS_PER_WORD, SUFFIX_INDICATOR
 from tokenization.wordpiece.normalization import CONTEXT_MARK, CodePointTable
 
@@ -39,50 +40,42 @@ def _configure_threads() -> None:
 _configure_threads()
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """Pieces of one text and where they stand in it; four lists of one length.
-
-    Attributes:
-      ids: of the pieces.
-      tokens: the pieces.
-      starts: character of the original text that a piece starts with.
-      ends: the character after its last one. Accents that normalisation drops belong to the letter before them.
-    """
-
-    ids: list[int]
-    tokens: list[str]
-    starts: list[int]
-    ends: list[int]
-
-
 class BulkTokenizer:
-    """Gives the pieces that `FullTokenizer` gives, for many texts at a time. Can be pickled and forked.
+    """Gives the tokens that `FullTokenizer` gives, for many texts at a time. Can be pickled and forked.
 
     Args:
       vocab_file: path of the vocabulary, see `load_vocab`.
       do_lower_case: lower-case and strip accents, as the vocabulary's model was trained; default True.
+      special_tokens: of the vocabulary; BERT's by default.
 
     Raises:
       VocabularyError: the vocabulary is unusable.
     """
 
-    def __init__(self, vocab_file: str | Path, do_lower_case: bool = True) -> None:
-        self.__setstate__({"vocab": load_vocab(vocab_file), "do_lower_case": do_lower_case})
+    kind = "wordpiece"
+
+    def __init__(
+        self, vocab_file: str | Path, do_lower_case: bool = True, special_tokens: SpecialTokens = WORDPIECE_TOKENS
+    ) -> None:
+        tokens = load_tokens(vocab_file, special_tokens.required)
+        self.__setstate__({"tokens": tokens, "do_lower_case": do_lower_case, "special_tokens": special_tokens})
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"vocab": self.vocab, "do_lower_case": self.do_lower_case}
+        return {name: getattr(self, name) for name in ("tokens", "do_lower_case", "special_tokens")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.vocab: dict[str, int] = state["vocab"]
+        self.tokens: list[str] = state["tokens"]
         self.do_lower_case: bool = state["do_lower_case"]
-        self.inv_vocab = {index: token for token, index in self.vocab.items()}
+        self.special_tokens: SpecialTokens = state["special_tokens"]
+        self.vocab = ids_by_token(self.tokens)
+        self.inv_vocab = dict(enumerate(self.tokens))
+        self.special_ids = self.special_tokens.ids(self.vocab)
         self._table = CodePointTable(self.do_lower_case)
         # No added tokens: "[MASK]" in a text is three words, as in the specification.
         self._wordpiece = Tokenizer(
             models.WordPiece(
                 self.vocab,
-                unk_token="[UNK]",
+                unk_token=self.special_tokens.unk,
                 max_input_chars_per_word=MAX_INPUT_CHARS_PER_WORD,
                 continuing_subword_prefix=SUFFIX_INDICATOR,
             )
@@ -111,26 +104,30 @@ class BulkTokenizer:
             ids.extend([*itertools.chain.from_iterable(map(pieces_of, words))] for words in chunk)
         return ids
 
+    def encode_words(self, words: Sequence[str]) -> list[list[int]]:
+        """Turn words into ids: a word's tokens do not depend on what stands before it; see `encode`."""
+        return self.encode(words)
+
     def tokenize(self, text: str) -> list[str]:
-        """Cut text into pieces.
+        """Cut text into tokens.
 
         Args:
           text: any string.
 
         Returns:
-          The pieces in order, without "[CLS]" and "[SEP]".
+          The tokens in order, without "[CLS]" and "[SEP]".
         """
         normal = self._table.normalize(convert_to_unicode(text))
         return self._wordpiece.encode(normal, add_special_tokens=False).tokens
 
     def encode_with_offsets(self, text: str) -> Encoding:
-        """Turn text into pieces that know where they come from.
+        """Turn text into tokens that know where they come from.
 
         Args:
           text: any string.
 
         Returns:
-          Ids, pieces and their character offsets. "[UNK]" spans the word that it stands for; pieces of one character
+          Ids, tokens and their character offsets. "[UNK]" spans the word that it stands for; tokens of one character
           that decomposes (a Hangul syllable) all span that character.
         """
         normal = " ".join(self._table.normalize(text).split())
@@ -145,17 +142,45 @@ class BulkTokenizer:
         return Encoding(encoding.ids, encoding.tokens, starts, ends)
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
-        """Turn pieces into ids; a piece outside the vocabulary is a KeyError."""
+        """Turn tokens into ids; a token outside the vocabulary is a KeyError."""
         return convert_by_vocab(self.vocab, tokens)
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Turn ids into pieces; an id outside the vocabulary is a KeyError."""
+        """Turn ids into tokens; an id outside the vocabulary is a KeyError."""
         return convert_by_vocab(self.inv_vocab, ids)
+
+    def continues_word(self, token: str) -> bool:
+        """Whether a token belongs to the same word as the one before it."""
+        return token.startswith(SUFFIX_INDICATOR)
+
+    def letters(self, token: str) -> str:
+        """The token without the mark of those that continue a word."""
+        return token.removeprefix(SUFFIX_INDICATOR)
+
+    def text(self, tokens: Iterable[str]) -> str:
+        """Tokens put together again: `["play", "##er", "s"]` to `"player s"`."""
+        joined = " ".join(tokens)
+        return " ".join(joined.replace(f" {SUFFIX_INDICATOR}", "").replace(SUFFIX_INDICATOR, "").split())
 
     def fingerprint(self) -> str:
         """Hash of all that decides what a text becomes: vocabulary, casing, and Python's edition of Unicode."""
-        settings = [self.do_lower_case, MAX_INPUT_CHARS_PER_WORD, unicodedata.unidata_version, list(self.vocab.items())]
+        settings: list[Any] = [
+            self.do_lower_case,
+            MAX_INPUT_CHARS_PER_WORD,
+            unicodedata.unidata_version,
+            list(self.vocab.items()),
+        ]
+        if self.special_tokens != WORDPIECE_TOKENS:
+            settings.append(asdict(self.special_tokens))
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+
+    def settings(self) -> dict[str, Any]:
+        """The casing."""
+        return {"do_lower_case": self.do_lower_case}
+
+    def assets(self) -> dict[str, str | bytes]:
+        """`vocab.txt`."""
+        return {"vocab.txt": "".join(f"{token}\n" for token in self.tokens)}
 
     def _learned(self, texts: Sequence[list[str]]) -> dict[str, list[int]]:
         """Ids of the pieces of words, in which are all words of `texts`."""

@@ -8,10 +8,11 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from common.errors import ExportError
 from processors.graph.code_points import SELF, expansions
-from processors.graph.tokenizer import GraphTokenizer
+from processors.graph.tokenizer import GraphTokenizer, in_graph
 from tests.support import tokenization_texts
-from tokenization import CONTEXT_MARK, BasicTokenizer, CodePointTable, FullTokenizer, load_vocab
+from tokenization import CONTEXT_MARK, BasicTokenizer, BulkTokenizer, CodePointTable, FullTokenizer, load_vocab
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -114,10 +115,26 @@ def test_pieces_that_no_text_has_keep_their_ids():
         assert session.run(ids).to_list() == [[], [6, 7], [6, 7], [1], []]
 
 
-def test_ids_have_no_gaps():
-    with pytest.raises(ValueError) as raised:
-        GraphTokenizer({"[UNK]": 0, "a": 2})
-    assert "expected their ids to be 0 to 1" in str(raised.value)
+def test_of_a_repeated_token_the_last_id_counts_as_in_the_specification(tmp_path):
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join([*SPECIAL, "a", "b", "a", "c"]) + "\n")
+    full = FullTokenizer(path)
+    texts = ["a b c", "c a"]
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        ids = session.run(GraphTokenizer(full.vocab)(tf.constant(texts))).to_list()
+    assert ids == spec(full, texts) == BulkTokenizer(path).encode(texts)
+    assert ids[1] == [len(SPECIAL) + 3, len(SPECIAL) + 2]
+
+
+def test_a_kind_without_operations_is_named(tiny_model):
+    tokenizer = BulkTokenizer(tiny_model / "vocab.txt")
+    tokenizer.kind = "letters"
+    with pytest.raises(ExportError) as refused:
+        in_graph(tokenizer)
+    assert str(refused.value) == (
+        "a letters tokenizer has no form in a graph, as TensorFlow has no operation for it; expected one of wordpiece; "
+        "tokenize outside of the graph"
+    )
 
 
 @pytest.mark.parametrize("do_lower_case", [True, False])

@@ -6,9 +6,12 @@ from collections import Counter
 import pytest
 
 from processors.pretraining.masking import Alphabet, MaskingSettings, create_masked_lm_predictions, mask_pieces
+from tokenization import WORDPIECE_TOKENS, BulkTokenizer
 
 WORDS = ["[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##aff", "##able", "dog", "cat", "##s"]
 IDS = {word: index for index, word in enumerate(WORDS)}
+TOKENIZER = object.__new__(BulkTokenizer)
+TOKENIZER.__setstate__({"tokens": WORDS, "do_lower_case": True, "special_tokens": WORDPIECE_TOKENS})
 TOKENS = ["[CLS]", "dog", "##s", "un", "##aff", "##able", "[SEP]", "cat", "##s", "dog", "[SEP]"]
 
 
@@ -53,7 +56,7 @@ def test_whole_words_are_masked_together_or_not_at_all():
 def test_ids_and_text_give_the_same():
     settings = MaskingSettings(0.4, 20, True)
     for seed in range(20):
-        ids = mask_pieces([IDS[t] for t in TOKENS], Alphabet.of_ids(IDS), settings, random.Random(seed))
+        ids = mask_pieces([IDS[t] for t in TOKENS], Alphabet.of_ids(TOKENIZER), settings, random.Random(seed))
         seen, positions, labels = create_masked_lm_predictions(TOKENS, 0.4, 20, WORDS, random.Random(seed), True)
         assert ids == ([IDS[t] for t in seen], positions, [IDS[t] for t in labels])
 
@@ -63,7 +66,7 @@ def test_raised_ids_continue_a_word_and_come_out_plain():
     pieces = [IDS["[CLS]"], IDS["dog"], IDS["cat"] + size, IDS["cat"], IDS["[SEP]"]]
     for seed in range(20):
         seen, positions, labels = mask_pieces(
-            pieces, Alphabet.of_ids(IDS), MaskingSettings(0.5, 2, True), random.Random(seed)
+            pieces, Alphabet.of_ids(TOKENIZER), MaskingSettings(0.5, 2, True), random.Random(seed)
         )
         assert (1 in positions) == (2 in positions)
         assert max(seen) < size

@@ -18,6 +18,7 @@ from processors.graph import pairs
 from processors.graph.pairs import pack_pairs
 from processors.graph.parity_texts import long_texts
 from processors.records.featurizer import HEAD, HEAD_TAIL, TAIL, TRUNCATIONS, PairFeaturizer, kept_pieces
+from processors.records.pair_layout import PairLayout
 from tasks.classification import signature
 from tasks.classification.task import ClassificationTask
 from tests.support import tiny
@@ -108,7 +109,7 @@ def packed(request):
     with tf.Graph().as_default(), v1.Session() as session:
         a, b = (v1.ragged.placeholder(tf.int32, 1, ()) for _ in range(2))
         has_b, limit = v1.placeholder(tf.bool, [None]), v1.placeholder(tf.int32, [])
-        rows = pack_pairs(a, b, has_b, limit, 2, 3, request.param)
+        rows = pack_pairs(PairLayout(2, 3), a, b, has_b, limit, request.param)
 
         def run(first, second, most):
             ragged = [
@@ -177,8 +178,8 @@ def test_export_that_cuts_the_second_text_differently_is_found_out(tokenizer, mo
     task = task_with(tokenizer, TAIL)
     parity(task, task.text_signature())
 
-    def careless(a, b, has_b, limit, *rest):
-        return pack_pairs(a, b[:, :limit], has_b, limit, *rest)
+    def careless(layout, a, b, has_b, limit, *rest):
+        return pack_pairs(layout, a, b[:, :limit], has_b, limit, *rest)
 
     monkeypatch.setattr(signature, "pack_pairs", careless)
     with pytest.raises(ExportError):
