@@ -22,7 +22,7 @@ from tokenization import (
 log = logging.getLogger(__name__)
 
 SPARE_ROWS = 1024
-"""Rows an embedding table may have beyond the vocabulary: some models pad it for speed, none by more."""
+"""Rows an embedding table may have beyond the vocabulary without a warning: some models pad it for speed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,22 +81,22 @@ def load(
                 "give its path"
             )
     config = BertConfig.from_json_file(str(config_file))
-    config.check_heads()
+    config.check_heads(str(config_file))
     lower = (
         flags.do_lower_case if "do_lower_case" in flags.given else identity.get("do_lower_case", flags.do_lower_case)
     )
     validate_case_matches_checkpoint(lower, flags.init_checkpoint)
     tokenizer = None
     if vocab_file is not None:
-        tokenizer = BulkTokenizer(str(vocab_file), do_lower_case=lower)
+        tokenizer = BulkTokenizer(str(vocab_file), lower, config.family.special_tokens)
         check_vocabulary_casing(lower, tokenizer.vocab, vocab_file)
         if reads_text:
             check_stated_settings(tokenizer.vocab, vocab_file, lower)
         _check_sizes(config, config_file, tokenizer, vocab_file)
-    if flags.max_seq_length > config.max_position_embeddings:
+    if flags.max_seq_length > config.longest_sequence:
         raise FlagError(
             f"--max_seq_length={flags.max_seq_length}: the model in {config_file} was trained with "
-            f"{config.max_position_embeddings} positions; give at most that"
+            f"{config.longest_sequence} positions; give at most that"
         )
     return ModelFiles(config, tokenizer, vocab_file)
 
@@ -113,11 +113,10 @@ def _find(flag: str, given: str | None, own: Path, beside: str | None) -> Path |
     return Path(beside) if beside is not None else None
 
 
-def _check_sizes(config: BertConfig, config_file: Path | None, tokenizer: BulkTokenizer, vocab_file: Path) -> None:
-    tokens, rows = len(tokenizer.vocab), config.vocab_size
-    advice = "give the vocabulary and configuration that belong to the checkpoint"
+def _check_sizes(config: BertConfig, config_file: Path | None, tokenizer: Tokenizer, vocab_file: Path) -> None:
+    tokens, rows = len(tokenizer.tokens), config.vocab_size
+    told = f"{vocab_file} has {tokens} tokens, but {config_file} says vocab_size {rows}"
     if tokens > rows:
-        raise VocabularyError(f"{vocab_file} has {tokens} tokens, but {config_file} says vocab_size {rows}; {advice}")
+        raise VocabularyError(f"{told}; give the vocabulary and configuration that belong to the checkpoint")
     if tokens < rows - SPARE_ROWS:
-        log.warning("%s has %d tokens, but %s says vocab_size %d; if that surprises you, %s",
-                    vocab_file, tokens, config_file, rows, advice)  # fmt: skip
+        log.warning("%s: the last rows are never used; check that both belong to the checkpoint", told)

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from processors.records.schema import FeatureSpec
+from tokenization import WORDPIECE_TOKENS
 
 
 class TokenizerAdapter:
@@ -17,7 +18,8 @@ class TokenizerAdapter:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self.vocab: Mapping[str, int] = tokenizer.vocab
+        self.special_tokens = WORDPIECE_TOKENS
+        self.special_ids = WORDPIECE_TOKENS.ids(tokenizer.vocab)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""

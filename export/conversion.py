@@ -16,7 +16,7 @@ from common.files import sync_folder, sync_tree, write_atomically, writing
 from common.run_directory import BEST, RunDirectory
 from modeling.checkpoints import huggingface_files
 from modeling.checkpoints.first_weights import CLASSIFIER_VARIABLES, check_weights
-from modeling.checkpoints.huggingface import hugging_face_name, write_safetensors
+from modeling.checkpoints.huggingface import write_safetensors
 from modeling.checkpoints.huggingface_files import HUGGING_FACE, TENSORFLOW, WEIGHTS
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.restore import checkpoint_variables, left_out, read_tensors, write_weights
@@ -137,6 +137,8 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
     check_weights(model.config, init_checkpoint)
     shapes = checkpoint_variables(init_checkpoint)
     names = tuple(sorted(name for name in shapes if not is_bookkeeping(name, shapes)))
+    naming = model.config.family.hugging_face
+    heads = naming.heads_of(names)
     source = locate_checkpoint(init_checkpoint).path
     model = _with_outputs(model, shapes.get(CLASSIFIER_VARIABLES[0]), source)
     with _whole_folder(output_dir) as folder:
@@ -146,7 +148,7 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
             _write_tensorflow(init_checkpoint, folder, model)
         cast = _compare(init_checkpoint, folder, names, output_dir)
         kept = checkpoint_variables(str(folder))
-    classes = ", ".join(huggingface_files.architectures(names))
+    classes = ", ".join(huggingface_files.architectures(model.config.family, names))
     lost = [name for name in shapes if name not in kept]
     reasons = {name: "the format has no step" for name in lost if name == GLOBAL_STEP} | left_out(init_checkpoint)
     return Conversion(
@@ -156,7 +158,7 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
         converted=names,
         slots=sum(name not in reasons for name in lost),
         reasons=reasons,
-        own_names=tuple(name for name in names if hugging_face_name(name) == name),
+        own_names=tuple(name for name in names if naming.theirs(name, heads) is None),
         cast=cast,
         warnings=tuple(_warnings(init_checkpoint, target, model.config)),
     )
@@ -190,9 +192,9 @@ def _with_outputs(model: Model, shape: tuple[int, ...] | None, source: str) -> M
 
 
 def _write_hugging_face(init_checkpoint: str, names: Sequence[str], folder: Path, model: Model) -> None:
-    alone = huggingface_files.is_encoder_alone(names)
+    naming = model.config.family.hugging_face
     tensors = ((name, _as_float32(value)) for name, value in read_tensors(init_checkpoint, names))
-    write_safetensors(tensors, folder / WEIGHTS[HUGGING_FACE], alone)
+    write_safetensors(tensors, folder / WEIGHTS[HUGGING_FACE], naming, naming.heads_of(names))
     labels: Sequence[str] = model.description.labels
     if not labels and CLASSIFIER_VARIABLES[0] in names:
         labels = huggingface_files.unnamed_labels(checkpoint_variables(init_checkpoint)[CLASSIFIER_VARIABLES[0]][0])
@@ -202,7 +204,7 @@ def _write_hugging_face(init_checkpoint: str, names: Sequence[str], folder: Path
 
 
 def _write_tensorflow(init_checkpoint: str, folder: Path, model: Model) -> None:
-    write_weights(init_checkpoint, str(folder / WEIGHTS[TENSORFLOW]))
+    write_weights(init_checkpoint, str(folder / WEIGHTS[TENSORFLOW]), model.config.family.google)
     write_atomically(folder / "bert_config.json", model.config.to_json_string())
     if model.description.labels:
         write_atomically(folder / "labels.txt", "".join(f"{label}\n" for label in model.description.labels))

@@ -1,53 +1,15 @@
-"""The architecture of a BERT encoder, as `bert_config.json` or Hugging Face's `config.json` describes it."""
+"""The architecture of an encoder, as `bert_config.json` or Hugging Face's `config.json` describes it."""
 
 import dataclasses
-import difflib
 import json
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from common.errors import ConfigError, closest, one_line
-
-log = logging.getLogger(__name__)
-
-ACTIVATIONS = ("gelu", "gelu_erf", "linear", "relu", "tanh")
-
-# Keys of the multilingual and Chinese releases; upstream's model never reads them.
-_WITHOUT_EFFECT = frozenset(
-    {
-        "directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
-        "pooler_size_per_head", "pooler_type",
-    }
-)  # fmt: skip
-
-# Any of these marks a file as Hugging Face's: Google's files never have them.
-_HUGGING_FACE_MARKS = frozenset(
-    {
-        "model_type", "architectures", "layer_norm_eps", "position_embedding_type", "transformers_version",
-        "torch_dtype", "pad_token_id", "use_cache", "_name_or_path", "id2label",
-    }
-)  # fmt: skip
-
-# In Hugging Face's files "gelu" is the exact form; in Google's it is the tanh approximation.
-_HUGGING_FACE_ACTIVATIONS = {
-    "gelu": "gelu_erf", "gelu_python": "gelu_erf", "gelu_new": "gelu", "gelu_pytorch_tanh": "gelu",
-    "gelu_fast": "gelu", "gelu_accurate": "gelu", "relu": "relu", "tanh": "tanh", "linear": "linear",
-}  # fmt: skip
-
-# Keys that change the numbers, each with the only value that this encoder computes.
-_HUGGING_FACE_FIXED = {
-    "model_type": "bert", "layer_norm_eps": 1e-12, "position_embedding_type": "absolute", "is_decoder": False,
-    "add_cross_attention": False, "pruned_heads": {},
-}  # fmt: skip
-
-
-_NOT_COMPUTED: dict[str, Any] = {
-    "embedding_size": None, "num_hidden_groups": None, "inner_group_num": None, "layer_norm_eps": 1e-12,
-    "use_relative_position": False, "rotary_dim": None, "attention_window": None,
-}  # fmt: skip
-"""Keys of other encoders, each with the value, if any, that this one computes."""
+from common.errors import ConfigError, one_line
+from modeling.families import configuration, registry
+from modeling.families.base import Family
+from modeling.families.configuration import ACTIVATIONS
 
 
 @dataclasses.dataclass
@@ -60,12 +22,17 @@ class BertConfig:
       num_hidden_layers: encoder layers.
       num_attention_heads: attention heads A of each layer.
       intermediate_size: width of the feed-forward layer.
-      hidden_act: `gelu` (tanh approximation, as upstream), `gelu_erf` (exact), `relu`, `tanh` or `linear`.
+      hidden_act: `gelu` (tanh approximation, as upstream), `gelu_erf` (exact), `relu`, `tanh`, `linear`, or a function.
       hidden_dropout_prob: probability, 0 <= p < 1, of dropping a hidden value while training.
       attention_probs_dropout_prob: probability, 0 <= p < 1, of dropping an attention weight while training.
-      max_position_embeddings: the longest sequence.
+      max_position_embeddings: rows of the table of positions.
       type_vocab_size: rows of the segment embeddings.
       initializer_range: standard deviation of the truncated normal initializer.
+      model_type: name of a family, see `modeling.families`.
+      layer_norm_eps: added to the variance in layer normalization.
+      classifier_dropout: probability, 0 <= p < 1, of dropping a value that a classifier reads.
+      embedding_size: width of the embeddings where it is not H; None where it is.
+      num_hidden_groups: groups of layers, each with one set of weights; None where every layer has its own.
 
     Raises:
       ConfigError: a value has the wrong type or lies outside its range.
@@ -84,25 +51,32 @@ class BertConfig:
     max_position_embeddings: int = 512
     type_vocab_size: int = 16
     initializer_range: float = 0.02
+    model_type: str = "bert"
+    layer_norm_eps: float = 1e-12
+    classifier_dropout: float = 0.1
+    embedding_size: int | None = None
+    num_hidden_groups: int | None = None
 
     def __post_init__(self) -> None:
-        self._check("BertConfig")
-
-    def _check(self, source: str) -> None:
         for field in dataclasses.fields(self):
-            _CHECKS[cast(type, field.type)](source, field.name, getattr(self, field.name))
+            check = _CHECKS.get(field.name) or _CHECKS[field.type]
+            check("BertConfig", field.name, getattr(self, field.name))
+        registry.named(self.model_type, "BertConfig")
 
-    def check_heads(self) -> None:
-        """Checks what a graph of this configuration needs; upstream checks it there, too.
+    @property
+    def family(self) -> Family:
+        """What the encoder has in common with others of its kind."""
+        return registry.named(self.model_type)
 
-        Raises:
-          ConfigError: the width is not a multiple of the number of heads.
-        """
-        if self.hidden_size % self.num_attention_heads:
-            raise ConfigError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}; "
-                "every head needs the same width"
-            )
+    @property
+    def embedding_width(self) -> int:
+        """Width of the embeddings."""
+        return self.embedding_size or self.hidden_size
+
+    @property
+    def longest_sequence(self) -> int:
+        """Most tokens of a sequence, special ones included."""
+        return self.max_position_embeddings - self.family.position_offset
 
     @classmethod
     def from_dict(cls, json_object: Mapping[str, Any], source: str = "configuration") -> "BertConfig":
@@ -122,30 +96,18 @@ class BertConfig:
         if not isinstance(json_object, Mapping):
             raise ConfigError(f"{source}: found {one_line(type(json_object).__name__)}, expected one JSON object")
         known = [field.name for field in dataclasses.fields(cls)]
-        if _HUGGING_FACE_MARKS & json_object.keys():
-            values = _from_hugging_face(json_object, known, source)
-        else:
-            _refuse_other_numbers(json_object, _NOT_COMPUTED, source)
-            values = {key: value for key, value in json_object.items() if key in known}
+        values = configuration.read(json_object, known, source)
+        unknown = configuration.unknown(json_object, known, source)
         if "vocab_size" not in values:
             raise ConfigError(f"{source}: vocab_size is missing; give the number of lines of the vocabulary file")
         try:
             config = cls(**values)
         except ConfigError as error:
             raise ConfigError(str(error).replace("BertConfig", source, 1)) from None
-        config._keep_unknown(json_object, source)
-        return config
-
-    def _keep_unknown(self, json_object: Mapping[str, Any], source: str) -> None:
-        known = {field.name for field in dataclasses.fields(self)}
-        unknown = {key: value for key, value in json_object.items() if key not in known | _WITHOUT_EFFECT}
-        if unknown and not _HUGGING_FACE_MARKS & json_object.keys():
-            found = ((key, difflib.get_close_matches(key, known, n=1)) for key in unknown)
-            shown = (f"{key!r} (closest {near[0]!r})" if near else repr(key) for key, near in found)
-            log.warning("%s: unknown keys have no effect: %s", source, ", ".join(shown))
         for key, value in unknown.items():
-            if key.isidentifier() and not hasattr(type(self), key):
-                setattr(self, key, value)
+            if key.isidentifier() and not hasattr(cls, key):
+                setattr(config, key, value)
+        return config
 
     @classmethod
     def from_json_file(cls, json_file: str | Path) -> "BertConfig":
@@ -166,12 +128,32 @@ class BertConfig:
         return cls.from_dict(json_object, source)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every value by its key in `bert_config.json`."""
-        return dataclasses.asdict(self)
+        """Every value by its key: in Google's format where that has keys for all, else in Hugging Face's."""
+        values = dataclasses.asdict(self)
+        further = {field.name: field.default for field in dataclasses.fields(self)[_OF_GOOGLE:]}
+        if all(values[name] == default for name, default in further.items()):
+            return {name: value for name, value in values.items() if name not in further}
+        return configuration.written(values)
+
+    def hugging_face_dict(self) -> dict[str, Any]:
+        """Every value by its key in Hugging Face's `config.json`; `from_dict` gives the configuration back."""
+        return configuration.written(dataclasses.asdict(self))
 
     def to_json_string(self) -> str:
         """The content of a `bert_config.json`: sorted keys, indented by two."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+    def check_heads(self, source: str = "BertConfig") -> None:
+        """Refuses a width that the attention heads cannot share, before a graph is built.
+
+        Raises:
+          ConfigError: it is not a multiple of their number.
+        """
+        if self.hidden_size % self.num_attention_heads:
+            raise ConfigError(
+                f"{source}: hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
+                f"{self.num_attention_heads}; every head needs the same width"
+            )
 
     def check_vocabulary(self, entries: int, vocab_file: str) -> None:
         """Refuse a vocabulary whose ids would reach past the word embeddings.
@@ -190,6 +172,10 @@ class BertConfig:
             )
 
 
+_OF_GOOGLE = 11
+"""Number of the arguments that upstream's class has; the others are ours."""
+
+
 def _read_text(source: str) -> str:
     if "://" in source:  # a bucket, which only TensorFlow can read
         import tensorflow as tf
@@ -202,34 +188,14 @@ def _read_text(source: str) -> str:
     return Path(source).read_text(encoding="utf-8-sig")
 
 
-def _refuse_other_numbers(json_object: Mapping[str, Any], computed_values: Mapping[str, Any], source: str) -> None:
-    """Refuses keys that change the numbers, unless they ask for what this encoder computes."""
-    for key, computed in computed_values.items():
-        found = json_object.get(key)
-        if found is not None and found != computed:
-            raise ConfigError(f"{source}: {key} is {found!r}, but this encoder computes {computed!r}; use a BERT model")
-
-
-def _from_hugging_face(json_object: Mapping[str, Any], known: list[str], source: str) -> dict[str, Any]:
-    """Google's keys and values for a Hugging Face configuration."""
-    _refuse_other_numbers(json_object, _HUGGING_FACE_FIXED | _NOT_COMPUTED, source)
-    # The format is open: keys of heads, generation and bookkeeping are none of the encoder's. A near miss is a slip.
-    for key in json_object.keys() - set(known):
-        if difflib.get_close_matches(key, known, n=1, cutoff=0.9):
-            raise ConfigError(f"{source}: unknown key {key!r}, {closest(key, known)}; correct or remove it")
-    values = {"type_vocab_size": 2} | {key: json_object[key] for key in known if key in json_object}
-    activation = values.get("hidden_act", "gelu")
-    if not isinstance(activation, str) or activation not in _HUGGING_FACE_ACTIVATIONS:
-        raise ConfigError(
-            f"{source}: hidden_act is {one_line(repr(activation))}, "
-            f"expected one of {', '.join(sorted(_HUGGING_FACE_ACTIVATIONS))}"
-        )
-    return values | {"hidden_act": _HUGGING_FACE_ACTIVATIONS[activation]}
-
-
 def _check_size(source: str, key: str, value: object) -> None:
     if type(value) is not int or value < 1:
         raise ConfigError(f"{source}: {key} is {one_line(repr(value))}, expected a whole number of at least 1")
+
+
+def _check_optional_size(source: str, key: str, value: object) -> None:
+    if value is not None:
+        _check_size(source, key, value)
 
 
 def _check_fraction(source: str, key: str, value: object) -> None:
@@ -238,8 +204,19 @@ def _check_fraction(source: str, key: str, value: object) -> None:
 
 
 def _check_activation(source: str, key: str, value: object) -> None:
-    if value not in ACTIVATIONS:
+    if value not in ACTIVATIONS and not callable(value):
         raise ConfigError(f"{source}: {key} is {one_line(repr(value))}, expected one of {', '.join(ACTIVATIONS)}")
 
 
-_CHECKS = {int: _check_size, float: _check_fraction, str: _check_activation}
+def _check_nothing(source: str, key: str, value: object) -> None:
+    del source, key, value
+
+
+_CHECKS: dict[Any, Callable[[str, str, object], None]] = {
+    int: _check_size,
+    float: _check_fraction,
+    int | None: _check_optional_size,
+    "hidden_act": _check_activation,
+    "model_type": _check_nothing,  # the registry does
+}
+"""Checks by the name of an argument, else by its type."""

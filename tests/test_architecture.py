@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "common": set(),
     "tokenization": {"common"},
     "processors": {"common", "tokenization"},
-    "modeling": {"common"},
+    "modeling": {"common", "tokenization"},
     "tasks": {"common", "tokenization", "processors", "modeling"},
     "export": {"common", "tokenization", "processors", "modeling", "tasks"},
     "estimator": {"common", "tokenization", "processors", "modeling", "tasks", "export"},
@@ -34,7 +34,7 @@ ORDER = {
         "reading base source_code example_source registry text_lines records tables entities report squad pretraining "
         "graph"
     ),
-    "modeling": "config settings encoder heads build training checkpoints",
+    "modeling": "families config settings encoder heads build training checkpoints",
     "tasks": "base classification span pretraining vectors",
     "export": "signatures savedmodel conversion",
     "estimator": (

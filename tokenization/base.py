@@ -67,7 +67,25 @@ class Encoding:
     ends: list[int]
 
 
-class Tokenizer(Protocol):
+class TextEncoder(Protocol):
+    """Texts to ids: what features of whole texts are made with."""
+
+    @property
+    def special_tokens(self) -> SpecialTokens:
+        """Names of the special tokens, and how they join two texts."""
+
+    @property
+    def special_ids(self) -> SpecialIds:
+        """Ids of the special tokens."""
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of the tokens of each text, without special tokens."""
+
+    def fingerprint(self) -> str:
+        """Hash of all that decides what a text becomes."""
+
+
+class Tokenizer(TextEncoder, Protocol):
     """Text to tokens to ids, many texts at a time. Instances can be pickled and forked."""
 
     @property
@@ -83,19 +101,8 @@ class Tokenizer(Protocol):
         """Token -> id."""
 
     @property
-    def special_tokens(self) -> SpecialTokens:
-        """Names of the special tokens, and how they join two texts."""
-
-    @property
-    def special_ids(self) -> SpecialIds:
-        """Ids of the special tokens."""
-
-    @property
     def do_lower_case(self) -> bool:
         """Whether text is lower-cased before it is cut."""
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of the tokens of each text, without special tokens."""
 
     def encode_words(self, words: Sequence[str]) -> list[list[int]]:
         """Ids of the tokens of each word, as they are where a blank stands before the word."""
@@ -117,9 +124,6 @@ class Tokenizer(Protocol):
 
     def text(self, tokens: Iterable[str]) -> str:
         """Tokens put together again, with blanks between words."""
-
-    def fingerprint(self) -> str:
-        """Hash of all that decides what a text becomes."""
 
     def settings(self) -> dict[str, Any]:
         """What else than the vocabulary decides that, as plain JSON, for people and for clients of an export."""

@@ -1,15 +1,22 @@
 """The weights that a run begins with: read into its graph, or compared with its model before there is one."""
 
 import copy
+import re
+from collections.abc import Collection
 
 import tensorflow as tf
 
 from common.errors import CheckpointError
 from modeling.checkpoints.restore import RestoreReport, Shapes, compare_with_checkpoint, initialize_from_checkpoint
+from modeling.checkpoints.variable_names import grouped
 from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
 
 CLASSIFIER_VARIABLES = ("output_weights", "output_bias")
+
+_ENCODER, _LAYERS, _POOLER = "bert/", "bert/encoder/layer_", "bert/pooler/"
+_LAYER = re.compile(_LAYERS + r"(\d+)/")
+_CONFIGURATION = "use the configuration that came with the checkpoint"
 
 
 def load_weights(init_checkpoint: str) -> RestoreReport:
@@ -36,27 +43,47 @@ def check_weights(config: BertConfig, init_checkpoint: str) -> None:
 def _encoder_shapes(config: BertConfig) -> Shapes:
     """Shapes of the encoder's variables. Its layers are alike: one is built, which takes a fraction of the time."""
     first = copy.deepcopy(config)
-    first.num_hidden_layers = 1
+    first.num_hidden_layers, first.num_hidden_groups = 1, None
     with tf.Graph().as_default():
         ids = tf.compat.v1.placeholder(tf.int32, [None, None])
         BertModel(first, is_training=False, input_ids=ids, scope="bert")
         built = {one.op.name: tuple(one.shape.as_list()) for one in tf.compat.v1.trainable_variables()}
     return {
         name.replace("/layer_0/", f"/layer_{layer}/"): shape
-        for layer in range(config.num_hidden_layers)
+        for layer in range(config.num_hidden_groups or config.num_hidden_layers)
         for name, shape in built.items()
     }
 
 
 def _whole(report: RestoreReport) -> RestoreReport:
+    """The report of a checkpoint that has the whole encoder.
+
+    Raises:
+      CheckpointError: it has not, or its encoder has more than the model's; the reason is named.
+    """
     # The pooler is no part of every published encoder.
-    missing = [name for name in report.new if name.startswith("bert/") and not name.startswith("bert/pooler/")]
-    surplus = [name for name in report.unused if name.startswith("bert/encoder/layer_")]
-    for names, verb in ((missing, "lacks"), (surplus, "has")):
-        if names:
-            other = "has" if verb == "lacks" else "lacks"
-            raise CheckpointError(
-                f"{report.source}: {verb} {names[0]} and {len(names) - 1} more that the model configuration {other}; "
-                "num_hidden_layers must be that of the checkpoint; use the configuration that came with it"
-            )
-    return report
+    missing = [name for name in report.new if name.startswith(_ENCODER) and not name.startswith(_POOLER)]
+    surplus = [name for name in report.unused if name.startswith(_LAYERS)]
+    if not missing and not surplus:
+        return report
+    expected = _layers([*report.restored, *report.new])
+    found = _layers([*(name for name in report.restored if name not in missing), *surplus])
+    if found != expected and {*_layers(missing), *_layers(surplus)} == found ^ expected:
+        raise CheckpointError(
+            f"{report.source}: holds {len(found)} encoder layers, but the model configuration has {len(expected)} "
+            f"(num_hidden_layers); {_CONFIGURATION}"
+        )
+    if missing:
+        raise CheckpointError(
+            f"{report.source}: lacks variables of the encoder: {grouped(missing)}; it is incomplete, or of another "
+            f"kind of model than the configuration says; copy it again, or {_CONFIGURATION}"
+        )
+    raise CheckpointError(
+        f"{report.source}: has variables in its encoder layers that this encoder does not compute: {grouped(surplus)}; "
+        "without them it would be another model; use a checkpoint without them"
+    )
+
+
+def _layers(names: Collection[str]) -> set[int]:
+    """Numbers of the layers that variables are of."""
+    return {int(match[1]) for match in map(_LAYER.match, names) if match}

@@ -7,24 +7,13 @@ from typing import Any
 
 from common.errors import ConfigError
 from modeling.config import BertConfig
+from modeling.families.base import Family
 
 HUGGING_FACE, TENSORFLOW = "huggingface", "tensorflow"
 WEIGHTS = {HUGGING_FACE: "model.safetensors", TENSORFLOW: "model.ckpt"}
 """The formats that a checkpoint can be written in, and the name of the weights in a folder of each."""
 
 CONFIG, TOKENIZER = "config.json", "tokenizer_config.json"
-
-# Google's "gelu" is the tanh form. `modeling.config` reads these back.
-_ACTIVATIONS = {"gelu": "gelu_new", "gelu_erf": "gelu", "relu": "relu", "tanh": "tanh", "linear": "linear"}
-
-# Each head's class and a variable that only it has, those of fine-tuned models first.
-_HEADS = (
-    ("output_weights", "BertForSequenceClassification"),
-    ("cls/squad/output_weights", "BertForQuestionAnswering"),
-    ("cls/seq_relationship/output_weights", "BertForPreTraining"),
-    ("cls/predictions/output_bias", "BertForMaskedLM"),
-)
-_ENCODER = "BertModel"
 
 _PROBLEM_TYPES = {
     "single_label": "single_label_classification",
@@ -33,17 +22,11 @@ _PROBLEM_TYPES = {
 }
 
 
-def architectures(names: Collection[str]) -> list[str]:
-    """Hugging Face's classes for a model with variables of these names; `BertModel` where there is no head."""
-    found = [title for variable, title in _HEADS if variable in names]
-    if "BertForPreTraining" in found:  # which predicts words as well
-        found.remove("BertForMaskedLM")
-    return found or [_ENCODER]
-
-
-def is_encoder_alone(names: Collection[str]) -> bool:
-    """Whether there is no head among variables of these names."""
-    return architectures(names) == [_ENCODER]
+def architectures(family: Family, names: Collection[str]) -> list[str]:
+    """Hugging Face's classes for a model with variables of these names; the encoder's where there is no head."""
+    heads = family.hugging_face.heads_of(names)
+    parts = {head.includes for head in heads}
+    return [family.title + head.title for head in heads if head.title not in parts] or [f"{family.title}Model"]
 
 
 def model_settings(
@@ -53,23 +36,15 @@ def model_settings(
 
     Args:
       config: the encoder.
-      names: Google's names of the model's variables, which say what heads there are.
+      names: our names of the model's variables, which say what heads there are.
       labels: names of the classifier's outputs, in order; none where it has no classifier.
       problem_type: `single_label`, `multi_label` or `regression`; None where it is not known.
 
     Returns:
       Keys and values; `BertConfig.from_dict` makes `config` of them again.
     """
-    activation = {"hidden_act": _ACTIVATIONS[config.hidden_act]}
-    fixed = {
-        "model_type": "bert",
-        "architectures": architectures(names),
-        "layer_norm_eps": 1e-12,
-        "pad_token_id": 0,
-        "position_embedding_type": "absolute",
-        "tie_word_embeddings": True,
-    }
-    settings = config.to_dict() | activation | fixed
+    settings = config.hugging_face_dict()
+    settings |= {"architectures": architectures(config.family, names), "tie_word_embeddings": True}
     if labels:
         settings["id2label"] = {str(index): label for index, label in enumerate(labels)}
         settings["label2id"] = {label: index for index, label in enumerate(labels)}
@@ -85,13 +60,14 @@ def unnamed_labels(count: int) -> list[str]:
 
 def tokenizer_settings(config: BertConfig, do_lower_case: bool) -> dict[str, Any]:
     """The content of a `tokenizer_config.json` for which Hugging Face's tokenizer gives the ids of ours."""
+    special = config.family.special_tokens
     return {
-        "tokenizer_class": "BertTokenizer",
+        "tokenizer_class": config.family.tokenizer_class,
         "do_lower_case": do_lower_case,
         "strip_accents": None,  # as lower-casing says
         "tokenize_chinese_chars": True,
-        "model_max_length": config.max_position_embeddings,
-        **{f"{name.lower()}_token": f"[{name}]" for name in ("PAD", "UNK", "CLS", "SEP", "MASK")},
+        "model_max_length": config.longest_sequence,
+        **{f"{role}_token": getattr(special, role) for role in ("pad", "unk", "cls", "sep", "mask")},
     }
 
 

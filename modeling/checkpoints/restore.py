@@ -27,6 +27,8 @@ from modeling.checkpoints.variable_names import (
     require_google_style,
     some,
 )
+from modeling.families import registry
+from modeling.families.names import GoogleNames
 
 _OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -65,7 +67,7 @@ class RestoreReport:
 
 
 def checkpoint_variables(init_checkpoint: str) -> Shapes:
-    """Names and shapes of the variables in a checkpoint, Hugging Face's under Google's names.
+    """Names and shapes of the variables in a checkpoint, under the names of the graph whatever they are in the file.
 
     Args:
       init_checkpoint: prefix, file or directory; see `locate.locate_checkpoint`.
@@ -153,8 +155,8 @@ def initialize_from_checkpoint(
         has another shape.
     """
     model = {_name_of(variable): tuple(variable.shape.as_list()) for variable in variables}
-    report, prefix = _compared(model, init_checkpoint, replaceable)
-    tf.compat.v1.train.init_from_checkpoint(prefix, {name: name for name in report.restored})
+    report, prefix, assignment = _compared(model, init_checkpoint, replaceable)
+    tf.compat.v1.train.init_from_checkpoint(prefix, assignment)
     return report
 
 
@@ -171,8 +173,10 @@ def compare_with_checkpoint(model: Shapes, init_checkpoint: str, replaceable: Co
     return _compared(model, init_checkpoint, replaceable)[0]
 
 
-def _compared(model: Shapes, init_checkpoint: str, replaceable: Collection[str]) -> tuple[RestoreReport, str]:
-    """The report, and the prefix of a TensorFlow checkpoint whose values have been read."""
+def _compared(
+    model: Shapes, init_checkpoint: str, replaceable: Collection[str]
+) -> tuple[RestoreReport, str, dict[str, str]]:
+    """The report, the prefix of a TensorFlow checkpoint whose values have been read, and its names with the model's."""
     source = _open(init_checkpoint)
     shapes = source.shapes()
     reshaped = tuple(name for name in model if name in replaceable and shapes.get(name, model[name]) != model[name])
@@ -187,15 +191,16 @@ def _compared(model: Shapes, init_checkpoint: str, replaceable: Collection[str])
         unused=tuple(sorted(name for name in shapes if name not in model and not is_bookkeeping(name, shapes))),
         reshaped=reshaped,
     )
-    return report, source.verified_prefix(restored)
+    return report, *source.verified(restored)
 
 
-def write_weights(init_checkpoint: str, prefix: str) -> None:
+def write_weights(init_checkpoint: str, prefix: str, names: GoogleNames | None = None) -> None:
     """Writes a TensorFlow checkpoint of the weights and the step alone, without the optimizer's slots: a third of it.
 
     Args:
       init_checkpoint: prefix, file or directory of what to copy.
       prefix: of the new checkpoint, in a directory that exists.
+      names: what variables are called in it; by default as in the graph.
 
     Raises:
       CheckpointError: the checkpoint is not found, truncated or damaged.
@@ -203,7 +208,7 @@ def write_weights(init_checkpoint: str, prefix: str) -> None:
     source = _open(init_checkpoint)
     shapes = source.shapes()
     kept = [name for name in shapes if name == GLOBAL_STEP or not is_bookkeeping(name, shapes)]
-    _save({name: source.tensor(name) for name in kept}, prefix)
+    _save({names.theirs(name) if names else name: source.tensor(name) for name in kept}, prefix)
 
 
 def has_weights_of(prefix: str, init_checkpoint: str) -> bool:
@@ -258,32 +263,42 @@ def left_out(init_checkpoint: str) -> dict[str, str]:
 
 
 class _Bundle:
-    """A TensorFlow checkpoint."""
+    """A TensorFlow checkpoint, of Google's or of this project."""
 
     def __init__(self, prefix: str) -> None:
         self.path = prefix
         self._readable = readable_prefix(prefix)
         try:
             self._reader = tf.train.load_checkpoint(self._readable)
+            self._shapes: Shapes = {
+                name: tuple(shape) for name, shape in self._reader.get_variable_to_shape_map().items()
+            }
         except _UNREADABLE as error:
             raise CheckpointError(_damaged(prefix, ".index", error)) from None
+        self._names = registry.of_google(self._shapes)
+        self._source_of = {name: name for name in self._shapes}
+        if self._names is not None:
+            kept = [name for name in self._shapes if not self._names.reason(name)]
+            self._source_of = {self._names.ours(name): name for name in kept}
 
     def shapes(self) -> Shapes:
-        return {name: tuple(shape) for name, shape in self._reader.get_variable_to_shape_map().items()}
+        return {name: self._shapes[source] for name, source in self._source_of.items()}
 
     def tensor(self, name: str) -> np.ndarray:
         try:
-            return self._reader.get_tensor(name)
+            return self._reader.get_tensor(self._source_of[name])
         except _UNREADABLE as error:
             raise CheckpointError(_damaged(self.path, ".data", error)) from None
 
     def left_out(self) -> dict[str, str]:
-        return precision_scalars(self.shapes())
+        reasons = {name: self._names.reason(name) if self._names else None for name in self._shapes}
+        return precision_scalars(self.shapes()) | {name: reason for name, reason in reasons.items() if reason}
 
-    def verified_prefix(self, names: Iterable[str]) -> str:
+    def verified(self, names: Iterable[str]) -> tuple[str, dict[str, str]]:
+        names = list(names)
         for name in names:
             self.tensor(name)
-        return self._readable
+        return self._readable, {self._source_of[name]: name for name in names}
 
 
 class _SafeTensors:
@@ -292,21 +307,34 @@ class _SafeTensors:
     def __init__(self, path: str) -> None:
         self.path = path
         self._files = weight_files(path)
-        self._parts = [HuggingFaceCheckpoint(str(file)) for file in self._files]
-        self._part_of = {name: part for part in self._parts for name in part}
+        self._part_of = {name: part for part in map(HuggingFaceCheckpoint, map(str, self._files)) for name in part}
+        self._names = registry.of_tensors(self._part_of).hugging_face
+        self._source_of = self._names.all_ours(self._part_of)
 
     def shapes(self) -> Shapes:
-        return {name: shape for part in self._parts for name, shape in part.shapes().items()}
+        return {name: self._part_of[source].shape(source, name) for name, source in self._source_of.items()}
 
     def tensor(self, name: str) -> np.ndarray:
-        return self._part_of[name].tensor(name)
+        source = self._source_of[name]
+        return self._part_of[source].tensor(source, name)
 
     def left_out(self) -> dict[str, str]:
-        return {name: reason for part in self._parts for name, reason in part.left_out().items()}
+        reasons = {}
+        for name in self._part_of.keys() - set(self._source_of.values()):
+            original = self._source_of.get(self._names.original(name) or self._names.ours(name) or "")
+            if original is None:
+                reasons[name] = "nothing reads it"
+            elif np.array_equal(self._part_of[name].read(name), self._part_of[original].read(original)):
+                reasons[name] = f"a copy of {original}"
+            else:
+                reasons[name] = f"differs from {original}, which is read in its place"
+        return reasons
 
-    def verified_prefix(self, names: Iterable[str]) -> str:
+    def verified(self, names: Iterable[str]) -> tuple[str, dict[str, str]]:
         stats = [file.stat() for file in self._files]
-        return _converted(self.path, tuple((one.st_mtime_ns, one.st_size) for one in stats), tuple(sorted(names)))
+        names = tuple(sorted(names))
+        prefix = _converted(self.path, tuple((one.st_mtime_ns, one.st_size) for one in stats), names)
+        return prefix, {name: name for name in names}
 
 
 def _open(init_checkpoint: str) -> _Bundle | _SafeTensors:

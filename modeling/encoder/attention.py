@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from modeling.encoder.layers import Activation, dense, dropout, gelu, layer_norm
+from modeling.encoder.layers import LAYER_NORM_EPSILON, Activation, dense, dropout, gelu, layer_norm
 from modeling.encoder.precision import as_type
 from modeling.encoder.recompute import recomputed
 from modeling.encoder.shapes import assert_rank, get_shape_list
@@ -25,7 +25,10 @@ DROPOUTS = 3  # of a layer: attention weights, attention output, output
 
 @dataclasses.dataclass(frozen=True)
 class LayerSettings:
-    """What every layer of an encoder has in common; the names are those of `transformer_model`."""
+    """What every layer of an encoder has in common; the names are those of `transformer_model`.
+
+    With `groups` the layers share so many sets of weights, each set for layers that follow each other.
+    """
 
     num_attention_heads: int
     intermediate_size: int
@@ -34,6 +37,8 @@ class LayerSettings:
     attention_probs_dropout_prob: float
     initializer_range: float
     recompute: bool = False
+    layer_norm_eps: float = LAYER_NORM_EPSILON
+    groups: int | None = None
 
 
 def create_attention_mask_from_input_mask(from_tensor: tf.Tensor, to_mask: tf.Tensor) -> tf.Tensor:
@@ -209,13 +214,13 @@ def encoder_layer(
         with tf.compat.v1.variable_scope("output"):
             attended = dense(context, width, "dense", None, spread)
             attended = dropout(attended, settings.hidden_dropout_prob, seeds_of_outputs[0])
-            attended = layer_norm(attended + inputs)
+            attended = layer_norm(attended + inputs, epsilon=settings.layer_norm_eps)
     with tf.compat.v1.variable_scope("intermediate"):
         inner = dense(attended, settings.intermediate_size, "dense", settings.intermediate_act_fn, spread)
     with tf.compat.v1.variable_scope("output"):
         outputs = dense(inner, width, "dense", None, spread)
         outputs = dropout(outputs, settings.hidden_dropout_prob, seeds_of_outputs[1])
-        return layer_norm(outputs + attended)
+        return layer_norm(outputs + attended, epsilon=settings.layer_norm_eps)
 
 
 def encode(
@@ -233,7 +238,9 @@ def encode(
         layer = functools.partial(
             encoder_layer, layout=layout, bias=bias, settings=settings, first_only=last_on_first_only and is_last
         )
-        with tf.compat.v1.variable_scope(f"layer_{index}"):
+        group = index if settings.groups is None else index * settings.groups // num_hidden_layers
+        reuse = None if settings.groups is None else tf.compat.v1.AUTO_REUSE
+        with tf.compat.v1.variable_scope(f"layer_{group}", reuse=reuse):
             # The backward pass begins with the last layer: computing that again would not lower the peak.
             rows = _recomputed_layer(layer, rows) if settings.recompute and not is_last else layer(rows)
             outputs.append(rows)

@@ -94,19 +94,24 @@ def token_type_embeddings(
 
 
 def position_embeddings(
-    tensor: tf.Tensor, max_positions: int, initializer_range: float, name: str = "position_embeddings"
+    tensor: tf.Tensor,
+    max_positions: int,
+    initializer_range: float,
+    name: str = "position_embeddings",
+    offset: int = 0,
 ) -> tf.Tensor:
-    """Vectors `[1, S, H]` of the positions of a tensor `[B, S, H]`.
+    """Vectors `[1, S, H]` of the positions of a tensor `[B, S, H]`, the first of which is row `offset` of the table.
 
     Raises:
-      ValueError: S is known and larger than `max_positions`.
+      ValueError: S is known and larger than `max_positions` without the offset.
     """
     seq_length, width = get_shape_list(tensor, expected_rank=3)[1:]
-    if isinstance(seq_length, int) and seq_length > max_positions:
-        raise ValueError(f"sequence length {seq_length} exceeds max_position_embeddings {max_positions}")
+    if isinstance(seq_length, int) and seq_length > max_positions - offset:
+        beside = f", of which {offset} are for padding" if offset else ""
+        raise ValueError(f"sequence length {seq_length} exceeds max_position_embeddings {max_positions}{beside}")
     table = tf.compat.v1.get_variable(name, [max_positions, width], initializer=create_initializer(initializer_range))
     # A length known only at run time is checked by the slice itself.
-    return tf.slice(table, [0, 0], tf.stack([seq_length, width]))[tf.newaxis]
+    return tf.slice(table, [offset, 0], tf.stack([seq_length, width]))[tf.newaxis]
 
 
 def gathered_position_embeddings(

@@ -1,5 +1,6 @@
 """The parts that work on one token at a time: dense layers, activations, layer normalization, dropout."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -120,43 +121,54 @@ def _random_words(count: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
     return tf.random.stateless_uniform([count], seed, minval=None, maxval=None, dtype=tf.int64)
 
 
-def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
+def layer_norm(input_tensor: tf.Tensor, name: str | None = None, epsilon: float = LAYER_NORM_EPSILON) -> tf.Tensor:
     """Normalize the last dimension, then scale and shift by the variables `gamma` and `beta`.
 
     Args:
       input_tensor: float `[..., H]`; it is normalized in float32, and the result has its type.
       name: variable scope, `LayerNorm` by default.
+      epsilon: added to the variance; upstream's 1e-12 by default.
 
-    Source: arXiv:1607.06450, with upstream's epsilon of 1e-12.
+    Source: arXiv:1607.06450.
     """
     width = input_tensor.shape[-1]
     with tf.compat.v1.variable_scope(name, "LayerNorm"):
         beta = tf.compat.v1.get_variable("beta", [width], initializer=tf.compat.v1.zeros_initializer())
         gamma = tf.compat.v1.get_variable("gamma", [width], initializer=tf.compat.v1.ones_initializer())
-        return in_float32(_normalize, input_tensor, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
+        return in_float32(_normalizer(epsilon), input_tensor, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
 
-@tf.custom_gradient
-def _normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
+@functools.cache
+def _normalizer(epsilon: float) -> Callable[..., tf.Tensor]:
     """Layer normalization with its gradient written out: half the work of what TensorFlow derives."""
-    centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-    scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + LAYER_NORM_EPSILON)
-    normalized = centred * scale
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        inner = upstream * gamma
-        shift = tf.reduce_mean(inner, axis=-1, keepdims=True)
-        along = tf.reduce_mean(inner * normalized, axis=-1, keepdims=True)
-        leading = list(range(x.shape.rank - 1))
-        to_gamma = tf.reduce_sum(upstream * normalized, axis=leading)
-        return scale * (inner - shift - normalized * along), to_gamma, tf.reduce_sum(upstream, axis=leading)
+    @tf.custom_gradient
+    def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
+        centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + epsilon)
+        normalized = centred * scale
 
-    return normalized * gamma + beta, gradient
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            inner = upstream * gamma
+            shift = tf.reduce_mean(inner, axis=-1, keepdims=True)
+            along = tf.reduce_mean(inner * normalized, axis=-1, keepdims=True)
+            leading = list(range(x.shape.rank - 1))
+            to_gamma = tf.reduce_sum(upstream * normalized, axis=leading)
+            return scale * (inner - shift - normalized * along), to_gamma, tf.reduce_sum(upstream, axis=leading)
+
+        return normalized * gamma + beta, gradient
+
+    return normalize
 
 
-def layer_norm_and_dropout(input_tensor: tf.Tensor, dropout_prob: float | None, name: str | None = None) -> tf.Tensor:
+def layer_norm_and_dropout(
+    input_tensor: tf.Tensor,
+    dropout_prob: float | None,
+    name: str | None = None,
+    epsilon: float = LAYER_NORM_EPSILON,
+) -> tf.Tensor:
     """`layer_norm`, then `dropout`."""
-    return dropout(layer_norm(input_tensor, name), dropout_prob)
+    return dropout(layer_norm(input_tensor, name, epsilon), dropout_prob)
 
 
 def dense(

@@ -21,7 +21,7 @@ from modeling.encoder.embeddings import (
     position_embeddings,
     token_type_embeddings,
 )
-from modeling.encoder.layers import dense, get_activation, layer_norm_and_dropout, training_form
+from modeling.encoder.layers import dense, dropout, get_activation, layer_norm_and_dropout, training_form
 from modeling.encoder.precision import as_type
 from modeling.encoder.shapes import get_shape_list
 from modeling.encoder.unpadding import Layout, PackedLayout, PaddedLayout
@@ -37,7 +37,9 @@ __all__ = [
 
 
 class BertModel:
-    """Bidirectional Encoder Representations from Transformers.
+    """Bidirectional Encoder Representations from Transformers, and encoders of related families.
+
+    `config.model_type` names the family, see `modeling.families`; its variables have the names of BERT's.
 
     Args:
       config: sizes, activation, dropout; copied, so later changes to it have no effect.
@@ -79,6 +81,7 @@ class BertModel:
         position_ids: tf.Tensor | None = None,
         sequence_ids: tf.Tensor | None = None,
     ) -> None:
+        config.check_heads()
         config = copy.deepcopy(config)
         if not is_training:
             config.hidden_dropout_prob = 0.0
@@ -91,10 +94,10 @@ class BertModel:
         if packed and input_mask is not None:
             self._layout = PackedLayout(input_mask, config.num_attention_heads)
         with tf.compat.v1.variable_scope(scope, default_name="bert"):
-            rows = self._embed(config, input_ids, token_type_ids, use_one_hot_embeddings, position_ids)
+            rows = self._embed(config, input_ids, token_type_ids, use_one_hot_embeddings, position_ids, compute_dtype)
             with tf.compat.v1.variable_scope("encoder"):
                 layers = encode(
-                    as_type(rows, compute_dtype),
+                    rows,
                     self._layout,
                     _attention_bias(input_mask, sequence_ids),
                     _layer_settings(config, is_training, recompute and is_training),
@@ -105,7 +108,8 @@ class BertModel:
             self._set_outputs(layers)
             with tf.compat.v1.variable_scope("pooler") as self._pooler:
                 first = layers[-1] if pooled_only else self._layout.first(layers[-1])  # [B, H]
-                self.pooled_output = dense(first, config.hidden_size, "dense", tf.tanh, config.initializer_range)
+                self._config, self._is_training = config, is_training
+                self.pooled_output = self._pooled(first)
 
     def _embed(
         self,
@@ -114,30 +118,48 @@ class BertModel:
         token_type_ids: tf.Tensor,
         use_one_hot_embeddings: bool,
         position_ids: tf.Tensor | None,
+        compute_dtype: tf.DType,
     ) -> tf.Tensor:
-        spread = config.initializer_range
+        """Rows `[N, H]` that go into the first layer, in the type to compute in."""
+        spread, width, family = config.initializer_range, config.embedding_width, config.family
         with tf.compat.v1.variable_scope("embeddings"):
-            words, self.embedding_table = embedding_lookup(
-                input_ids, config.vocab_size, config.hidden_size, spread,
-                use_one_hot_embeddings=use_one_hot_embeddings,
-            )  # fmt: skip
-            summed = words + token_type_embeddings(token_type_ids, config.type_vocab_size, config.hidden_size, spread)
+            summed, self.embedding_table = embedding_lookup(
+                input_ids, config.vocab_size, width, spread, use_one_hot_embeddings=use_one_hot_embeddings
+            )
+            if family.has_segments:
+                summed += token_type_embeddings(token_type_ids, config.type_vocab_size, width, spread)
+            positions, offset = config.max_position_embeddings, family.position_offset
             if position_ids is None:
-                summed += position_embeddings(summed, config.max_position_embeddings, spread)
+                summed += position_embeddings(summed, positions, spread, offset=offset)
             else:
-                table = (config.max_position_embeddings, config.hidden_size)
-                summed += gathered_position_embeddings(position_ids, *table, spread)
-            rows = layer_norm_and_dropout(self._layout.pack(summed), config.hidden_dropout_prob)
+                summed += gathered_position_embeddings(position_ids + offset, positions, width, spread)
+            rows = layer_norm_and_dropout(
+                self._layout.pack(summed), config.hidden_dropout_prob, epsilon=config.layer_norm_eps
+            )
             self.embedding_output = self._layout.unpack(rows)
-        return rows
+            if width == config.hidden_size:
+                return as_type(rows, compute_dtype)
+            return dense(as_type(rows, compute_dtype), config.hidden_size, "projection", None, spread)
 
     def _set_outputs(self, layers: list[tf.Tensor]) -> None:
         complete = layers[:-1] if self._pooled_only else layers
         self.all_encoder_layers = [self._layout.unpack(rows) for rows in complete]
         self.sequence_output = None if self._pooled_only else self.all_encoder_layers[-1]
 
+    def _pooled(self, rows: tf.Tensor) -> tf.Tensor:
+        pooler, config = self._config.family.pooler, self._config
+        if pooler.drops_input:
+            rows = dropout(rows, self.classifier_dropout)
+        activation = get_activation(pooler.activation)
+        return dense(rows, config.hidden_size, "dense", activation, config.initializer_range)
+
+    @property
+    def classifier_dropout(self) -> float:
+        """Probability of dropping a value that a classifier reads: 0 unless the model is trained."""
+        return self._config.classifier_dropout if self._is_training else 0.0
+
     def get_pooled_output(self) -> tf.Tensor:
-        """First token of the last layer through a tanh layer: float32 `[B, H]`."""
+        """First token of the last layer through a tanh layer, or that of the family: float32 `[B, H]`."""
         return self.pooled_output
 
     def pool(self, rows: tf.Tensor) -> tf.Tensor:
@@ -147,10 +169,10 @@ class BertModel:
           rows: float32 `[N, H]`, vectors of the last layer.
 
         Returns:
-          float32 `[N, H]`, through the same tanh layer.
+          float32 `[N, H]`, through the same layer.
         """
         with tf.compat.v1.variable_scope(self._pooler, reuse=True):
-            return dense(rows, rows.shape[-1], "dense", tf.tanh)
+            return self._pooled(rows)
 
     def get_sequence_output(self) -> tf.Tensor:
         """Last layer: float32 `[B, S, H]`.
@@ -171,11 +193,11 @@ class BertModel:
         return self.all_encoder_layers
 
     def get_embedding_output(self) -> tf.Tensor:
-        """Input of the first layer, normalized sum of word, segment and position: float32 `[B, S, H]`."""
+        """Normalized sum of word, segment and position: float32 `[B, S, H]`, or `[B, S, embedding_size]`."""
         return self.embedding_output
 
     def get_embedding_table(self) -> tf.Variable:
-        """Word embeddings: float32 `[vocab_size, H]`."""
+        """Word embeddings: float32 `[vocab_size, H]`, or `[vocab_size, embedding_size]`."""
         return self.embedding_table
 
     def _refuse_if_pooled_only(self) -> None:
@@ -200,4 +222,6 @@ def _layer_settings(config: BertConfig, is_training: bool, recompute: bool) -> L
         attention_probs_dropout_prob=config.attention_probs_dropout_prob,
         initializer_range=config.initializer_range,
         recompute=recompute,
+        layer_norm_eps=config.layer_norm_eps,
+        groups=config.num_hidden_groups,
     )

@@ -30,7 +30,7 @@ class _LabelHead(Head):
 
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
         """Scores `[B, C]` before they become probabilities."""
-        return pooled_logits(encoder.get_pooled_output(), self.num_labels, is_training)
+        return pooled_logits(encoder.get_pooled_output(), self.num_labels, is_training, encoder.classifier_dropout)
 
 
 @final
@@ -94,7 +94,7 @@ class RegressionHead(Head):
 
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
         """Predicted numbers `[B, 1]`."""
-        return pooled_logits(encoder.get_pooled_output(), 1, is_training)
+        return pooled_logits(encoder.get_pooled_output(), 1, is_training, encoder.classifier_dropout)
 
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean squared error, and the squared error of each row `[B]`."""
@@ -153,13 +153,16 @@ class MultiLabelHead(_LabelHead):
         }
 
 
-def pooled_logits(pooled_output: tf.Tensor, num_outputs: int, is_training: bool) -> tf.Tensor:
+def pooled_logits(
+    pooled_output: tf.Tensor, num_outputs: int, is_training: bool, dropout_prob: float = CLASSIFIER_DROPOUT
+) -> tf.Tensor:
     """A linear layer on the pooled output, with the variables `output_weights` and `output_bias`.
 
     Args:
       pooled_output: float32 `[B, H]`.
       num_outputs: number of scores.
-      is_training: drop a tenth of the pooled values.
+      is_training: whether pooled values are dropped.
+      dropout_prob: probability of dropping one; a tenth by default.
 
     Returns:
       float32 `[B, num_outputs]`.
@@ -168,7 +171,7 @@ def pooled_logits(pooled_output: tf.Tensor, num_outputs: int, is_training: bool)
         "output_weights", [num_outputs, pooled_output.shape[-1]], initializer=create_initializer(0.02)
     )
     bias = tf.compat.v1.get_variable("output_bias", [num_outputs], initializer=tf.compat.v1.zeros_initializer())
-    inputs = dropout(pooled_output, CLASSIFIER_DROPOUT if is_training else 0.0)
+    inputs = dropout(pooled_output, dropout_prob if is_training else 0.0)
     return tf.nn.bias_add(tf.matmul(inputs, weights, transpose_b=True), bias)
 
 

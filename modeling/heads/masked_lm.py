@@ -157,7 +157,8 @@ def masked_lm_logits(encoder: BertModel, positions: tf.Tensor, config: BertConfi
     with tf.compat.v1.variable_scope("cls/predictions"):
         with tf.compat.v1.variable_scope("transform"):
             activation = get_activation(config.hidden_act)
-            rows = layer_norm(dense(rows, config.hidden_size, "dense", activation, config.initializer_range))
+            rows = dense(rows, config.embedding_width, "dense", activation, config.initializer_range)
+            rows = layer_norm(rows, epsilon=config.layer_norm_eps)
         bias = tf.compat.v1.get_variable(
             "output_bias", [config.vocab_size], initializer=tf.compat.v1.zeros_initializer()
         )

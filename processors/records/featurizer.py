@@ -8,7 +8,7 @@ from common.errors import DataError, FlagError, closest, one_line
 from processors.base import InputExample, PaddingInputExample
 from processors.records.pair_layout import PairLayout
 from processors.records.schema import Features, FeatureSpec, Field
-from tokenization.base import Tokenizer
+from tokenization.base import TextEncoder
 
 HEAD, TAIL, HEAD_TAIL = "head", "tail", "head_tail"
 TRUNCATIONS = (HEAD, TAIL, HEAD_TAIL)
@@ -104,7 +104,7 @@ class PairFeaturizer(Featurizer):
 
     def __init__(
         self,
-        tokenizer: Tokenizer,
+        tokenizer: TextEncoder,
         max_seq_length: int,
         labels: Sequence[str],
         problem_type: str,

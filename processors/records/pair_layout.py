@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tokenization.base import Tokenizer
+from tokenization.base import TextEncoder
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -35,7 +35,7 @@ class PairLayout(Generic[Token]):
     second_segment: int = 1
 
     @staticmethod
-    def of(tokenizer: Tokenizer) -> "PairLayout[int]":
+    def of(tokenizer: TextEncoder) -> "PairLayout[int]":
         """The layout of ids that the model of a tokenizer was trained with."""
         ids, names = tokenizer.special_ids, tokenizer.special_tokens
         return PairLayout(ids.cls, ids.sep, ids.pad, names.pair_separators, names.second_segment)

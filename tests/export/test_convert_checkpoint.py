@@ -16,14 +16,15 @@ import modeling
 import run_classifier
 from export import conversion
 from modeling import BertConfig, BertModel
-from modeling.checkpoints.huggingface import google_name, hugging_face_name
 from modeling.checkpoints.huggingface_files import architectures, model_settings
 from modeling.checkpoints.variable_names import is_bookkeeping
-from modeling.config import ACTIVATIONS
+from modeling.families import bert
+from modeling.families.configuration import ACTIVATIONS
 from tests.support import tiny
 from tokenization import BulkTokenizer
 
 tf1 = tf.compat.v1
+NAMES = bert.FAMILY.hugging_face
 DATA = ".data-00000-of-00001"
 TRAINING = ["--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=24", "--train_batch_size=8"]
 
@@ -202,16 +203,16 @@ def probabilities(folder, run):
 def test_names_of_googles_checkpoints_go_both_ways(shared, folder):
     names = [name for name in modeling.checkpoint_variables(shared / folder) if not is_bookkeeping(name)]
     assert len(names) >= 46
-    theirs = {name: hugging_face_name(name) for name in names}
-    assert all("/" not in name for name in theirs.values())
-    assert [google_name(name) for name in theirs.values()] == names
+    theirs = [NAMES.theirs(name, NAMES.heads) for name in names]
+    assert all(name is not None and "/" not in name for name in theirs)
+    assert [NAMES.ours(name) for name in theirs] == names
 
 
 def test_names_of_hugging_faces_checkpoints_go_both_ways(shared, minilm):
     for folder in (minilm, shared / "data" / "checkpoints" / "hf-tiny-bert-safetensors"):
         names = [name for name in load_file(folder / "model.safetensors") if not name.endswith("position_ids")]
-        assert [hugging_face_name(google_name(name), is_encoder_alone=True) for name in names] == names
-        assert [hugging_face_name(google_name(name)) for name in names] == ["bert." + name for name in names]
+        assert [NAMES.theirs(NAMES.ours(name), ()) for name in names] == names
+        assert [NAMES.theirs(NAMES.ours(name), NAMES.heads) for name in names] == ["bert." + name for name in names]
 
 
 def test_what_has_no_counterpart_keeps_its_name():
@@ -220,7 +221,7 @@ def test_what_has_no_counterpart_keeps_its_name():
         "bert/encoder/layer_x/output/dense/kernel",
         "cls/predictions/transform/dense/gamma",
     ):
-        assert hugging_face_name(name) == google_name(name) == name
+        assert NAMES.theirs(name, NAMES.heads) is NAMES.ours(name) is None
 
 
 def test_all_heads_of_one_checkpoint(golden, vocab_dir, tmp_path, convert):
@@ -243,9 +244,9 @@ def test_all_heads_of_one_checkpoint(golden, vocab_dir, tmp_path, convert):
 
 def test_classes_by_head():
     words = {"cls/predictions/output_bias"}
-    assert architectures({"bert/pooler/dense/bias"}) == ["BertModel"]
-    assert architectures(words) == ["BertForMaskedLM"]
-    assert architectures(words | {"cls/seq_relationship/output_weights"}) == ["BertForPreTraining"]
+    assert architectures(bert.FAMILY, {"bert/pooler/dense/bias"}) == ["BertModel"]
+    assert architectures(bert.FAMILY, words) == ["BertForMaskedLM"]
+    assert architectures(bert.FAMILY, words | {"cls/seq_relationship/output_weights"}) == ["BertForPreTraining"]
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -395,7 +396,9 @@ def test_sources_that_cannot_be_converted(altered, golden, tmp_path, refused):
     (source / "config.json").unlink()
     other = tmp_path / "other.json"
     other.write_text(json.dumps(tiny.CONFIG | {"num_hidden_layers": 3}), encoding="utf-8")
-    assert "num_hidden_layers must be that of the checkpoint" in refused(flag, *target, f"--bert_config_file={other}")
+    assert "holds 2 encoder layers, but the model configuration has 3" in refused(
+        flag, *target, f"--bert_config_file={other}"
+    )
     assert not (tmp_path / "new").exists()
 
 

@@ -14,7 +14,6 @@ from processors.base import DataProcessor
 from processors.example_source import ExampleSource
 from processors.graph import tokenizer
 from serving.predictor import Predictor
-from tasks.classification import signature
 from tasks.classification.task import ClassificationTask
 from tests.support import tiny
 from tokenization import BulkTokenizer
@@ -54,7 +53,7 @@ class CarelessTokenizer(tokenizer.GraphTokenizer):
 
 
 def test_a_tokenizer_that_differs_is_found_out_and_nothing_is_written(task, checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(signature, "GraphTokenizer", CarelessTokenizer)
+    monkeypatch.setitem(tokenizer.IN_GRAPH, "wordpiece", lambda one: CarelessTokenizer(one.vocab, one.do_lower_case))
     with pytest.raises(ExportError) as refused:
         export(task, checkpoint, tmp_path / "export")
     assert "the in-graph tokenizer differs from the featurizer in input_ids of" in str(refused.value)

@@ -66,6 +66,8 @@ def test_keys_of_the_multilingual_release_have_no_effect():
 def test_hugging_face_gelu_is_the_exact_one(written, meant):
     assert BertConfig.from_dict(HUGGING_FACE | {"hidden_act": written}).hidden_act == meant
     assert BertConfig.from_dict(GOOGLE | {"hidden_act": "gelu"}).hidden_act == "gelu"
+    assert BertConfig.from_dict(GOOGLE | {"hidden_act": "gelu_new"}).hidden_act == "gelu"
+    assert BertConfig.from_dict(GOOGLE | {"hidden_act": "gelu_erf"}).hidden_act == "gelu_erf"
 
 
 def test_hugging_face_defaults_and_open_keys():
@@ -77,15 +79,53 @@ def test_hugging_face_defaults_and_open_keys():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("model_type", "roberta"),
         ("position_embedding_type", "relative_key"),
-        ("layer_norm_eps", 1e-5),
         ("is_decoder", True),
     ],
 )
 def test_hugging_face_keys_that_change_numbers_are_refused(key, value):
     message = refusal(HUGGING_FACE | {key: value})
     assert message.startswith(f"bert_config.json: {key} is {value!r}, but this encoder computes ")
+
+
+def test_an_unknown_family_is_named():
+    told = "bert_config.json: model_type is 'gpt2', known: "
+    assert refusal(HUGGING_FACE | {"model_type": "gpt2"}).startswith(told)
+    with pytest.raises(ValueError) as raised:
+        BertConfig(10, model_type="gpt2")
+    assert str(raised.value).startswith("BertConfig: model_type is 'gpt2', known: ")
+
+
+def test_epsilon_of_layer_normalization_is_computed():
+    config = BertConfig.from_dict(HUGGING_FACE | {"layer_norm_eps": 1e-5})
+    assert config.layer_norm_eps == 1e-5
+    assert config.to_dict()["layer_norm_eps"] == 1e-5
+    assert BertConfig.from_dict(config.to_dict()) == config
+
+
+def test_embeddings_of_another_width_are_refused_where_the_family_has_none():
+    told = "bert_config.json: embedding_size is 8 and hidden_size 12, but embeddings of Bert are as wide as its layers"
+    assert refusal(GOOGLE | {"embedding_size": 8}).startswith(told)
+    assert BertConfig.from_dict(GOOGLE | {"embedding_size": 12}).hidden_size == 12
+
+
+def test_the_dropout_of_a_classifier_is_read_and_null_is_the_default():
+    assert BertConfig.from_dict(HUGGING_FACE | {"classifier_dropout": 0.3}).classifier_dropout == 0.3
+    assert BertConfig.from_dict(HUGGING_FACE | {"classifier_dropout": None}).classifier_dropout == 0.1
+
+
+def test_the_width_is_checked_when_the_graph_is_built():
+    config = BertConfig(99, hidden_size=37)
+    assert json.loads(config.to_json_string())["hidden_size"] == 37
+    with pytest.raises(ValueError) as raised:
+        config.check_heads("bert_config.json")
+    assert str(raised.value) == (
+        "bert_config.json: hidden_size 37 is not a multiple of num_attention_heads 12; every head needs the same width"
+    )
+
+
+def test_an_activation_may_be_a_function():
+    assert BertConfig(9, hidden_act=abs).hidden_act is abs
 
 
 def test_published_configurations(shared, minilm):
@@ -107,7 +147,7 @@ def test_unknown_keys_are_attributes_with_a_warning(caplog):
     assert refusal(HUGGING_FACE | {"hiden_size": 8}).startswith(told)
 
 
-@pytest.mark.parametrize("change", [{"embedding_size": 8}, {"layer_norm_eps": 1e-5}, {"num_hidden_groups": 2}])
+@pytest.mark.parametrize("change", [{"use_relative_position": True}, {"num_hidden_groups": 2}])
 def test_keys_that_change_the_numbers_are_refused(change):
     (key,) = change
     assert f"{key} is {change[key]!r}, but this encoder computes" in refusal(GOOGLE | change)
@@ -132,8 +172,9 @@ def test_missing_vocab_size():
         ({"vocab_size": None}, "vocab_size is None, expected a whole number"),
         ({"hidden_dropout_prob": 1.0}, "hidden_dropout_prob is 1.0, expected a number from 0 to below 1"),
         ({"initializer_range": "small"}, "initializer_range is 'small', expected a number"),
-        ({"hidden_act": "swish"}, "hidden_act is 'swish', expected one of gelu, gelu_erf, linear, relu, tanh"),
+        ({"hidden_act": "swish"}, "hidden_act is 'swish', expected one of gelu, gelu_accurate, gelu_erf, gelu_fast, "),
         ({"hidden_act": ["gelu"]}, "hidden_act is ['gelu'], expected one of"),
+        ({"layer_norm_eps": -1}, "layer_norm_eps is -1, expected a number from 0 to below 1"),
     ],
 )
 def test_unusable_values(change, told):
@@ -150,6 +191,8 @@ def test_unusable_files(tmp_path):
         "missing.json": (None, "cannot read the model configuration"),
         "list.json": ("[1]", "found list, expected one JSON object"),
         "text.json": ('{\n"vocab_size": ,}', "not JSON: Expecting value in line 2"),
+        "deep.json": ("[" * 200_000, "not a model configuration: "),
+        "long.json": (f'{{"vocab_size": {"9" * 5000}}}', "not a model configuration: Exceeds the limit"),
     }
     for name, (content, told) in cases.items():
         path = tmp_path / name

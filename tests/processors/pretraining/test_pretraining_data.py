@@ -392,7 +392,7 @@ def test_input_that_cannot_be_read(fails, tmp_path):
 def test_vocabularies_that_do_not_serve(fails, tmp_path):
     assert "cannot be read (No such file or directory)" in fails(vocab_file=tmp_path / "none.txt")
     (tmp_path / "small.txt").write_text("[UNK]\n[CLS]\n[SEP]\nsea\n")
-    assert "small.txt: [MASK] not among its 4 pieces" in fails(vocab_file=tmp_path / "small.txt")
+    assert "small.txt: [MASK] not among its 4 tokens" in fails(vocab_file=tmp_path / "small.txt")
 
 
 def test_a_worker_that_dies_is_no_endless_wait():

@@ -1,0 +1,157 @@
+"""Names of variables in the files of other libraries, and those of the graph here, which are Google's for BERT.
+
+A row pairs two templates: theirs and ours. Fields in braces stand for numbers and roles, equal on both sides.
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Collection, Iterable, Sequence
+
+Row = tuple[str, str]
+
+_FIELDS = {
+    "table": "word|position|token_type", "layer": r"\d+", "role": "query|key|value", "block": "intermediate|output",
+    "part": "dense|LayerNorm", "rest": ".+", "leaf": ".+",
+}  # fmt: skip
+
+_LINEAR = (("weight", "kernel"), ("bias", "bias"))
+# The first of two names for the same is the one to write; the others are those of older files.
+_NORM = (("weight", "gamma"), ("bias", "beta"), ("gamma", "gamma"), ("beta", "beta"))
+
+
+def linear(*modules: Row) -> tuple[Row, ...]:
+    """Rows of the tensors of linear layers, which PyTorch keeps as [out, in] and this project as [in, out]."""
+    return tuple((f"{theirs}.{a}", f"{ours}/{b}") for theirs, ours in modules for a, b in _LINEAR)
+
+
+def norm(*modules: Row) -> tuple[Row, ...]:
+    """Rows of the tensors of layer normalizations."""
+    return tuple((f"{theirs}.{a}", f"{ours}/{b}") for theirs, ours in modules for a, b in _NORM)
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadNames:
+    """An output head in files of Hugging Face.
+
+    Args:
+      title: what its class is called after the name of the family: `ForQuestionAnswering`.
+      variable: a variable that only models with this head have.
+      rows: names of its tensors.
+      copies: tensors of a file that repeat another of our variables: name there, and that variable.
+      includes: title of a head that is a part of this one.
+    """
+
+    title: str
+    variable: str
+    rows: tuple[Row, ...]
+    copies: tuple[Row, ...] = ()
+    includes: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class HuggingFaceNames:
+    """Names in files of Hugging Face.
+
+    Args:
+      prefix: what stands before the names of the encoder where the model has a head: `bert.`.
+      encoder: rows of the encoder.
+      heads: those of fine-tuned models first.
+      counters: names, without the prefix, of tensors that are no weights.
+    """
+
+    prefix: str
+    encoder: tuple[Row, ...]
+    heads: tuple[HeadNames, ...]
+    counters: tuple[str, ...] = ("embeddings.position_ids", "embeddings.token_type_ids")
+
+    def ours(self, name: str) -> str | None:
+        """Our name of a tensor; None where it has none."""
+        bare = name.removeprefix(self.prefix)
+        return _translated(bare, self.encoder) or _translated(name, self._head_rows)
+
+    def all_ours(self, names: Iterable[str]) -> dict[str, str]:
+        """Our names of the tensors of a file, each with the name there; those without one keep theirs.
+
+        Copies and counters are left out; of two tensors for one variable the one of the head counts.
+        """
+        found: dict[str, str] = {}
+        for name in sorted(names, key=lambda name: (self._is_of_encoder(name), name)):
+            if not self.is_no_weight(name):
+                found.setdefault(self.ours(name) or name, name)
+        return found
+
+    def theirs(self, name: str, heads: Sequence[HeadNames]) -> str | None:
+        """Name of one of our variables in a model with these heads; None where there is none."""
+        of_head = _translated(name, tuple(row for head in heads for row in head.rows), backwards=True)
+        if of_head is not None:
+            return of_head
+        bare = _translated(name, self.encoder, backwards=True)
+        return bare if bare is None or not heads else self.prefix + bare
+
+    def heads_of(self, names: Collection[str]) -> tuple[HeadNames, ...]:
+        """The heads of a model with variables of these names, ours."""
+        return tuple(head for head in self.heads if head.variable in names)
+
+    def original(self, name: str) -> str | None:
+        """Our name of what a tensor repeats; None where it repeats nothing."""
+        copies = dict(row for head in self.heads for row in head.copies)
+        return copies.get(name)
+
+    def is_no_weight(self, name: str) -> bool:
+        """Whether a tensor is a counter or a copy."""
+        return name.removeprefix(self.prefix) in self.counters or self.original(name) is not None
+
+    def known(self, names: Iterable[str]) -> int:
+        """How many of the names are of this family."""
+        return sum(self.ours(name) is not None for name in names)
+
+    @property
+    def _head_rows(self) -> tuple[Row, ...]:
+        return tuple(row for head in self.heads for row in head.rows)
+
+    def _is_of_encoder(self, name: str) -> bool:
+        return _translated(name.removeprefix(self.prefix), self.encoder) is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class GoogleNames:
+    """Names in a TensorFlow 1 checkpoint of the owner.
+
+    Args:
+      mark: what names of such a checkpoint, and of no other, begin with.
+      rows: names that differ from ours.
+      left_out: beginnings of names that no model here has, each with the reason.
+    """
+
+    mark: str
+    rows: tuple[Row, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    def ours(self, name: str) -> str:
+        """Our name of a variable; what has none keeps its own."""
+        return _translated(name, self.rows) or name
+
+    def theirs(self, name: str) -> str:
+        """Name of one of our variables in such a checkpoint."""
+        return _translated(name, self.rows, backwards=True) or name
+
+    def reason(self, name: str) -> str | None:
+        """Why a variable of a checkpoint is left out; None where it is not."""
+        return next((reason for start, reason in self.left_out if name.startswith(start)), None)
+
+
+def _translated(name: str, rows: Sequence[Row], backwards: bool = False) -> str | None:
+    """The other side of the first row that a name is in: ours, or backwards, theirs."""
+    for row in rows:
+        left, right = row[::-1] if backwards else row
+        match = _pattern(left).fullmatch(name)
+        if match:
+            return right.format(**match.groupdict())
+    return None
+
+
+@functools.cache
+def _pattern(template: str) -> re.Pattern[str]:
+    escaped = re.escape(template)
+    return re.compile(re.sub(r"\\{(\w+)\\}", lambda field: f"(?P<{field[1]}>{_FIELDS[field[1]]})", escaped))
