@@ -3,11 +3,11 @@
 from collections.abc import Collection
 
 from common.errors import ConfigError, closest, one_line
-from modeling.families import bert
+from modeling.families import bert, distilbert
 from modeling.families.base import Family
 from modeling.families.names import GoogleNames
 
-FAMILIES: tuple[Family, ...] = (bert.FAMILY,)
+FAMILIES: tuple[Family, ...] = (bert.FAMILY, distilbert.FAMILY)
 """The first is that of files which name none."""
 
 _BY_TYPE = {family.model_type: family for family in FAMILIES}

@@ -1,0 +1,105 @@
+"""Makes the small models of this folder, with the outputs of Hugging Face's transformers, and checks folders of ours.
+
+    python tests/data/families/make.py                       make every model and expected.npz again
+    python tests/data/families/make.py --check FOLDER NAME   compare a converted folder with NAME's expected.npz
+
+It needs torch, transformers and safetensors (requirements-peer.txt), and nothing of this project.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+
+HERE = Path(__file__).resolve().parent
+ROWS, LENGTHS, LENGTH, VOCABULARY = 4, (9, 5, 12, 2), 12, 30
+LABELS = ("no", "maybe", "yes")
+SIZES = {"vocab_size": VOCABULARY, "max_position_embeddings": 16}
+WIDE = {"hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 12}
+
+MODELS = {
+    "bert": (transformers.BertConfig, WIDE | {"type_vocab_size": 2, "hidden_act": "gelu_new", "layer_norm_eps": 1e-3}),
+    "distilbert": (transformers.DistilBertConfig, {"dim": 8, "n_layers": 3, "n_heads": 2, "hidden_dim": 12}),
+}
+CLASSES = {
+    "bert": ["BertForSequenceClassification", "BertForQuestionAnswering", "BertForMaskedLM"],
+    "distilbert": [
+        "DistilBertForSequenceClassification", "DistilBertForQuestionAnswering", "DistilBertForMaskedLM",
+    ],
+}  # fmt: skip
+
+
+def inputs(config) -> dict[str, torch.Tensor]:
+    """Ids with padding of different lengths, and segments where the family has them."""
+    generator = torch.Generator().manual_seed(1)
+    pad = config.pad_token_id
+    ids = torch.randint(5, VOCABULARY, (ROWS, LENGTH), generator=generator)
+    mask = (torch.arange(LENGTH)[None] < torch.tensor(LENGTHS)[:, None]).long()
+    fed = {"input_ids": torch.where(mask.bool(), ids, pad), "attention_mask": mask}
+    if getattr(config, "type_vocab_size", 1) > 1 and config.model_type != "distilbert":
+        fed["token_type_ids"] = torch.randint(0, 2, (ROWS, LENGTH), generator=generator) * mask
+    return fed
+
+
+def outputs(model, fed) -> dict[str, np.ndarray]:
+    """Logits, hidden states, and gradients of a cross-entropy of the classifier."""
+    model.eval()
+    found = model(**fed, output_hidden_states=True)
+    expected = {f"hidden_{index}": states for index, states in enumerate(found.hidden_states)}
+    name = type(model).__name__
+    for logits in ("logits", "start_logits", "end_logits"):
+        if logits in found:
+            expected[logits] = found[logits]
+    if name.endswith("ForSequenceClassification"):
+        loss = torch.nn.functional.cross_entropy(found.logits, torch.arange(ROWS) % len(LABELS))
+        loss.backward()
+        expected["loss"] = loss
+        expected |= {f"gradient:{key}": p.grad for key, p in model.named_parameters() if p.grad is not None}
+    return {key: value.detach().numpy() for key, value in expected.items()}
+
+
+def make(name: str) -> None:
+    """Writes `NAME/CLASS/` for every head class, and `NAME/expected.npz`."""
+    config_class, sizes = MODELS[name]
+    expected: dict[str, np.ndarray] = {}
+    for title in CLASSES[name]:
+        torch.manual_seed(7)
+        config = config_class(**(SIZES | sizes))
+        if title.endswith("ForSequenceClassification"):
+            config.id2label = dict(enumerate(LABELS))
+            config.label2id = {label: index for index, label in enumerate(LABELS)}
+        model = getattr(transformers, title)(config)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(torch.randn(parameter.shape) * 0.4 + (parameter.dim() == 1) * 0.2)
+        model.save_pretrained(HERE / name / title)
+        (HERE / name / title / "generation_config.json").unlink(missing_ok=True)
+        fed = inputs(config)
+        expected |= {key: value.numpy() for key, value in fed.items()}
+        expected |= {f"{title}/{key}": value for key, value in outputs(model, fed).items()}
+    np.savez_compressed(HERE / name / "expected.npz", **expected)
+
+
+def check(folder: Path, name: str) -> None:
+    """Loads a folder with the class that its config.json names, and compares its outputs."""
+    (title,) = json.loads((folder / "config.json").read_text())["architectures"]
+    model, report = getattr(transformers, title).from_pretrained(folder, output_loading_info=True)
+    expected = np.load(HERE / name / "expected.npz")
+    found = outputs(model, inputs(model.config))
+    worst = max(np.abs(found[key] - expected[f"{title}/{key}"]).max() for key in found)
+    print(f"{folder}: {title}, largest difference {worst:.2e}, {dict(report)}")
+    sys.exit(worst > 1e-5 or bool(report["missing_keys"]))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--check", nargs=2)
+    arguments = parser.parse_args()
+    if arguments.check:
+        check(Path(arguments.check[0]), arguments.check[1])
+    for one in MODELS:
+        make(one)
