@@ -7,7 +7,14 @@ from collections.abc import Collection
 import tensorflow as tf
 
 from common.errors import CheckpointError
-from modeling.checkpoints.restore import RestoreReport, Shapes, compare_with_checkpoint, initialize_from_checkpoint
+from modeling.checkpoints.locate import locate_checkpoint
+from modeling.checkpoints.restore import (
+    RestoreReport,
+    Shapes,
+    compare_with_checkpoint,
+    family_of_names,
+    initialize_from_checkpoint,
+)
 from modeling.checkpoints.variable_names import grouped
 from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
@@ -37,6 +44,13 @@ def check_weights(config: BertConfig, init_checkpoint: str) -> None:
     Raises:
       CheckpointError: as for `load_weights`.
     """
+    stated = family_of_names(init_checkpoint)
+    if stated is not None and stated != config.family:
+        raise CheckpointError(
+            f"{locate_checkpoint(init_checkpoint).path}: its variables have the names of {stated.title}, but the model "
+            f"configuration is of {config.family.title}; give the configuration of the checkpoint, with "
+            f'"model_type": "{stated.model_type}"'
+        )
     _whole(compare_with_checkpoint(_encoder_shapes(config), init_checkpoint))
 
 

@@ -28,6 +28,7 @@ from modeling.checkpoints.variable_names import (
     some,
 )
 from modeling.families import registry
+from modeling.families.base import Family
 from modeling.families.names import GoogleNames
 
 _OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -93,6 +94,15 @@ def read_tensor(init_checkpoint: str, name: str) -> np.ndarray:
     if name not in shapes:
         raise CheckpointError(f"{source.path}: no variable {name}, {closest(name, shapes)}")
     return source.tensor(name)
+
+
+def family_of_names(init_checkpoint: str) -> Family | None:
+    """The family whose names a checkpoint has; None where they are those of the graph, which any family may have.
+
+    Raises:
+      CheckpointError: the checkpoint is not found or cannot be read.
+    """
+    return _open(init_checkpoint).family
 
 
 def verify_checkpoint(init_checkpoint: str) -> None:
@@ -275,7 +285,8 @@ class _Bundle:
             }
         except _UNREADABLE as error:
             raise CheckpointError(_damaged(prefix, ".index", error)) from None
-        self._names = registry.of_google(self._shapes)
+        self.family = registry.of_google(self._shapes)
+        self._names = self.family.google if self.family else None
         self._source_of = {name: name for name in self._shapes}
         if self._names is not None:
             kept = [name for name in self._shapes if not self._names.reason(name)]
@@ -308,7 +319,11 @@ class _SafeTensors:
         self.path = path
         self._files = weight_files(path)
         self._part_of = {name: part for part in map(HuggingFaceCheckpoint, map(str, self._files)) for name in part}
-        self._names = registry.of_tensors(self._part_of).hugging_face
+        self.family = registry.of_tensors(self._part_of)
+        self._names = (self.family or registry.FAMILIES[0]).hugging_face
+        refusal = self._names.refusal(self._part_of)
+        if refusal is not None:
+            raise CheckpointError(f"{path}: {refusal}")
         self._source_of = self._names.all_ours(self._part_of)
 
     def shapes(self) -> Shapes:
@@ -323,7 +338,7 @@ class _SafeTensors:
         for name in self._part_of.keys() - set(self._source_of.values()):
             original = self._source_of.get(self._names.original(name) or self._names.ours(name) or "")
             if original is None:
-                reasons[name] = "nothing reads it"
+                reasons[name] = self._names.reason(name) or "nothing reads it"
             elif np.array_equal(self._part_of[name].read(name), self._part_of[original].read(original)):
                 reasons[name] = f"a copy of {original}"
             else:

@@ -31,6 +31,7 @@ class Family:
       hugging_face: names of variables in files of Hugging Face.
       google: names in the owner's TensorFlow 1 checkpoints; None where they are ours.
       google_keys: keys that the owner's configuration files have and those of other families have not.
+      google_activations: names of activations in those files that mean another there than in BERT's.
       renamed: keys of its configuration files whose names differ from those of `BertConfig`.
       defaults: what a key of `BertConfig` is that a file of Hugging Face leaves out, where BERT's default differs.
       fixed: keys whose other values would change the numbers: the value that is computed.
@@ -50,6 +51,7 @@ class Family:
     hugging_face: HuggingFaceNames
     google: GoogleNames | None = None
     google_keys: frozenset[str] = frozenset()
+    google_activations: Mapping[str, str] = dataclasses.field(default_factory=dict)
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)

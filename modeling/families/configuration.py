@@ -70,7 +70,8 @@ def read(json_object: Mapping[str, Any], known: Collection[str], source: str) ->
     if is_hugging_face(json_object):
         values = {"type_vocab_size": 2, **family.defaults, **values}
     values["model_type"] = family.model_type
-    return _with_activation(values, HUGGING_FACE_ACTIVATIONS if is_hugging_face(json_object) else _GOOGLE, source)
+    google = _GOOGLE | dict(family.google_activations)
+    return _with_activation(values, HUGGING_FACE_ACTIVATIONS if is_hugging_face(json_object) else google, source)
 
 
 def written(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,8 +87,10 @@ def written(values: Mapping[str, Any]) -> dict[str, Any]:
 def _family(json_object: Mapping[str, Any], source: str) -> Family:
     if json_object.get("model_type") is not None:
         return registry.named(json_object["model_type"], source)
-    marked = (one for one in registry.FAMILIES if one.google_keys and one.google_keys <= json_object.keys())
-    return next(marked, registry.FAMILIES[0])
+    if json_object.get("embedding_size") == json_object.get("hidden_size"):
+        return registry.FAMILIES[0]
+    marked = [one for one in registry.FAMILIES if one.google_keys <= json_object.keys()]
+    return max(marked, key=lambda one: len(one.google_keys))
 
 
 def _refuse_what_is_not_computed(json_object: Mapping[str, Any], family: Family, source: str) -> None:

@@ -58,12 +58,16 @@ class HuggingFaceNames:
       encoder: rows of the encoder.
       heads: those of fine-tuned models first.
       counters: names, without the prefix, of tensors that are no weights.
+      left_out: beginnings of names of weights that no model here has, each with the reason.
+      refused: beginnings of names that make a file unusable, each with the reason.
     """
 
     prefix: str
     encoder: tuple[Row, ...]
     heads: tuple[HeadNames, ...]
     counters: tuple[str, ...] = ("embeddings.position_ids", "embeddings.token_type_ids")
+    left_out: tuple[tuple[str, str], ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
 
     def ours(self, name: str) -> str | None:
         """Our name of a tensor; None where it has none."""
@@ -77,7 +81,7 @@ class HuggingFaceNames:
         """
         found: dict[str, str] = {}
         for name in sorted(names, key=lambda name: (self._is_of_encoder(name), name)):
-            if not self.is_no_weight(name):
+            if not self.is_no_weight(name) and _reason(name, self.left_out) is None:
                 found.setdefault(self.ours(name) or name, name)
         return found
 
@@ -102,9 +106,17 @@ class HuggingFaceNames:
         """Whether a tensor is a counter or a copy."""
         return name.removeprefix(self.prefix) in self.counters or self.original(name) is not None
 
+    def reason(self, name: str) -> str | None:
+        """Why a weight of a file is left out; None where it is not, or has a name of ours."""
+        return _reason(name, self.left_out)
+
+    def refusal(self, names: Iterable[str]) -> str | None:
+        """Why a file with tensors of these names cannot be used; None where it can."""
+        return next(filter(None, (_reason(name, self.refused) for name in names)), None)
+
     def known(self, names: Iterable[str]) -> int:
         """How many of the names are of this family."""
-        return sum(self.ours(name) is not None for name in names)
+        return sum(self.ours(name) is not None or self.refusal([name]) is not None for name in names)
 
     @property
     def _head_rows(self) -> tuple[Row, ...]:
@@ -138,7 +150,11 @@ class GoogleNames:
 
     def reason(self, name: str) -> str | None:
         """Why a variable of a checkpoint is left out; None where it is not."""
-        return next((reason for start, reason in self.left_out if name.startswith(start)), None)
+        return _reason(name, self.left_out)
+
+
+def _reason(name: str, reasons: Sequence[tuple[str, str]]) -> str | None:
+    return next((reason for start, reason in reasons if name.startswith(start)), None)
 
 
 def _translated(name: str, rows: Sequence[Row], backwards: bool = False) -> str | None:

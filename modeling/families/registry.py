@@ -3,11 +3,16 @@
 from collections.abc import Collection
 
 from common.errors import ConfigError, closest, one_line
-from modeling.families import bert, distilbert
+from modeling.families import albert, bert, distilbert, electra, roberta
 from modeling.families.base import Family
-from modeling.families.names import GoogleNames
 
-FAMILIES: tuple[Family, ...] = (bert.FAMILY, distilbert.FAMILY)
+FAMILIES: tuple[Family, ...] = (
+    bert.FAMILY,
+    distilbert.FAMILY,
+    electra.FAMILY,
+    roberta.FAMILY,
+    albert.FAMILY,
+)
 """The first is that of files which name none."""
 
 _BY_TYPE = {family.model_type: family for family in FAMILIES}
@@ -28,14 +33,17 @@ def named(model_type: object, source: str = "configuration") -> Family:
     return family
 
 
-def of_tensors(names: Collection[str]) -> Family:
-    """The family that a file of Hugging Face is of, told by the names of its tensors; where several fit, the first."""
-    return max(FAMILIES, key=lambda family: family.hugging_face.known(names))
+def of_tensors(names: Collection[str]) -> Family | None:
+    """The family that a file of Hugging Face is of; None where its names fit several, which then read it alike."""
+    known = {family.model_type: family.hugging_face.known(names) for family in FAMILIES}
+    most = max(known.values())
+    first, *others = (family for family in FAMILIES if known[family.model_type] == most)
+    return None if others else first
 
 
-def of_google(names: Collection[str]) -> GoogleNames | None:
-    """Names of a TensorFlow 1 checkpoint where they differ from ours; None where they do not."""
+def of_google(names: Collection[str]) -> Family | None:
+    """The family of a TensorFlow 1 checkpoint whose owner has names of its own; None where the names are ours."""
     for family in FAMILIES:
         if family.google is not None and any(name.startswith(family.google.mark) for name in names):
-            return family.google
+            return family
     return None

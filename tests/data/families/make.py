@@ -24,13 +24,15 @@ WIDE = {"hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2, "int
 MODELS = {
     "bert": (transformers.BertConfig, WIDE | {"type_vocab_size": 2, "hidden_act": "gelu_new", "layer_norm_eps": 1e-3}),
     "distilbert": (transformers.DistilBertConfig, {"dim": 8, "n_layers": 3, "n_heads": 2, "hidden_dim": 12}),
+    "electra": (transformers.ElectraConfig, WIDE | {"embedding_size": 6}),
+    "roberta": (transformers.RobertaConfig, WIDE | {"layer_norm_eps": 1e-5, "type_vocab_size": 1}),
+    "albert": (transformers.AlbertConfig, WIDE | {"embedding_size": 6, "num_hidden_groups": 2, "num_hidden_layers": 4}),
 }
+HEADS = ("ForSequenceClassification", "ForQuestionAnswering", "ForMaskedLM")
 CLASSES = {
-    "bert": ["BertForSequenceClassification", "BertForQuestionAnswering", "BertForMaskedLM"],
-    "distilbert": [
-        "DistilBertForSequenceClassification", "DistilBertForQuestionAnswering", "DistilBertForMaskedLM",
-    ],
-}  # fmt: skip
+    name: [config.__name__.removesuffix("Config") + head for head in HEADS] for name, (config, _) in MODELS.items()
+}
+CLASSES["electra"].remove("ElectraForMaskedLM")  # a generator
 
 
 def inputs(config) -> dict[str, torch.Tensor]:

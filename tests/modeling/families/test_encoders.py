@@ -26,7 +26,8 @@ class Reference:
 
     def __init__(self, name: str) -> None:
         self.family = named(name)
-        self._arrays = np.load(DATA / name / "expected.npz")
+        with np.load(DATA / name / "expected.npz") as arrays:
+            self._arrays = dict(arrays)
         self.mask = self._arrays["attention_mask"]
         self.features = {
             "input_ids": self._arrays["input_ids"].astype(np.int32),
