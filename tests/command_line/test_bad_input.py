@@ -206,7 +206,7 @@ def cut(name, keep):
         (configured(num_hidden_layers=3), "holds 2 encoder layers, but the model configuration has 3 (num_"),
         (configured(num_hidden_layers=1), "holds 2 encoder layers, but the model configuration has 1 (num_"),
         (configured(max_position_embeddings=64), "bert/embeddings/position_embeddings has shape (64, 16) in the model"),
-        (configured(hidden_dropout=0.1), "hidden_dropout"),
+        (configured(position_embedding_type="relative_key"), "position_embedding_type is 'relative_key', but"),
         (rewritten("bert_config.json", "{"), "bert_config.json"),
         (rewritten("vocab.txt", "[PAD]\n[CLS]\n[SEP]\n"), "[UNK] not among its 3 tokens"),
         (cut("bert_model.ckpt.data-00000-of-00001", 2000), "the .data file is missing, truncated or damaged"),

@@ -290,7 +290,7 @@ def test_copies_and_what_is_none(altered, tmp_path, convert):
     save_file(theirs | {"cls.predictions.decoder.weight": table, "cls.predictions.decoder.bias": bias + 1}, path)
     lines = convert(tmp_path / "hf", tmp_path / "tf", to="tensorflow")
     assert lines[2:] == [
-        "left out: cls.predictions.decoder.bias (differs from cls.predictions.bias, which stands in its place)",
+        "left out: cls.predictions.decoder.bias (differs from cls.predictions.bias, which is read in its place)",
         "left out: cls.predictions.decoder.weight (a copy of bert.embeddings.word_embeddings.weight)",
     ]
 

@@ -105,7 +105,7 @@ def test_epsilon_of_layer_normalization_is_computed():
 
 def test_embeddings_of_another_width_are_refused_where_the_family_has_none():
     told = "bert_config.json: embedding_size is 8 and hidden_size 12, but embeddings of Bert are as wide as its layers"
-    assert refusal(GOOGLE | {"embedding_size": 8}).startswith(told)
+    assert refusal(HUGGING_FACE | {"embedding_size": 8}).startswith(told)
     assert BertConfig.from_dict(GOOGLE | {"embedding_size": 12}).hidden_size == 12
 
 
