@@ -40,6 +40,12 @@ INSTEAD: dict[str, dict[str, str]] = {
 """Names of upstream without a counterpart, and what to use."""
 
 
+_WITHOUT_TENSORFLOW = {
+    ("run_classifier", name): "processors.base" for name in ("DataProcessor", "InputExample", "PaddingInputExample")
+}
+"""Names that a processor's file imports; they must not bring TensorFlow along."""
+
+
 class NoCounterpartError(ImportError):
     """A public name of google-research/bert that this project has no counterpart of."""
 
@@ -58,7 +64,8 @@ def lookup(module: str) -> Callable[[str], object]:
         instead = general.get(name) or INSTEAD[module].get(name)
         if instead is not None:
             raise NoCounterpartError(f"{module}.{name}: not in this project; {instead}")
-        found = getattr(importlib.import_module(f"compat.{module}"), name, None)
+        home = _WITHOUT_TENSORFLOW.get((module, name), f"compat.{module}")
+        found = getattr(importlib.import_module(home), name, None)
         if found is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         return found
