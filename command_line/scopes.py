@@ -68,10 +68,13 @@ def _binds(flag: Flag, flags: SimpleNamespace, directory: RunDirectory) -> bool:
 
 
 def _contradiction(flag: Flag, given: Any, recorded: Any, directory: RunDirectory) -> RunDirectoryError:
-    what = "decides which rows it trained and evaluated on" if flag.decides_rows else "cannot change within a run"
+    what, elsewhere = "cannot change within a run", "choose another --output_dir"
+    if flag.decides_rows:
+        what = "decides which rows it trained and evaluated on"
+        elsewhere = f"evaluate other rows in another --output_dir with --init_checkpoint={directory.path}"
     return RunDirectoryError(
         f"{_as_given(flag, given)} contradicts --output_dir={directory.path}, which was trained with "
-        f"{_as_given(flag, recorded)}; this flag {what}; leave it out, or choose another --output_dir"
+        f"{_as_given(flag, recorded)}; this flag {what}; leave it out, or {elsewhere}"
     )
 
 

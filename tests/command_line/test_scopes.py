@@ -188,6 +188,17 @@ def test_a_later_evaluation_reads_the_same_rows(held_out_run, run_script):
         assert err.startswith(f"error: {given} contradicts --output_dir={run}")
 
 
+def test_other_rows_are_evaluated_in_another_directory(held_out_run, run_script, tmp_path):
+    run, other = held_out_run / "run", tmp_path / "other.tsv"
+    tiny.write_table(tmp_path / "data")
+    (tmp_path / "data" / "dev.tsv").rename(other)
+    given = ["--task_name=table", "--text_a=text", "--label=label", f"--dev_file={other}", "--max_seq_length=24"]
+    given += [f"--labels={run / 'labels.txt'}", f"--init_checkpoint={run}", f"--output_dir={tmp_path / 'run'}"]
+    code, _, err = run_script(run_classifier.main, "--do_eval", *given)
+    assert code == 0, err
+    assert "restored 41/41" in err
+
+
 def test_rows_are_not_held_out_anew_from_another_training_file(held_out_run, run_script):
     path = held_out_run / "data" / "train.tsv"
     before = path.read_text()
