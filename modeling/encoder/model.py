@@ -149,14 +149,14 @@ class BertModel:
     def _pooled(self, rows: tf.Tensor) -> tf.Tensor:
         pooler, config = self._config.family.pooler, self._config
         if pooler.drops_input:
-            rows = dropout(rows, self.classifier_dropout)
+            rows = dropout(rows, self.classifier_dropout if self._is_training else 0.0)
         activation = get_activation(pooler.activation)
         return dense(rows, config.hidden_size, "dense", activation, config.initializer_range)
 
     @property
     def classifier_dropout(self) -> float:
-        """Probability of dropping a value that a classifier reads: 0 unless the model is trained."""
-        return self._config.classifier_dropout if self._is_training else 0.0
+        """Probability of dropping a value that a classifier reads while it is trained."""
+        return self._config.classifier_dropout
 
     def get_pooled_output(self) -> tf.Tensor:
         """First token of the last layer through a tanh layer, or that of the family: float32 `[B, H]`."""

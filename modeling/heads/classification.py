@@ -9,8 +9,6 @@ from modeling.encoder.layers import create_initializer, dropout
 from modeling.encoder.model import BertModel
 from modeling.heads.base import Features, Head, Metrics, real_rows, weighted_mean
 
-CLASSIFIER_DROPOUT = 0.1
-
 
 class _LabelHead(Head):
     """What the heads over C labels have in common; the arguments are described there."""
@@ -153,16 +151,14 @@ class MultiLabelHead(_LabelHead):
         }
 
 
-def pooled_logits(
-    pooled_output: tf.Tensor, num_outputs: int, is_training: bool, dropout_prob: float = CLASSIFIER_DROPOUT
-) -> tf.Tensor:
+def pooled_logits(pooled_output: tf.Tensor, num_outputs: int, is_training: bool, dropout_prob: float) -> tf.Tensor:
     """A linear layer on the pooled output, with the variables `output_weights` and `output_bias`.
 
     Args:
       pooled_output: float32 `[B, H]`.
       num_outputs: number of scores.
       is_training: whether pooled values are dropped.
-      dropout_prob: probability of dropping one; a tenth by default.
+      dropout_prob: probability of dropping one.
 
     Returns:
       float32 `[B, num_outputs]`.

@@ -48,19 +48,18 @@ def make(data, tiny_model, tmp_path_factory):
     """Makes an `Experiment` on the tiny table that draws no random numbers while it trains."""
     folder = tmp_path_factory.mktemp("experiments")
 
-    def build(name, device=None, loss=None, init_checkpoint=tiny_model, **training):
+    def build(name, device=None, loss=None, init_checkpoint=tiny_model, dropout=0.0, **training):
         processor = TableProcessor(TableSpec(columns=Columns("text", None, "label")), data_dir=str(data))
         tokenizer = BulkTokenizer(str(tiny_model / "vocab.txt"))
         task = ClassificationTask("table", ExampleSource(processor, str(data)), tokenizer, 24, loss or LossSettings())
-        model = ModelSettings(BertConfig.from_dict(tiny.CONFIG), init_checkpoint and str(init_checkpoint))
+        config = BertConfig.from_dict(tiny.CONFIG | {"classifier_dropout": dropout})
+        model = ModelSettings(config, init_checkpoint and str(init_checkpoint))
         fast = {"train_batch_size": 8, "num_train_epochs": 1.4, "learning_rate": 1e-3, "log_every_n_steps": 1}
         settings = TrainingSettings(**{**fast, **training})
         (folder / name).mkdir(exist_ok=True)
         return Experiment(task, ExperimentSettings(folder / name, model, settings, device or DeviceSettings()))
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heads, "CLASSIFIER_DROPOUT", 0.0)
-        yield build
+    return build
 
 
 def variables(made):
@@ -172,9 +171,8 @@ def test_two_devices_share_the_global_batch(make, plain, two_devices):
 
 
 @pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
-def test_two_devices_go_on_with_the_same_dropout(make, two_devices, monkeypatch):
-    monkeypatch.setattr(heads, "CLASSIFIER_DROPOUT", 0.3)
-    settings = {"deterministic": True, "save_checkpoints_steps": 5}
+def test_two_devices_go_on_with_the_same_dropout(make, two_devices):
+    settings = {"dropout": 0.3, "deterministic": True, "save_checkpoints_steps": 5}
     whole, stopped = make("two", **settings), make("two_stopped", **settings)
     assert whole.train() == 10
     for suffix in ("index", "data-00000-of-00001"):

@@ -78,7 +78,8 @@ def test_health_request_ids_and_access_log(server, caplog):
         assert missing.status_code == 404
         assert missing.json() == {"error": "GET /nothing/here: Not Found"}
         wait_until(lambda: any("mine-2" in record.getMessage() for record in caplog.records))
-    lines = [line for line in map(json.loads, caplog.messages) if line["id"].startswith("mine")]
+    own = [message for name, _, message in caplog.record_tuples if name == "serving.access"]
+    lines = [line for line in map(json.loads, own) if line["id"].startswith("mine")]
     assert [line["status"] for line in lines] == [200, 200, 200, 404]
     assert lines[0] == lines[0] | {"id": "mine-1", "method": "GET", "path": "/health", "operation": "operation.health"}
     assert lines[3]["path"] == "/nothing/here"

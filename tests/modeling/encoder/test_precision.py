@@ -15,7 +15,6 @@ from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from modeling import ClassificationHead
 from modeling.build import build_encoder
 from modeling.encoder.precision import as_type, in_float32
-from modeling.heads import classification as heads_module
 from modeling.settings import BF16, FLOAT32, FP16, ModelSettings
 from tests.command_line.test_run_classifier import TABLE, TRAINING, results
 from tests.modeling.training.test_accumulation import CONFIG, HEADS, TRAIN, batch, train
@@ -24,11 +23,6 @@ tf1 = tf.compat.v1
 # Rounding of a number: 2**-9 in bfloat16, 2**-12 in float16. A few dozen follow one another.
 TOLERANCE = {BF16: 0.03, FP16: 0.004}
 LOW = {BF16: tf.bfloat16, FP16: tf.float16}
-
-
-@pytest.fixture(autouse=True)
-def no_dropout(monkeypatch):
-    monkeypatch.setattr(heads_module, "CLASSIFIER_DROPOUT", 0.0)
 
 
 def assert_near(found, expected, precision):

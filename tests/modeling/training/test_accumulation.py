@@ -13,7 +13,6 @@ from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from modeling import BertConfig, ClassificationHead, MultiLabelHead, RegressionHead
 from modeling.build import ENCODER_INPUTS
 from modeling.encoder.model import BertModel
-from modeling.heads import classification as heads_module
 from modeling.heads.base import Head
 from modeling.heads.masked_lm import PretrainingHead
 from modeling.heads.span import SpanHead
@@ -25,7 +24,7 @@ from tests.estimator.test_devices import two_cpus
 from tests.support import tiny
 
 tf1 = tf.compat.v1
-CONFIG = BertConfig.from_dict({**tiny.CONFIG, "num_hidden_layers": 1})
+CONFIG = BertConfig.from_dict({**tiny.CONFIG, "num_hidden_layers": 1, "classifier_dropout": 0.0})
 ROWS, LENGTH, GUESSES = 8, 11, 3
 TRAIN = tf.estimator.ModeKeys.TRAIN
 
@@ -101,11 +100,6 @@ def assert_same_training(one, other):
     assert np.sqrt(sum(np.sum(np.square(value)) for value in one[1].values())) > 0.01
     for left, right in zip(one[2], other[2], strict=True):
         np.testing.assert_allclose(right, left, rtol=0, atol=3 * 3.2e-4)
-
-
-@pytest.fixture(autouse=True)
-def no_dropout(monkeypatch):
-    monkeypatch.setattr(heads_module, "CLASSIFIER_DROPOUT", 0.0)
 
 
 @pytest.mark.parametrize("kind", HEADS)

@@ -13,7 +13,6 @@ from modeling import (
     initialize_from_checkpoint,
     learning_rate_schedule,
 )
-from modeling.heads import classification as heads_module
 from tests.estimator.test_devices import two_cpus
 
 tf1 = tf.compat.v1
@@ -37,11 +36,10 @@ def test_given_gradients_move_variables_as_upstream(golden):
 
 
 @pytest.mark.parametrize("options", [{}, {"packed": True}, {"packed": True, "pooled_only": True}])
-def test_training_is_upstreams(golden, monkeypatch, options):
+def test_training_is_upstreams(golden, options):
     expected = np.load(golden / "train_tiny.npz")
-    monkeypatch.setattr(heads_module, "CLASSIFIER_DROPOUT", 0.0)
     config = BertConfig.from_json_file(golden / "tiny" / "bert_config.json")
-    config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = config.classifier_dropout = 0.0
     with tf.Graph().as_default(), tf1.Session() as sess:
         features = {name: tf1.placeholder(tf.int32, expected[name].shape[1:]) for name in INPUTS}
         encoder = BertModel(config, True, *[features[name] for name in INPUTS[:3]], **options)
