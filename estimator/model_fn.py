@@ -101,7 +101,7 @@ def build_model_fn(
                 return _accumulating_spec(model, head, features, schedule, graph, config)
             encoder = build_encoder(model, head, features, is_training, graph.packed, graph.recompute, graph.precision)
             logits = head.logits(encoder, features, is_training)
-        _warm_start(model.init_checkpoint, graph.frozen)
+        _warm_start(model.init_checkpoint, head, graph.frozen)
         if mode == tf.estimator.ModeKeys.PREDICT:
             return _spec(graph, mode=mode, predictions=_predictions(head, logits, features))
         if not isinstance(head, Head):
@@ -120,10 +120,10 @@ def _predictions(head: Reader, logits: Any, features: dict[str, tf.Tensor]) -> d
     return {**head.predictions(logits, features), **numbers}
 
 
-def _warm_start(init_checkpoint: str | None, frozen: FrozenParts) -> None:
+def _warm_start(init_checkpoint: str | None, head: Reader, frozen: FrozenParts) -> None:
     if init_checkpoint is None:
         return
-    report = load_weights(init_checkpoint)
+    report = load_weights(init_checkpoint, head.replaceable)
     log.info("%s: %s", init_checkpoint, report.summary())
     new = [name for name in report.new if frozen.holds(name)]
     if new:
@@ -158,7 +158,7 @@ def _accumulating_spec(
     loss_scale = _loss_scale(graph)
     gradients = functools.partial(gradients_of, use_tpu=graph.use_tpu, loss_scale=loss_scale)
     accumulated = accumulate(loss_shares, gradients, features, graph.micro_batches, graph.trained_variables)
-    _warm_start(model.init_checkpoint, graph.frozen)
+    _warm_start(model.init_checkpoint, head, graph.frozen)
     for name, part in accumulated.loss_parts.items():
         if name != "loss":
             tf.identity(part, PROGRESS + name)

@@ -15,13 +15,14 @@ from common.errors import CheckpointError, DataError, one_line
 from common.files import sync_folder, sync_tree, write_atomically, writing
 from common.run_directory import BEST, RunDirectory
 from modeling.checkpoints import huggingface_files
-from modeling.checkpoints.first_weights import CLASSIFIER_VARIABLES, check_weights
+from modeling.checkpoints.first_weights import check_weights
 from modeling.checkpoints.huggingface import write_safetensors
 from modeling.checkpoints.huggingface_files import HUGGING_FACE, TENSORFLOW, WEIGHTS
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.restore import checkpoint_variables, left_out, read_tensors, write_weights
 from modeling.checkpoints.variable_names import GLOBAL_STEP, grouped, is_bookkeeping
 from modeling.config import BertConfig
+from modeling.heads.classification import CLASSIFIER_VARIABLES
 from processors.tables.spec import parse_labels
 from tokenization.stated_settings import ADDED_TOKENS, SPECIAL_TOKENS_MAP, stated_settings
 

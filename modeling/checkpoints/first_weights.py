@@ -19,23 +19,26 @@ from modeling.checkpoints.variable_names import grouped
 from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
 
-CLASSIFIER_VARIABLES = ("output_weights", "output_bias")
-
 _ENCODER, _LAYERS, _POOLER = "bert/", "bert/encoder/layer_", "bert/pooler/"
 _LAYER = re.compile(_LAYERS + r"(\d+)/")
 _CONFIGURATION = "use the configuration that came with the checkpoint"
 
 
-def load_weights(init_checkpoint: str) -> RestoreReport:
+def load_weights(init_checkpoint: str, replaceable: Collection[str] = ()) -> RestoreReport:
     """Lets the graph's variables start from a checkpoint that has the whole encoder.
 
-    A classifier's own weights start anew where the checkpoint was trained with another number of labels.
+    Args:
+      init_checkpoint: as for `initialize_from_checkpoint`.
+      replaceable: `Reader.replaceable` of the head, whose shape may differ; default none.
+
+    Returns:
+      What was restored, what is new, what was left over.
 
     Raises:
       CheckpointError: it cannot be read, or does not fit the model configuration.
     """
     variables = tf.compat.v1.trainable_variables()
-    return _whole(initialize_from_checkpoint(variables, init_checkpoint, CLASSIFIER_VARIABLES))
+    return _whole(initialize_from_checkpoint(variables, init_checkpoint, replaceable))
 
 
 def check_weights(config: BertConfig, init_checkpoint: str) -> None:

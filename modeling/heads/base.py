@@ -18,6 +18,8 @@ class Reader(abc.ABC):
     uses_sequence_output: bool = True
     # Integer sequences `[B, n]` that `logits` and `predictions` read besides the encoder's inputs.
     further_inputs: tuple[str, ...] = ()
+    # Names of variables whose shape follows the labels: they start anew where a checkpoint has them in another shape.
+    replaceable: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:

@@ -9,11 +9,14 @@ from modeling.encoder.layers import create_initializer, dropout
 from modeling.encoder.model import BertModel
 from modeling.heads.base import Features, Head, Metrics, real_rows, weighted_mean
 
+CLASSIFIER_VARIABLES = ("output_weights", "output_bias")
+
 
 class _LabelHead(Head):
     """What the heads over C labels have in common; the arguments are described there."""
 
     uses_sequence_output = False
+    replaceable = CLASSIFIER_VARIABLES
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class RegressionHead(Head):
     """One number: squared error; `label_ids` float32 `[B]`."""
 
     uses_sequence_output = False
+    replaceable = CLASSIFIER_VARIABLES
 
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
         """Predicted numbers `[B, 1]`."""
@@ -163,10 +167,11 @@ def pooled_logits(pooled_output: tf.Tensor, num_outputs: int, is_training: bool,
     Returns:
       float32 `[B, num_outputs]`.
     """
+    weights_name, bias_name = CLASSIFIER_VARIABLES
     weights = tf.compat.v1.get_variable(
-        "output_weights", [num_outputs, pooled_output.shape[-1]], initializer=create_initializer(0.02)
+        weights_name, [num_outputs, pooled_output.shape[-1]], initializer=create_initializer(0.02)
     )
-    bias = tf.compat.v1.get_variable("output_bias", [num_outputs], initializer=tf.compat.v1.zeros_initializer())
+    bias = tf.compat.v1.get_variable(bias_name, [num_outputs], initializer=tf.compat.v1.zeros_initializer())
     inputs = dropout(pooled_output, dropout_prob if is_training else 0.0)
     return tf.nn.bias_add(tf.matmul(inputs, weights, transpose_b=True), bias)
 

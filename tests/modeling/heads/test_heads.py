@@ -71,6 +71,7 @@ def check_head(head, labels, predictions, metrics, variables):
         logits = head.logits(encoder, features, is_training=False)
         created = {v.op.name: v.shape.as_list() for v in tf1.trainable_variables() if not v.op.name.startswith("bert/")}
         assert created == variables
+        assert set(head.replaceable) <= variables.keys()
         loss, by_example = head.loss(logits, features)
         assert (loss.shape, by_example.shape) == ([], [4])
         predicted = head.predictions(logits, features)
