@@ -192,7 +192,7 @@ def test_small_files_at_length(reader, tmp_path):
 
 
 def records(path: Path) -> Path:
-    instance = TrainingInstance([2, 5, 4, 3, 7, 3], [0, 0, 0, 0, 1, 1], True, [2], [6])
+    instance = TrainingInstance([2, 5, 4, 3, 7, 3], [0, 0, 0, 0, 1, 1], [2], [6], True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for _ in range(4):
             writer.write(InstanceSerializer(8, 3).serializer()(instance))

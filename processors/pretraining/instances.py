@@ -21,21 +21,21 @@ TRIES_FOR_ANOTHER_DOCUMENT = 10
 
 
 class TrainingInstance(NamedTuple):
-    """One masked sequence.
+    """One masked sequence; the fields are in upstream's order, since other people's code builds instances by position.
 
     Args:
       tokens: pieces as the model sees them, special ones included, text or ids.
       segment_ids: 0 or 1 for each piece.
-      is_random_next: whether the second segment comes from elsewhere; None where there is no second segment.
       masked_lm_positions: positions to guess, rising.
       masked_lm_labels: what stood there.
+      is_random_next: whether the second segment comes from elsewhere; None where there is no second segment.
     """
 
     tokens: list[Any]
     segment_ids: list[int]
-    is_random_next: bool | None
     masked_lm_positions: list[int]
     masked_lm_labels: list[Any]
+    is_random_next: bool | None
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ class _PairMaker(Generic[Piece]):
         truncate_seq_pair(first, second, self._budget, self._rng)
         pieces, segment_ids = self._alphabet.layout.join(first, second)
         seen, positions, labels = mask_pieces(pieces, self._alphabet, self._settings.masking, self._rng)
-        return TrainingInstance(seen, segment_ids, is_random_next, positions, labels)
+        return TrainingInstance(seen, segment_ids, positions, labels, is_random_next)
 
 
 def _packed_instances(
@@ -318,7 +318,7 @@ def _packed(
     body = pack[:-1] if pack[-1] == alphabet.layout.sep else pack
     pieces, segment_ids = alphabet.layout.join(body)
     seen, positions, labels = mask_pieces(pieces, alphabet, settings.masking, rng)
-    return TrainingInstance(seen, segment_ids, None, positions, labels)
+    return TrainingInstance(seen, segment_ids, positions, labels, is_random_next=None)
 
 
 def _target_length(budget: int, short_seq_prob: float, rng: random.Random) -> int:

@@ -218,9 +218,9 @@ def _joined(row: Row) -> TrainingInstance:
     return TrainingInstance(
         _chained(instance.tokens for instance in row),
         _chained(instance.segment_ids for instance in row),
-        None,
         [start + position for start, positions in guesses for position in positions],
         _chained(instance.masked_lm_labels for instance in row),
+        is_random_next=None,
     )
 
 

@@ -1,7 +1,6 @@
 """Code written for google-research/bert: names, signatures, and a whole training as a Colab writes it."""
 
 import importlib
-import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import create_pretraining_data
 import optimization
 import run_classifier
+import run_pretraining
 import run_squad
 from compat import INSTEAD, MODULES, NoCounterpartError
 from modeling import BertConfig, BertModel
@@ -69,23 +70,6 @@ def test_names_can_be_imported_as_in_upstreams_package():
         "assert m is modeling and tokenization.FullTokenizer and run_classifier.InputExample\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
-
-
-@pytest.mark.parametrize(
-    ("function", "arguments"),
-    [
-        ("convert_single_example", "ex_index example label_list max_seq_length tokenizer"),
-        ("convert_examples_to_features", "examples label_list max_seq_length tokenizer"),
-        ("input_fn_builder", "features seq_length is_training drop_remainder"),
-        ("file_based_input_fn_builder", "input_file seq_length is_training drop_remainder"),
-        ("model_fn_builder", "bert_config num_labels init_checkpoint learning_rate num_train_steps num_warmup_steps "
-                             "use_tpu use_one_hot_embeddings"),
-        ("create_model", "bert_config is_training input_ids input_mask segment_ids labels num_labels "
-                         "use_one_hot_embeddings"),
-    ],
-)  # fmt: skip
-def test_signatures(function, arguments):
-    assert list(inspect.signature(getattr(run_classifier, function)).parameters) == arguments.split()
 
 
 def test_processors_give_lists(shared):
@@ -233,3 +217,21 @@ def _squad(folder):
     data = [{"title": "t", "paragraphs": [{"context": "Today Anna went.", "qas": [question]}]}]
     path.write_text(json.dumps({"version": "1.1", "data": data}))
     return path
+
+
+def test_an_instance_built_by_position_gives_upstreams_record(tiny_model, tmp_path):
+    """`is_random_next` comes last there; an order of our own would swap it with the positions without an error."""
+    instance = create_pretraining_data.TrainingInstance(
+        ["[CLS]", "the", "[MASK]", "[SEP]", "was", "[SEP]"], [0, 0, 0, 0, 1, 1], [2], ["film"], True
+    )
+    tokenizer = FullTokenizer(str(tiny_model / "vocab.txt"))
+    path = tmp_path / "one.tf_record"
+    create_pretraining_data.write_instance_to_example_files([instance], tokenizer, 8, 3, [str(path)])
+    with tf.Graph().as_default(), tf1.Session() as session:
+        dataset = run_pretraining.input_fn_builder([str(path)], 8, 3, is_training=False)({"batch_size": 1})
+        row = session.run(tf1.data.make_one_shot_iterator(dataset).get_next())
+    (film,) = tokenizer.convert_tokens_to_ids(["film"])
+    assert row["masked_lm_positions"].tolist() == [[2, 0, 0]]
+    assert row["masked_lm_ids"].tolist() == [[film, 0, 0]]
+    assert row["next_sentence_labels"].tolist() == [1]
+    assert row["segment_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 0, 0]]

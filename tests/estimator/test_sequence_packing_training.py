@@ -35,7 +35,7 @@ def instances():
         positions = sorted(rng.choice(np.arange(1, length), guesses, replace=False).tolist())
         segments = [0] * (length // 2) + [1] * (length - length // 2)
         ids = rng.integers(1, CONFIG.vocab_size, guesses).tolist()
-        made.append(TrainingInstance(pieces, segments, bool(label), positions, ids))
+        made.append(TrainingInstance(pieces, segments, positions, ids, bool(label)))
     return made
 
 

@@ -8,7 +8,7 @@ from processors.pretraining.checks import RecordKind, kind_of_records
 from processors.pretraining.instance_records import InstanceSerializer
 from processors.pretraining.instances import TrainingInstance
 
-INSTANCE = TrainingInstance([2, 5, 4, 3, 7, 3], [0, 0, 0, 0, 1, 1], True, [2], [6])
+INSTANCE = TrainingInstance([2, 5, 4, 3, 7, 3], [0, 0, 0, 0, 1, 1], [2], [6], True)
 
 
 def write(path, *instances, **settings):

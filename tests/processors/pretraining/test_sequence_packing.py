@@ -149,7 +149,7 @@ def test_full_sentences_leave_little_to_pack_and_that_is_said(create):
 
 
 def instance(length, guesses=1, label=False):
-    return TrainingInstance([2] * length, [0] * length, label, list(range(guesses)), [3] * guesses)
+    return TrainingInstance([2] * length, [0] * length, list(range(guesses)), [3] * guesses, label)
 
 
 def lengths(instances, length=10, guesses=4):
