@@ -117,7 +117,26 @@ def test_the_optimizer_leaves_the_step_to_its_callers():
         assert session.run(step) == 2
 
 
-def colab_model_fn(config, checkpoint, num_labels, num_steps):
+RATE, STEPS = 3e-3, 60
+
+
+def created(loss, num_steps):
+    return optimization.create_optimizer(loss, RATE, num_steps, num_steps // 10, use_tpu=False)
+
+
+def copied(loss, num_steps):
+    """What people copy from `create_optimizer` to change it: they count the steps themselves."""
+    step = tf1.train.get_or_create_global_step()
+    rate = tf1.train.polynomial_decay(RATE, step, num_steps, end_learning_rate=0.0)
+    excluded = ["LayerNorm", "layer_norm", "bias"]
+    optimizer = optimization.AdamWeightDecayOptimizer(rate, 0.01, exclude_from_weight_decay=excluded)
+    variables = tf1.trainable_variables()
+    gradients, _ = tf.clip_by_global_norm(tf.gradients(loss, variables), clip_norm=1.0)
+    train_op = optimizer.apply_gradients(zip(gradients, variables, strict=True), global_step=step)
+    return tf.group(train_op, step.assign(step + 1))
+
+
+def colab_model_fn(config, checkpoint, num_labels, num_steps, make_train_op):
     """A `model_fn` as the movie-review Colab writes it, with our encoder in place of a hub module."""
 
     def model_fn(features, labels, mode, params):
@@ -139,7 +158,7 @@ def colab_model_fn(config, checkpoint, num_labels, num_steps):
 
         assignment, _ = get_assignment_map_from_checkpoint(tf1.trainable_variables(), checkpoint)
         tf1.train.init_from_checkpoint(checkpoint, assignment)
-        train_op = optimization.create_optimizer(loss, 1e-2, num_steps, num_steps // 10, use_tpu=False)
+        train_op = make_train_op(loss, num_steps)
         if mode == tf.estimator.ModeKeys.TRAIN:
             return tf.estimator.EstimatorSpec(mode=mode, loss=loss, train_op=train_op)
         metrics = {"eval_accuracy": tf1.metrics.accuracy(features["label_ids"], predicted)}
@@ -148,7 +167,8 @@ def colab_model_fn(config, checkpoint, num_labels, num_steps):
     return model_fn
 
 
-def test_a_training_as_the_colab_writes_it(tiny_model, tmp_path):
+@pytest.mark.parametrize("make_train_op", [created, copied])
+def test_a_training_as_the_colab_writes_it(make_train_op, tiny_model, tmp_path):
     tokenizer = FullTokenizer(vocab_file=str(tiny_model / "vocab.txt"), do_lower_case=True)
     examples = [
         run_classifier.InputExample(guid=None, text_a=text, text_b=None, label=int(label == "pos"))
@@ -158,15 +178,17 @@ def test_a_training_as_the_colab_writes_it(tiny_model, tmp_path):
     train, dev = features[:64], features[64:]
     config = BertConfig.from_json_file(str(tiny_model / "bert_config.json"))
     estimator = tf.estimator.Estimator(
-        model_fn=colab_model_fn(config, str(tiny_model / "bert_model.ckpt"), 2, 60),
-        config=tf.estimator.RunConfig(model_dir=str(tmp_path), save_summary_steps=100, save_checkpoints_steps=100),
+        model_fn=colab_model_fn(config, str(tiny_model / "bert_model.ckpt"), 2, STEPS, make_train_op),
+        config=tf.estimator.RunConfig(
+            model_dir=str(tmp_path), tf_random_seed=7, save_summary_steps=100, save_checkpoints_steps=100
+        ),
         params={"batch_size": 16},
     )
     input_fn = run_classifier.input_fn_builder(features=train, seq_length=24, is_training=True, drop_remainder=False)
-    estimator.train(input_fn=input_fn, max_steps=60)
+    estimator.train(input_fn=input_fn, max_steps=STEPS)
     dev_fn = run_classifier.input_fn_builder(dev, 24, is_training=False, drop_remainder=False)
     scores = estimator.evaluate(input_fn=dev_fn)
-    assert scores["global_step"] == 60
+    assert scores["global_step"] == STEPS
     assert scores["eval_accuracy"] >= 0.9
     predicted = [row["labels"] for row in estimator.predict(dev_fn)]
     assert len(predicted) == 16
