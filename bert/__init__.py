@@ -4,8 +4,8 @@ import importlib
 
 _MODULES = frozenset(
     {
-        "create_pretraining_data", "extract_features", "modeling", "optimization", "run_classifier", "run_pretraining",
-        "run_squad", "tokenization",
+        "create_pretraining_data", "extract_features", "modeling", "optimization", "run_classifier",
+        "run_classifier_with_tfhub", "run_pretraining", "run_squad", "tokenization",
     }
 )  # fmt: skip
 

@@ -61,13 +61,13 @@ def convert_examples_to_features(
     examples: Sequence[InputExample], seq_length: int, tokenizer: Any
 ) -> list[InputFeatures]:
     """Tokenizes lines and pads them to `seq_length`."""
-    featurizer = PairFeaturizer(TokenizerAdapter(tokenizer), seq_length, (), "single_label")
+    adapter = TokenizerAdapter(tokenizer)
+    featurizer = PairFeaturizer(adapter, seq_length, (), "single_label")
     rows = [base.InputExample(str(one.unique_id), one.text_a, one.text_b) for one in examples]
     found = []
     for example, (window,) in zip(examples, featurizer.featurize(rows), strict=True):
-        ids = window["input_ids"]
-        tokens = list(tokenizer.convert_ids_to_tokens(ids))
-        fields = (padded(window[name], seq_length) for name in ("input_ids", "input_mask", "segment_ids"))
+        tokens, ids = adapter.tokens(window["input_ids"]), adapter.ids(window["input_ids"])
+        fields = (padded(values, seq_length) for values in (ids, window["input_mask"], window["segment_ids"]))
         found.append(InputFeatures(example.unique_id, tokens, *fields))
     return found
 

@@ -3,32 +3,96 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from common.errors import DataError, one_line
 from processors.records.schema import FeatureSpec
 from tokenization import WORDPIECE_TOKENS
+from tokenization.base import SpecialIds
+
+_METHODS = ("tokenize", "convert_tokens_to_ids")
 
 
 class TokenizerAdapter:
-    """A `FullTokenizer`, or any object with its two methods, as our featurizers use one.
+    """A tokenizer with upstream's two methods, as our featurizers use one.
+
+    Featurizers get a number of its own for each token, and `ids` translates whole sequences. So the tokenizer needs
+    neither a vocabulary nor a way back from ids, and different tokens that it gives the same id stay apart.
 
     Args:
-      tokenizer: has `tokenize(text)`, `convert_tokens_to_ids(tokens)` and `vocab`.
+      tokenizer: a `FullTokenizer`, or any object with `tokenize(text)` and `convert_tokens_to_ids(tokens)`.
+
+    Raises:
+      DataError: it lacks a method, or has no ids for the special tokens.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self.special_tokens = WORDPIECE_TOKENS
-        self.special_ids = WORDPIECE_TOKENS.ids(tokenizer.vocab)
+        self._numbers: dict[str, int] = {}
+        self._tokens: list[str] = []
+        names = self.special_tokens = WORDPIECE_TOKENS
+        self._check(names.cls, names.sep)
+        unk, cls, sep, mask = self._numbered([names.unk, names.cls, names.sep, names.mask])
+        self.special_ids = SpecialIds(unk, cls, sep, mask, names.pad_id)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text."""
-        tokenizer = self._tokenizer
-        return [list(tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text))) for text in texts]
+        """Numbers of the tokens of each text."""
+        return [self._numbered(self._tokenizer.tokenize(text)) for text in texts]
+
+    def encode_words(self, words: Sequence[str]) -> list[list[int]]:
+        """Numbers of the tokens of each word."""
+        return self.encode(words)
+
+    def tokens(self, numbers: Iterable[int]) -> list[str]:
+        """The tokens that numbers stand for."""
+        return [self._tokens[number] for number in numbers]
+
+    def ids(self, numbers: Iterable[int]) -> list[int]:
+        """The tokenizer's ids of numbered tokens."""
+        tokens = self.tokens(numbers)
+        found = list(self._tokenizer.convert_tokens_to_ids(tokens))
+        if len(found) != len(tokens):
+            raise DataError(
+                f"{self._name}.convert_tokens_to_ids: gave {len(found)} ids for {len(tokens)} tokens; expected one "
+                "for each"
+            )
+        return found
 
     def fingerprint(self) -> str:
         """Not used: these records carry no manifest."""
         return ""
+
+    @property
+    def _name(self) -> str:
+        return f"tokenizer {type(self._tokenizer).__name__}"
+
+    def _numbered(self, tokens: Iterable[str]) -> list[int]:
+        numbers, known = self._numbers, self._tokens
+        found = []
+        for token in tokens:
+            if token not in numbers:
+                numbers[token] = len(known)
+                known.append(token)
+            found.append(numbers[token])
+        return found
+
+    def _check(self, cls: str, sep: str) -> None:
+        missing = [name for name in _METHODS if not callable(getattr(self._tokenizer, name, None))]
+        if missing:
+            raise DataError(
+                f"{self._name}: has no {' and no '.join(missing)}; expected tokenization.FullTokenizer, or an object "
+                "with its methods tokenize(text) and convert_tokens_to_ids(tokens)"
+            )
+        try:
+            found = list(self._tokenizer.convert_tokens_to_ids([cls, sep]))
+        except (KeyError, IndexError, TypeError) as error:
+            found = [one_line(repr(error))]
+        if len(set(found)) != 2 or not all(isinstance(one, int | np.integer) for one in found):
+            raise DataError(
+                f"{self._name}: ids of {cls} and {sep} are {', '.join(map(str, found))}; expected two different "
+                "numbers; take the vocabulary that came with the checkpoint"
+            )
 
 
 def padded(values: Iterable[int], length: int) -> list[int]:

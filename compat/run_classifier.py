@@ -104,21 +104,21 @@ def convert_examples_to_features(
       examples: have `text_a`, `text_b` and `label`.
       label_list: labels in the order of the classes, of any type.
       max_seq_length: tokens of a row, special tokens included.
-      tokenizer: a `tokenization.FullTokenizer`, or an object with its methods.
+      tokenizer: a `tokenization.FullTokenizer`, or an object with its `tokenize` and `convert_tokens_to_ids`.
 
     Raises:
-      DataError: a label that is not in the list.
+      DataError: a label that is not in the list, or a tokenizer that cannot be used.
     """
-    featurizer = PairFeaturizer(
-        TokenizerAdapter(tokenizer), max_seq_length, [label_text(label) for label in label_list], "single_label"
-    )
+    adapter = TokenizerAdapter(tokenizer)
+    labels = [label_text(label) for label in label_list]
+    featurizer = PairFeaturizer(adapter, max_seq_length, labels, "single_label")
     found = []
     for (window,) in featurizer.featurize([_normal(example) for example in examples]):
         length = max_seq_length
         is_real = bool(window["is_real_example"])
         found.append(
             InputFeatures(
-                padded(window["input_ids"] if is_real else [], length),
+                padded(adapter.ids(window["input_ids"]) if is_real else [], length),
                 padded(window["input_mask"] if is_real else [], length),
                 padded(window["segment_ids"] if is_real else [], length),
                 window["label_ids"] or 0,

@@ -4,17 +4,22 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import create_pretraining_data
+import extract_features
 import optimization
 import run_classifier
+import run_classifier_with_tfhub
 import run_pretraining
 import run_squad
+from common.errors import BertError
 from compat import INSTEAD, MODULES, NoCounterpartError
+from compat import NAMES as COMPAT_NAMES
 from modeling import BertConfig, BertModel
 from processors import DataProcessor
 from processors.tables.glue import MrpcProcessor
@@ -41,9 +46,11 @@ NAMES = {
         "create_training_instances create_instances_from_document create_masked_lm_predictions truncate_seq_pair main"
     ),
     "extract_features": (
-        "InputExample InputFeatures input_fn_builder model_fn_builder convert_examples_to_features read_examples main"
+        "InputExample InputFeatures input_fn_builder model_fn_builder convert_examples_to_features read_examples "
+        "_truncate_seq_pair main"
     ),
     "optimization": "create_optimizer AdamWeightDecayOptimizer",
+    "run_classifier_with_tfhub": "main",
 }
 
 
@@ -61,6 +68,86 @@ def test_upstreams_names_are_there(module):
 def test_a_name_without_counterpart_says_what_to_use(module, name):
     with pytest.raises(NoCounterpartError, match=f"{module}.{name}: not in this project; "):
         getattr(importlib.import_module(module), name)
+
+
+def test_a_missing_name_answers_as_python_asks():
+    """`hasattr` and `getattr` see no attribute, an import statement keeps the message, and scripts catch it."""
+    assert not hasattr(run_classifier, "FLAGS")
+    assert getattr(run_classifier, "FLAGS", 7) == 7
+    with pytest.raises(ImportError, match=r"^run_classifier\.FLAGS: not in this project; flags are not global here"):
+        from run_classifier import FLAGS  # noqa: F401
+    with pytest.raises(AttributeError, match=r"^run_classifier\.tf: not in this project; import tensorflow"):
+        run_classifier.tf  # noqa: B018
+    assert issubclass(NoCounterpartError, BertError)
+    with pytest.raises(ImportError, match="cannot import name 'no_such_name'"):
+        from run_classifier import no_such_name  # noqa: F401
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_star_binds_what_upstreams_does(module):
+    bound = {}
+    exec(f"from {module} import *", bound)
+    names = {name for name in NAMES[module].split() if not name.startswith("_")}
+    modules = {"modeling", "optimization", "tokenization"} if module != "optimization" else set()
+    assert set(bound) - {"__builtins__"} == names | modules
+    assert all(bound[name] is getattr(importlib.import_module(module), name) for name in names)
+    assert set(COMPAT_NAMES[module]) == set(NAMES[module].split()) - {"main"}
+
+
+def test_upstreams_hub_script_says_what_to_use(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run_classifier_with_tfhub.main(["run_classifier_with_tfhub.py", "--task_name=mrpc"])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: run_classifier_with_tfhub.py: modules of TensorFlow 1's hub are not loaded; use run_classifier.py "
+        "with --init_checkpoint\n"
+    )
+
+
+def test_modules_of_upstreams_imports_are_reached_through_its_scripts():
+    assert run_classifier.tokenization.FullTokenizer is FullTokenizer
+    assert run_squad.modeling.BertModel is BertModel
+    assert run_classifier.optimization is optimization
+
+
+class Letters:
+    """A tokenizer with upstream's two methods and nothing else; what it does not know shares an id."""
+
+    ids: ClassVar = {"[CLS]": 2, "[SEP]": 3, "a": 4, "b": 5}
+
+    def tokenize(self, text):
+        return list(text.replace(" ", ""))
+
+    def convert_tokens_to_ids(self, tokens):
+        return [self.ids.get(token, 1) for token in tokens]
+
+
+def test_a_tokenizer_needs_upstreams_two_methods():
+    example = run_classifier.InputExample("g", "a bz", "yb", "1")
+    found = run_classifier.convert_single_example(0, example, ["0", "1"], 9, Letters())
+    assert found.input_ids == [2, 4, 5, 1, 3, 1, 5, 3, 0]
+    assert (found.segment_ids, found.label_id) == ([0, 0, 0, 0, 0, 1, 1, 1, 0], 1)
+    line = extract_features.InputExample(0, "a z", None)
+    (vector,) = extract_features.convert_examples_to_features([line], 5, Letters())
+    assert (vector.tokens, vector.input_ids) == (["[CLS]", "a", "z", "[SEP]"], [2, 4, 1, 3, 0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"convert_tokens_to_ids": None}, "tokenizer Letters: has no convert_tokens_to_ids; expected tokenization"),
+        ({"tokenize": None, "convert_tokens_to_ids": None}, "has no tokenize and no convert_tokens_to_ids; expected"),
+        ({"ids": {}}, r"ids of \[CLS\] and \[SEP\] are 1, 1; expected two different numbers; take the vocabulary"),
+        ({"convert_tokens_to_ids": lambda self, tokens: [{}[token] for token in tokens]}, r"are KeyError\('\[CLS\]'\)"),
+        ({"convert_tokens_to_ids": lambda self, tokens: [2, 3]}, "gave 2 ids for 3 tokens; expected one for each"),
+    ],
+)  # fmt: skip
+def test_a_tokenizer_that_cannot_be_used_is_named(changes, message):
+    tokenizer = type("Letters", (Letters,), changes)()
+    with pytest.raises(BertError, match=message):
+        run_classifier.convert_examples_to_features(
+            [run_classifier.InputExample("g", "a", None, "1")], ["0", "1"], 9, tokenizer
+        )
 
 
 def test_names_can_be_imported_as_in_upstreams_package():
@@ -208,8 +295,6 @@ def test_the_built_model_fn_trains_under_an_estimator(tiny_model, tmp_path):
 
 
 def test_squad_and_vectors(tiny_model, tmp_path):
-    import extract_features
-
     path = tmp_path / "lines.txt"
     path.write_text("a good film\nthe film ||| was bad\n")
     examples = extract_features.read_examples(str(path))
