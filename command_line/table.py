@@ -7,6 +7,7 @@ from typing import Any
 from command_line.execution import STANDARD_INPUT
 from command_line.flags.data import TABLE
 from common.errors import FlagError
+from processors.problem_types import PROBLEM_TYPES
 from processors.tables.processor import TableProcessor
 from processors.tables.spec import Columns, Split, TableFormat, TableSpec, parse_labels
 
@@ -106,7 +107,7 @@ def label_names(text: str | None) -> dict[str, str]:
 def _label_columns(flags: SimpleNamespace) -> str | tuple[str, ...] | None:
     """The column of the label; with commas, for several labels a row, a column for each."""
     label: str | None = flags.label
-    if label and "," in label and flags.problem_type == "multi_label":
+    if label and "," in label and flags.problem_type and PROBLEM_TYPES[flags.problem_type].takes_several:
         return tuple(part.strip() for part in label.split(","))
     return label
 

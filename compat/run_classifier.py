@@ -14,7 +14,7 @@ from modeling.encoder.model import BertModel
 from modeling.heads.classification import ClassificationHead
 from modeling.settings import ModelSettings
 from processors.base import DataProcessor, InputExample, PaddingInputExample
-from processors.example_source import label_text
+from processors.problem_types import label_text
 from processors.records.featurizer import PairFeaturizer, truncated_lengths
 from processors.records.record_sets import record_writers
 from processors.records.schema import FeatureSpec, Field

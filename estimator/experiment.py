@@ -216,7 +216,9 @@ class Experiment:
         Writes `eval_results.txt` with upstream's keys and the task's own, `eval_results.json`, and the task's reports.
         """
         record_set = self.record_set(DEV)
-        collector = Collector() if self.task.collects_rows and not self.settings.devices.use_tpu else None
+        collector = (
+            Collector(self.task.padding) if self.task.collects_rows and not self.settings.devices.use_tpu else None
+        )
         batch_size = self.settings.training.eval_batch_size
         estimator = self._estimator(collector=collector)
         steps = self._eval_steps(record_set, batch_size)

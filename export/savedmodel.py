@@ -26,7 +26,7 @@ import tensorflow as tf
 
 from common.errors import ExportError, one_line
 from common.files import sync_folder, sync_tree
-from export.signatures import BOTH, EXPORT, EXPORT_IDS, FOLDERS
+from export.signatures import BOTH, EXPORT, EXPORT_IDS, FOLDERS, IDS, TEXT
 from modeling.build import ENCODER_INPUTS, build_encoder
 from modeling.settings import ModelSettings
 from processors.records.input_fn import parse_batch
@@ -72,6 +72,9 @@ def export_saved_model(
     Raises:
       ExportError: the in-graph tokenizer does not give the featurizer's ids, or the disk is full.
     """
+    text = task.text_signature()
+    if text is None:
+        settings = dataclasses.replace(settings, signatures=_without_text(task, settings.signatures))
     folders = [output_dir / name for name in FOLDERS[settings.signatures]]
     stamp = _new_stamp(output_dir)
     temporaries = {folder: folder / f"temp-{stamp}" for folder in folders}
@@ -79,7 +82,8 @@ def export_saved_model(
         for temporary in temporaries.values():
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.parent.mkdir(parents=True, exist_ok=True)
-        _write(task, model, checkpoint, {folder.name: path for folder, path in temporaries.items()}, settings)
+        directories = {folder.name: path for folder, path in temporaries.items()}
+        _write(SignatureBuilder(task, model), text, checkpoint, directories, settings)
         for folder in reversed(folders):  # the one that servers look for comes last
             sync_tree(temporaries[folder])
             temporaries[folder].replace(folder / stamp)
@@ -96,25 +100,39 @@ def export_saved_model(
     return folders[0] / stamp
 
 
+def _without_text(task: Task, asked: str) -> str:
+    """The signatures to write for a task without one on texts.
+
+    Raises:
+      ExportError: those on texts alone are asked for.
+    """
+    if asked == TEXT:
+        raise ExportError(f"--export_signatures={TEXT}: task {task.name} has none; give --export_signatures={IDS}")
+    return IDS
+
+
 def _write(
-    task: Task, model: ModelSettings, checkpoint: str, directories: Mapping[str, Path], settings: ExportSettings
+    build: "SignatureBuilder",
+    text: TextSignature | None,
+    checkpoint: str,
+    directories: Mapping[str, Path],
+    settings: ExportSettings,
 ) -> None:
     """Builds the signatures in one graph, ids first, and saves each export once its own are there."""
     with tf.Graph().as_default(), v1.Session() as session:
-        build = SignatureBuilder(task, model)
         signatures = build.ids()
         saver = v1.train.Saver(v1.global_variables())
         saver.restore(session, checkpoint)
-        text = task.text_signature()
+        assets = {} if text is None else text.assets()
         if EXPORT_IDS in directories:
             _save(session, saver, signatures, directories[EXPORT_IDS])
-            _write_assets(text.assets(), directories[EXPORT_IDS])
+            _write_assets(assets, directories[EXPORT_IDS])
         texts: dict[str, Signature] = {}
-        if EXPORT in directories:
+        if EXPORT in directories and text is not None:
             texts = build.texts(text)
-            check_features(session, task, text, *build.text_features)
+            check_features(session, build.task, text, *build.text_features)
             _save(session, saver, signatures | texts, directories[EXPORT])
-            _write_assets(text.assets(), directories[EXPORT])
+            _write_assets(assets, directories[EXPORT])
         if settings.frozen_graph:
             main = directories[EXPORT if EXPORT in directories else EXPORT_IDS]
             _freeze(session, signatures, main / "frozen_graph.pb")
@@ -148,7 +166,7 @@ class SignatureBuilder:
     """
 
     def __init__(self, task: Task, model: ModelSettings) -> None:
-        self._task = task
+        self.task = task
         self._model = model
         self._head = task.head(is_training=False)
         self.text_features: tuple[Ends, Ends] = ({}, {})
@@ -158,7 +176,7 @@ class SignatureBuilder:
         names = (*ENCODER_INPUTS, *self._head.further_inputs)
         ids: Ends = {name: v1.placeholder(tf.int32, [None, None], name) for name in names}
         serialized = v1.placeholder(tf.string, [None], "examples")
-        parsed = _parse(serialized, self._task.featurizer.spec, names)
+        parsed = _parse(serialized, self.task.featurizer.spec, names)
         return {
             "serving_default": (ids, self._outputs(ids)),
             "examples": ({"examples": serialized}, self._outputs(parsed)),

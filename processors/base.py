@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from processors.problem_types import PROBLEM_TYPES
 from processors.reading import MissingDataError, lift_field_size_limit, open_text
 
 SPLITS = ("train", "dev", "test")
-PROBLEM_TYPES = ("single_label", "regression", "multi_label")
 
 
 @dataclasses.dataclass
@@ -66,7 +66,7 @@ class DataProcessor:
 
     def get_labels(self) -> list[str]:
         """Label names in the order of the classes; empty for regression."""
-        if self.problem_type == "regression":
+        if not PROBLEM_TYPES[self.problem_type].has_labels:
             return []
         raise _lacks(self, "get_labels")
 

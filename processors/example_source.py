@@ -7,23 +7,21 @@ are numbers, or empty second texts; an error in it is reported with its file and
 import contextlib
 import itertools
 import logging
-import math
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from common.errors import BertError, DataError, closest, one_line
+from common.errors import BertError, DataError, one_line
 from processors.base import DataProcessor, InputExample, SelfDescribing
+from processors.problem_types import PROBLEM_TYPES, SINGLE_LABEL, LabelError, ProblemType, label_text
 from processors.reading import MissingDataError, lone_surrogate
 from processors.source_code import is_users, source_digest
 
 log = logging.getLogger(__name__)
 
 _SPLIT_METHODS = {"train": "get_train_examples", "dev": "get_dev_examples", "test": "get_test_examples"}
-_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 class ExampleSource:
@@ -35,15 +33,19 @@ class ExampleSource:
       leave_out: a folder below `data_dir` that holds no data: that of the run.
 
     Attributes:
+      problem_type: what a label is.
       labels: names in the order of the classes; empty for regression.
+
+    Raises:
+      DataError: the processor has an unknown problem type, or labels that cannot be used.
     """
 
     def __init__(self, processor: DataProcessor, data_dir: str | None, leave_out: Path | None = None) -> None:
         self.processor = processor
-        self.problem_type: str = getattr(processor, "problem_type", "single_label")
+        self._name = type(processor).__name__
+        self.problem_type = self._stated_problem_type(processor)
         self._data_dir = data_dir or ""
         self._leave_out = leave_out
-        self._name = type(processor).__name__
         self._is_users = is_users(type(processor)) and not isinstance(processor, SelfDescribing)
         self.labels = self._read_labels()
         self._known = frozenset(self.labels)
@@ -102,8 +104,16 @@ class ExampleSource:
             self._leave_out.resolve()
         )
 
+    def _stated_problem_type(self, processor: DataProcessor) -> ProblemType:
+        name = getattr(processor, "problem_type", SINGLE_LABEL.name)
+        if not isinstance(name, str) or name not in PROBLEM_TYPES:
+            raise DataError(
+                f"{self._name}.problem_type is {one_line(repr(name), 60)}, expected one of {', '.join(PROBLEM_TYPES)}"
+            )
+        return PROBLEM_TYPES[name]
+
     def _read_labels(self) -> list[str]:
-        if self.problem_type == "regression":
+        if not self.problem_type.has_labels:
             return []
         with self._reported("get_labels"):
             given = self.processor.get_labels()
@@ -111,7 +121,7 @@ class ExampleSource:
         if isinstance(given, set | frozenset):
             labels.sort()
             log.warning("%s.get_labels gives a set, which has no order; the classes are %s", self._name, labels)
-        repeated = next((label for index, label in enumerate(labels) if label in labels[:index]), None)
+        repeated = next((label for label, count in Counter(labels).items() if count > 1), None)
         if repeated is not None:
             raise DataError(f"{self._name}.get_labels: {one_line(repr(repeated))} is there twice; give each label once")
         if not labels:
@@ -142,30 +152,13 @@ class ExampleSource:
     def _label(self, label: Any, split: str, where: str) -> Any:
         if label is None or (isinstance(label, str) and not label and split == "test"):
             return None
-        if self.problem_type == "regression":
-            return _score(label, where, split)
-        if self.problem_type == "multi_label":
-            names = self._several(label, where, split)
-            return None if names is None or (split == "test" and not self._known.issuperset(names)) else names
-        name = label_text(label)
-        if name in self._known:
-            return name
-        if split == "test":  # the labels of rows to predict are often dummies
-            return None
-        raise DataError(
-            f"{where}: label {one_line(repr(label), 80)} is not one of the labels; {closest(name, self.labels)}; "
-            "correct the example, or add it to get_labels"
-        )
-
-    def _several(self, label: Any, where: str, split: str) -> tuple[str, ...] | None:
-        if isinstance(label, list | tuple | set | frozenset | np.ndarray):
-            return tuple(dict.fromkeys(label_text(one) for one in label))
-        if split == "test":
-            return None
-        raise DataError(
-            f"{where}: label {one_line(repr(label), 80)} is not a list of labels; "
-            "expected one for --problem_type=multi_label"
-        )
+        try:
+            return self.problem_type.checked(label, self._known)
+        except LabelError as error:
+            if split == "test":  # the labels of rows to predict are often dummies
+                return None
+            advice = "; correct the example, or add it to get_labels" if self.problem_type.has_labels else ""
+            raise DataError(f"{where}: {error}{advice}") from None
 
     @contextlib.contextmanager
     def _reported(self, method: str) -> Iterator[None]:
@@ -193,22 +186,6 @@ class ExampleSource:
             ) from error
 
 
-def label_text(label: Any) -> str:
-    """A label as text: numbers as Python writes integers, so that 1, True's kin in NumPy and 1.0 are each one label.
-
-    Example:
-      >>> label_text(1), label_text(np.int64(1)), label_text(1.0), label_text(True)
-      ('1', '1', '1', 'True')
-    """
-    if isinstance(label, bytes):
-        return label.decode("utf-8")
-    if isinstance(label, np.generic):
-        label = label.item()
-    if isinstance(label, float) and label.is_integer():
-        return str(int(label))
-    return str(label)
-
-
 def _text(text: Any, where: str) -> str:
     if isinstance(text, bytes):
         try:
@@ -221,18 +198,3 @@ def _text(text: Any, where: str) -> str:
     if surrogate is not None:
         raise DataError(f"{where} has half a character (U+{ord(surrogate):04X}); correct how the text was read")
     return str(text)
-
-
-def _score(label: Any, where: str, split: str) -> float | None:
-    try:
-        score = float(label)
-    except (TypeError, ValueError):
-        score = math.nan
-    if math.isfinite(score) and abs(score) <= _LARGEST_FLOAT32:
-        return score
-    if split == "test":
-        return None
-    raise DataError(
-        f"{where}: label {one_line(repr(label), 80)} is not a finite float32 number; "
-        "expected a score for --problem_type=regression"
-    )

@@ -116,10 +116,10 @@ class _SplitSummary:
         label = example.label
         if label is None:
             self._unlabelled += 1
-        elif self._problem_type == "regression":
-            self._score_counts[float(label)] += 1  # type: ignore[arg-type]
+        elif self._problem_type.has_labels:
+            self._label_counts.update(self._problem_type.names(label))
         else:
-            self._label_counts.update([label] if isinstance(label, str) else label)  # type: ignore[arg-type]
+            self._score_counts[float(label)] += 1  # type: ignore[arg-type]
 
     def _count_duplicate(self, example: InputExample) -> None:
         label = hash(example.label if not isinstance(example.label, list) else tuple(example.label))
@@ -132,14 +132,14 @@ class _SplitSummary:
 
     def _describe_labels(self) -> dict[str, Any]:
         labelled = self._rows - self._unlabelled
-        if self._problem_type == "regression":
+        if not self._problem_type.has_labels:
             return {"scores": _moments(self._score_counts)} if labelled else {}
         if not labelled:
             return {"labels": {}}
         counts = dict(self._label_counts)
         majority = max(counts, key=lambda name: counts[name], default=None)
         entry: dict[str, Any] = {"labels": counts}
-        if self._problem_type == "single_label":
+        if self._problem_type.is_exclusive:
             entry["majority"] = {"label": majority, "accuracy": counts[majority] / labelled if majority else 0.0}
         return entry
 

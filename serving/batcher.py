@@ -16,8 +16,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from serving.errors import DeadlineError, OverloadedError, RequestError, UnavailableError
-from serving.rows import Answer, Row
+from serving.rows import Row
 from serving.settings import BatchLimits
+from tasks.answers import Answer
 
 MAX_RETRY_AFTER = 60
 SMOOTHING = 0.2

@@ -15,9 +15,10 @@ from common.run_directory import RunDirectory
 from serving.batcher import Batch, Batcher
 from serving.errors import NotFoundError, UnavailableError
 from serving.metrics import Metrics
-from serving.rows import Answer, Description
+from serving.rows import Description
 from serving.settings import BatchLimits, RequestLimits
 from serving.worker import Worker, WorkerDiedError, refused
+from tasks.answers import Answer
 
 log = logging.getLogger(__name__)
 

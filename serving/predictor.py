@@ -13,8 +13,7 @@ from common.errors import DataError, ExportError, one_line
 from common.files import json_object, without_pattern
 from processors.records.featurizer import chunked
 from processors.records.length_order import in_order, longest_first
-from tasks.classification.answers import label_answer
-from tasks.pretraining.answers import mask_answers
+from tasks import exports
 
 v1 = tf.compat.v1
 
@@ -51,10 +50,9 @@ class Predictor:
             [signature.outputs[name].name for name in self._output_names],
             feed_list=[signature.inputs[name].name for name in self.input_names],
         )
-        self._problem_type = settings["problem_type"]
+        self.reader = exports.reader(settings["problem_type"])
         self.text_names: tuple[str, ...] = tuple(settings.get("inputs", ("text_a", "text_b")))
-        # A question without a context has no answer; a text can do without a second one.
-        self.required_names = self.text_names if self._problem_type == "span" else self.text_names[:1]
+        self.required_names = self.text_names if self.reader.needs_all_texts else self.text_names[:1]
 
     def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
         """The text signature as it is: lists of strings in, arrays out. An input that is left out is empty."""
@@ -117,13 +115,7 @@ class Predictor:
 
     def _answer_together(self, rows: Sequence[Mapping[str, str | None]]) -> list[dict[str, Any]]:
         outputs = self.run({name: [row.get(name) or "" for row in rows] for name in self.input_names})
-        if self._problem_type == "masked_lm":
-            return [_mask_answers(outputs, row) for row in range(len(rows))]
-        if self._problem_type == "span":
-            return [{name: _plain(values[row]) for name, values in outputs.items()} for row in range(len(rows))]
-        names = [] if self._problem_type == "regression" else [name.decode() for name in outputs["labels"][0]]
-        values = outputs["score" if self._problem_type == "regression" else "probabilities"]
-        return [label_answer(self._problem_type, names, row) for row in values]
+        return self.reader.answers(outputs, len(rows))
 
     def close(self) -> None:
         """Frees the session; the predictor cannot answer afterwards."""
@@ -167,14 +159,3 @@ def _loaded(export_dir: str) -> tuple[Any, Any]:
     except BaseException:
         session.close()
         raise
-
-
-def _mask_answers(outputs: Mapping[str, np.ndarray], row: int) -> dict[str, Any]:
-    """Likeliest tokens of each `[MASK]` of one text."""
-    count = outputs["num_masks"][row]
-    tokens = [[piece.decode() for piece in pieces] for pieces in outputs["pieces"][row][:count]]
-    return mask_answers(tokens, outputs["probabilities"][row][:count])
-
-
-def _plain(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value.item()

@@ -7,11 +7,10 @@ from typing import Any
 from processors.reading import lone_surrogate
 from serving.errors import UnprocessableError
 from serving.settings import RequestLimits
+from tasks import exports
 
 Row = Mapping[str, str | None]
 """Texts by input name; None where an optional text is not given."""
-Answer = dict[str, Any]
-"""What `Predictor.answer` gives for a row."""
 
 CHARACTERS_A_TOKEN = 4
 """Of ASCII text; a character beyond ASCII counts as a token."""
@@ -76,7 +75,7 @@ class Description:
         An estimate needs no tokenizer in the server's process. Texts that are read in windows count whole.
         """
         count = SPECIAL_TOKENS + sum(_tokens(row.get(name) or "") for name in self.text_names)
-        return count if self.problem_type == "span" else min(count, self.max_seq_length)
+        return count if exports.reader(self.problem_type).reads_windows else min(count, self.max_seq_length)
 
 
 def _tokens(text: str) -> int:

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from common.errors import BertError, ExportError, one_line
 from serving.errors import ModelFailedError, RequestError, UnavailableError, UnprocessableError
-from serving.rows import Answer, Description, Row
+from serving.rows import Description, Row
+from tasks.answers import Answer
 
 log = logging.getLogger(__name__)
 

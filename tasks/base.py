@@ -2,14 +2,16 @@
 
 import abc
 import contextlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
 from processors.records.featurizer import Featurizer
 from processors.records.schema import Features, FeatureSpec
+from tokenization.base import Tokenizer
 
 TRAIN, DEV, TEST = "train", "dev", "test"
 
@@ -30,6 +32,8 @@ class Task(abc.ABC):
       featurizer: the only way from this task's examples to records.
       collects_rows: whether an evaluation keeps every row's outputs for `score` and `write_evaluation`; not where
         rows are too many and the head's own metrics say it all.
+      padding: by name, what fills up a gold field or prediction whose rows are shorter in one batch than in another;
+        zero by default.
       stores_rows: whether what prediction files print of an example is stored beside its record, by `stored`. A task
         without reads its examples again, and may do so only where that gives the same ones.
       main_metric: the score that says which of several checkpoints is best, unless the user names another.
@@ -38,6 +42,7 @@ class Task(abc.ABC):
     name: str
     featurizer: Featurizer
     collects_rows: bool = True
+    padding: Mapping[str, float] = {}
     stores_rows: bool = False
     main_metric: str = "loss"
 
@@ -109,13 +114,20 @@ class Task(abc.ABC):
     def answers(self, folder: Path) -> contextlib.AbstractContextManager[AnswerSink]:
         """Opens the prediction files of the task in `folder`; they appear once the block ends well."""
 
-    @abc.abstractmethod
-    def text_signature(self) -> "TextSignature":
-        """How raw text is answered inside an export."""
+    def text_signature(self) -> "TextSignature | None":
+        """How raw text is answered inside an export; None (the default) for a task whose exports take ids alone."""
+        return None
 
 
 class TextSignature(abc.ABC):
-    """The part of an export between raw text and named answers, in the graph."""
+    """The part of an export between raw text and named answers, in the graph.
+
+    Args:
+      tokenizer: of the model.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
 
     @abc.abstractmethod
     def inputs(self) -> dict[str, Any]:
@@ -134,5 +146,19 @@ class TextSignature(abc.ABC):
         """Raw inputs, and the same as examples for the featurizer: texts on which tokenizers are known to differ."""
 
     @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What a client has to know of the texts besides the tokenizer, as plain JSON.
+
+        `problem_type` says how outputs are read (`tasks.exports`); `inputs` names the texts, by default `text_a` and
+        `text_b`.
+        """
+
+    def further_assets(self) -> dict[str, str | bytes]:
+        """Files by name besides those of the tokenizer; none by default."""
+        return {}
+
+    @final
     def assets(self) -> dict[str, str | bytes]:
-        """Files by name that travel with the export (vocabulary, labels, tokenizer settings)."""
+        """Files by name that travel with the export: all it takes to tokenize outside of the graph."""
+        settings = json.dumps({**self.tokenizer.settings(), **self.settings()}, indent=2, sort_keys=True) + "\n"
+        return {**self.tokenizer.assets(), **self.further_assets(), "tokenizer.json": settings}

@@ -31,18 +31,18 @@ ORDER = {
     "common": "errors files pictures garbage_collection interruption workers checkpoints exclusive run_directory",
     "tokenization": "characters base vocabulary stated_settings casing wordpiece",
     "processors": (
-        "reading base source_code example_source registry text_lines records tables entities report squad pretraining "
-        "graph"
+        "problem_types reading base source_code example_source registry text_lines records tables entities report "
+        "squad pretraining graph"
     ),
     "modeling": "families config settings encoder heads build training checkpoints",
-    "tasks": "base classification span pretraining vectors",
+    "tasks": "base answers classification span pretraining vectors exports",
     "export": "signatures savedmodel conversion",
     "estimator": (
         "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction "
         "experiment"
     ),
     "serving": (
-        "predictor lines errors settings rows worker batcher metrics models service signature_outputs protocols gate "
+        "predictor lines errors settings rows worker batcher metrics models service protocols gate "
         "connections application server"
     ),
     "compat": (

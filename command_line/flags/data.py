@@ -3,7 +3,7 @@
 from typing import Any
 
 from command_line.flags.declaration import Flag, Group, Scope, default_of
-from processors.base import PROBLEM_TYPES
+from processors.problem_types import PROBLEM_TYPES
 from processors.records.featurizer import HEAD, TRUNCATIONS
 from processors.tables.labels import LABELS_AS
 from processors.tables.spec import TableFormat, TableSpec
@@ -81,7 +81,7 @@ TASK = Group(
         ),
         Flag(
             "problem_type",
-            PROBLEM_TYPES,
+            tuple(PROBLEM_TYPES),
             None,
             "What a label is. Without it, as the task says; single_label for tables.",
             Scope.REMEMBERED,

@@ -1,5 +1,6 @@
 """The outputs of an evaluation, kept on the host."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,14 @@ SessionRunArgs = tf.compat.v1.train.SessionRunArgs
 
 
 class Collector(SessionRunHook):
-    """Keeps the tensors of every evaluated batch on the host, for metrics that no running average can give."""
+    """Keeps the tensors of every evaluated batch on the host, for metrics that no running average can give.
 
-    def __init__(self) -> None:
+    Args:
+      padding: by name of a tensor, what fills up rows that are shorter than those of another batch; zero by default.
+    """
+
+    def __init__(self, padding: Mapping[str, float] | None = None) -> None:
+        self._padding = dict(padding or {})
         self._tensors: dict[str, tf.Tensor] = {}
         self._batches: list[dict[str, np.ndarray]] = []
 
@@ -53,15 +59,23 @@ class Collector(SessionRunHook):
         return np.float32(np.mean(sums / np.maximum(counts, 1)))
 
     def _column(self, name: str) -> np.ndarray:
-        values = _concatenated([batch[name] for batch in self._batches])
+        values = concatenated([batch[name] for batch in self._batches], self._padding.get(name, 0))
         if ROW_INDEX not in self._tensors:
             return values
         return values[np.argsort(np.concatenate([batch[ROW_INDEX] for batch in self._batches]))]
 
 
-def _concatenated(batches: list[np.ndarray]) -> np.ndarray:
-    """Rows of all batches; where batches differ in the length of their rows, filled with zeros to the longest."""
-    if batches[0].ndim == 2:
-        width = max(batch.shape[1] for batch in batches)
-        batches = [np.pad(batch, [(0, 0), (0, width - batch.shape[1])]) for batch in batches]
-    return np.concatenate(batches)
+def concatenated(batches: Sequence[np.ndarray], padding: float = 0) -> np.ndarray:
+    """Rows of all batches, of any rank; where batches differ in a length, filled up to the longest.
+
+    Args:
+      batches: `[B, ...]`, all of one rank and type.
+      padding: what to fill up with.
+    """
+    shape = np.max([batch.shape[1:] for batch in batches], axis=0)
+    filled = [
+        np.pad(batch, [(0, 0), *((0, int(size - own)) for size, own in zip(shape, batch.shape[1:], strict=True))],
+               constant_values=padding)
+        for batch in batches
+    ]  # fmt: skip
+    return np.concatenate(filled)

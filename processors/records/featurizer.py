@@ -4,8 +4,9 @@ import abc
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from common.errors import DataError, FlagError, closest, one_line
+from common.errors import DataError, FlagError
 from processors.base import InputExample, PaddingInputExample
+from processors.problem_types import PROBLEM_TYPES, LabelError
 from processors.records.pair_layout import PairLayout
 from processors.records.schema import Features, FeatureSpec, Field
 from tokenization.base import TextEncoder
@@ -120,7 +121,7 @@ class PairFeaturizer(Featurizer):
         self._tokenizer = tokenizer
         self._max_seq_length = max_seq_length
         self._labels = tuple(labels)
-        self._problem_type = problem_type
+        self._problem_type = PROBLEM_TYPES[problem_type]
         self._truncation = truncation
         self._label_ids = {label: index for index, label in enumerate(labels)}
         inputs = sequence_fields(max_seq_length, layout.pad)
@@ -134,7 +135,7 @@ class PairFeaturizer(Featurizer):
             "tokenizer": self._tokenizer.fingerprint(),
             "max_seq_length": self._max_seq_length,
             "labels": list(self._labels),
-            "problem_type": self._problem_type,
+            "problem_type": self._problem_type.name,
             "spec": self.spec.to_json(),
         }
 
@@ -162,12 +163,11 @@ class PairFeaturizer(Featurizer):
         """The label as stored (class id, score, or 0/1 for each class); None for an unlabelled row."""
         if example.label is None:
             return None
-        if self._problem_type == "regression":
-            return self._score(example)
-        if self._problem_type == "multi_label":
-            present = {self._class_id(example, label) for label in self._several(example)}
-            return [float(index in present) for index in range(len(self._labels))]
-        return self._class_id(example, example.label)
+        try:
+            return self._problem_type.value(example.label, self._label_ids)
+        except LabelError as error:
+            advice = "; correct the row or give --labels" if self._problem_type.has_labels else "; correct the row"
+            raise DataError(f"example {example.guid}: {error}{advice}") from None
 
     def _joined(self, a: list[int], b: list[int] | None) -> Features:
         """The encoder's inputs of texts that are cut where they are too long."""
@@ -178,35 +178,8 @@ class PairFeaturizer(Featurizer):
         return layout.features(kept_pieces(a, keep_a, self._truncation), kept_pieces(b, keep_b, self._truncation))
 
     def _label_field(self) -> Field:
-        if self._problem_type == "multi_label":
-            return Field("label_ids", "float32", (len(self._labels),), 0.0)
-        return Field("label_ids", "float32" if self._problem_type == "regression" else "int64")
-
-    def _class_id(self, example: InputExample, label: Any) -> int:
-        try:
-            return self._label_ids[label]
-        except (KeyError, TypeError):
-            raise DataError(
-                f"example {example.guid}: label {one_line(repr(label))} is not one of the labels; "
-                f"{closest(str(label), self._labels)}; correct the row or give --labels"
-            ) from None
-
-    def _several(self, example: InputExample) -> Sequence[str]:
-        if isinstance(example.label, list | tuple | set | frozenset):
-            return list(example.label)
-        raise DataError(
-            f"example {example.guid}: label {one_line(repr(example.label))} is not a list of labels; "
-            "expected one for --problem_type=multi_label"
-        )
-
-    def _score(self, example: InputExample) -> float:
-        try:
-            return float(example.label)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            raise DataError(
-                f"example {example.guid}: label {one_line(repr(example.label))} is not a number; "
-                "expected a score for --problem_type=regression"
-            ) from None
+        kind = self._problem_type
+        return Field("label_ids", kind.dtype, kind.shape(len(self._labels)), 0.0 if kind.takes_several else 0)
 
 
 def chunked(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from common.errors import DataError, closest, one_line
 from processors.base import InputExample
+from processors.problem_types import LARGEST_FLOAT32, PROBLEM_TYPES, ProblemType
 
 NAME, INDEX = "name", "index"
 LABELS_AS = (NAME, INDEX)
@@ -21,7 +22,6 @@ _FEW_VALUES = 20
 """More distinct fractions than this in a label column are measurements, not classes."""
 _LONGEST_LIST = 1 << 16
 """Characters of a list in a cell, as in `['joy', 'fear']`, that are parsed at most."""
-_LARGEST_FLOAT32 = 3.4028234663852886e38
 _YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 
 
@@ -52,7 +52,7 @@ class LabelReader:
         rename: Mapping[str, str] | None = None,
         label_as: str = NAME,
     ) -> None:
-        self._problem_type = problem_type
+        self._problem_type = PROBLEM_TYPES[problem_type]
         self._order = None if labels is None else tuple(labels)
         self._labels = None if labels is None else frozenset(labels)
         self._rename = rename or {}
@@ -69,10 +69,11 @@ class LabelReader:
         """
         if isinstance(cell, dict):
             raise RowError("object as label", f"found an object ({one_line(cell, 60)}), expected a label")
-        if self._problem_type == "regression":
-            return self._number(cell)
-        if self._problem_type == "multi_label":
-            return self._several(cell)
+        label: Label = self._problem_type.read_cell(cell, self)
+        return label
+
+    def one(self, cell: Any) -> str | None:
+        """The label in a cell that holds one; None for a blank cell."""
         if isinstance(cell, list) or _is_bracketed(cell):
             advice = "for several labels a row give --problem_type=multi_label"
             raise RowError("list as label", f"found a list ({one_line(cell, 60)}), expected one label; {advice}")
@@ -93,7 +94,8 @@ class LabelReader:
         except RowError:
             return False
 
-    def _several(self, cell: Any) -> tuple[str, ...] | None:
+    def several(self, cell: Any) -> tuple[str, ...] | None:
+        """The labels in a cell that may hold several: text with separators, a list, or a 0/1 for each label."""
         parts: Sequence[Any]
         if isinstance(cell, list):
             parts = cell
@@ -164,7 +166,8 @@ class LabelReader:
             return one_line(closest(name, self._labels or ()))
         return f"which looks like the label {alike!r} but is written {_code_points(name)}, not {_code_points(alike)}"
 
-    def _number(self, cell: Any) -> float | None:
+    def number(self, cell: Any) -> float | None:
+        """The number in a cell; None for a blank cell."""
         text = cell if isinstance(cell, str) else repr(cell)
         if not text.strip():
             return None
@@ -172,7 +175,7 @@ class LabelReader:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value) or abs(value) > _LARGEST_FLOAT32:
+        if not math.isfinite(value) or abs(value) > LARGEST_FLOAT32:
             raise RowError(
                 "not a number",
                 f"found {one_line(repr(text), 80)}, expected a finite number (float32) for --problem_type=regression; "
@@ -230,19 +233,19 @@ def _is_yes(cell: Any, where: str) -> bool:
     raise RowError("neither 0 nor 1", f"{where}found {one_line(repr(cell), 60)}, expected 0 or 1")
 
 
-def ordered(labels: Counter[str], path: Path, problem_type: str) -> list[str]:
+def ordered(labels: Counter[str], path: Path, problem_type: ProblemType) -> list[str]:
     """The labels that training rows have, in the order of the classes: by number if all are integers, else by name.
 
     Args:
       labels: how often each occurs.
       path: the file they come from, for messages.
-      problem_type: `"single_label"` or `"multi_label"`.
+      problem_type: what a label is.
 
     Raises:
       DataError: fewer than two labels, or so many that the column is no label.
     """
     rows = labels.total()
-    if problem_type == "single_label":
+    if problem_type.is_exclusive:
         if len(labels) < 2:
             raise DataError(
                 f"{path}: every row has label {next(iter(labels), None)!r}, expected at least two; "

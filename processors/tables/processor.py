@@ -9,6 +9,7 @@ from typing import Any
 
 from common.errors import DataError, one_line
 from processors.base import DataProcessor, InputExample, SelfDescribing
+from processors.problem_types import PROBLEM_TYPES, ProblemType
 from processors.reading import MissingDataError
 from processors.tables.file import TableFile, first_cells
 from processors.tables.labels import LabelReader, RowError, labels_of, ordered
@@ -122,7 +123,7 @@ class TableProcessor(DataProcessor, SelfDescribing):
         Raises:
           DataError: none are declared, and there is no training file to find them in.
         """
-        if self.problem_type == "regression":
+        if not self._kind.has_labels:
             return []
         if self.table.labels is not None:
             return list(self.table.labels)
@@ -149,6 +150,10 @@ class TableProcessor(DataProcessor, SelfDescribing):
         except MissingDataError:
             return None
         return path if is_held_out else None
+
+    @property
+    def _kind(self) -> ProblemType:
+        return PROBLEM_TYPES[self.problem_type]
 
     def _examples(self, split: str, data_dir: str | None) -> Iterator[InputExample]:
         self._data_dir = data_dir or self._data_dir
@@ -230,7 +235,7 @@ class TableProcessor(DataProcessor, SelfDescribing):
     def _parser(self, table: TableFile, split: str, layout: Split, labels: list[str] | None) -> RowParser:
         spec = self.table
         reader = LabelReader(self.problem_type, labels, spec.label_separator, spec.rename, spec.label_as)
-        return RowParser(table, split, layout, reader, () if self.problem_type == "multi_label" else None)
+        return RowParser(table, split, layout, reader, self._kind.blank_label)
 
     def _survey(self, path: Path, labels: list[str] | None) -> "Survey":
         """One pass over the training file: which labels it has, and the class and text of each row."""
@@ -247,7 +252,7 @@ class TableProcessor(DataProcessor, SelfDescribing):
             where = self._data_dir or "--data_dir"
             raise DataError(f"{where}: no training file to find the labels in; give --labels=a,b,c or --labels=FILE")
         survey = self._survey(path, None)
-        labels = ordered(survey.labels, path, self.problem_type)
+        labels = ordered(survey.labels, path, self._kind)
         # Only now that labels are known does a first row of data show that was taken for a header.
         layout = self.table.split("train")
         self._parser(self._opened(path, layout), "train", layout, labels)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError, closest, one_line
-from processors.base import PROBLEM_TYPES, SPLITS
+from processors.base import SPLITS
+from processors.problem_types import PROBLEM_TYPES
 from processors.reading import DELIMITERS, JSON_LINES, data_suffix, open_text
 from processors.tables.labels import LABELS_AS, NAME
 
@@ -144,7 +145,7 @@ class TableSpec:
             object.__setattr__(self, "labels", checked_labels(self.labels, self.problem_type))
 
     def _check_label_columns(self) -> None:
-        if self.problem_type != "multi_label":
+        if not PROBLEM_TYPES[self.problem_type].takes_several:
             raise DataError("--label names several columns, a column a label; give --problem_type=multi_label")
         if self.labels is not None and tuple(self.labels) != self.columns.label:
             raise DataError("--label names a column for each label; leave --labels out")
@@ -195,7 +196,8 @@ def checked_labels(labels: Sequence[str], problem_type: str) -> tuple[str, ...]:
       DataError: a label twice, a blank label, one label alone, or labels of a regression.
     """
     names = tuple(labels)
-    if problem_type == "regression":
+    kind = PROBLEM_TYPES[problem_type]
+    if not kind.has_labels:
         if names:
             raise DataError("--labels is given with --problem_type=regression, which predicts a number; leave one out")
         return names
@@ -206,7 +208,7 @@ def checked_labels(labels: Sequence[str], problem_type: str) -> tuple[str, ...]:
     if not all(name.strip() for name in names):
         blank = [not name.strip() for name in names].index(True)
         raise DataError(f"--labels: label number {blank + 1} is blank; name it or leave it out")
-    if len(names) < (1 if problem_type == "multi_label" else 2):
+    if len(names) < kind.fewest_labels:
         raise DataError(f"--labels: found {len(names)} ({', '.join(names)}), expected at least two to tell apart")
     return names
 

@@ -22,10 +22,11 @@ from starlette.routing import Route
 
 from serving.errors import InvalidRequestError, NotFoundError, RequestError
 from serving.models import Version
-from serving.rows import Answer, Row
+from serving.rows import Row
 from serving.service import Service, attended, endpoint, json_mapping, json_response, read_json
 from serving.settings import RequestLimits
-from serving.signature_outputs import Outputs, signature_outputs
+from tasks import exports
+from tasks.answers import Answer, Outputs
 
 PATH = re.compile(
     r"(?P<name>[^/:]+)(/versions/(?P<version>\d{1,18})|/labels/(?P<label>[^/:]+))?(?P<verb>:[a-z]+|/metadata)?"
@@ -102,7 +103,7 @@ async def _predict(service: Service, request: Request, version: Version, body: d
     else:
         rows = rows_of_columns(body["inputs"], names, service.limits)
     answers = await attended(request, version.answer(rows, service.limits))
-    outputs = signature_outputs(version.description.problem_type, answers)
+    outputs = exports.reader(version.description.problem_type).outputs(answers)
     return {"predictions": _by_row(outputs)} if by_row else {"outputs": _by_column(outputs)}
 
 
@@ -114,7 +115,7 @@ async def _classify(service: Service, request: Request, version: Version, body: 
 
 
 async def _regress(service: Service, request: Request, version: Version, body: dict[str, Any]) -> Any:
-    if version.description.problem_type != "regression":
+    if not exports.reader(version.description.problem_type).predicts_number:
         raise InvalidRequestError(f"model {version.name} does not predict a number; ask with :predict or :classify")
     answers = await _examples(service, request, version, body)
     return {"result": [answer["label"] for answer in answers]}

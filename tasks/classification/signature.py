@@ -1,7 +1,7 @@
 """Raw text in, named answers out, in the graph: the text signature of the classifier's export."""
 
-import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,6 +11,7 @@ from processors.graph.tokenizer import in_graph
 from processors.records.featurizer import HEAD
 from processors.records.pair_layout import PairLayout
 from tasks.base import TextSignature
+from tasks.classification.kinds import Kind
 from tokenization.base import Tokenizer
 
 
@@ -25,13 +26,13 @@ class PairTextSignature(TextSignature):
         tokenizer: Tokenizer,
         max_seq_length: int,
         labels: Sequence[str],
-        problem_type: str,
+        kind: Kind,
         truncation: str = HEAD,
     ) -> None:
-        self._tokenizer = tokenizer
+        super().__init__(tokenizer)
         self._max_seq_length = max_seq_length
         self._labels = list(labels)
-        self._problem_type = problem_type
+        self._kind = kind
         self._truncation = truncation
 
     def inputs(self) -> dict[str, tf.Tensor]:
@@ -44,10 +45,10 @@ class PairTextSignature(TextSignature):
         """Tokenizes and joins; both texts go through one pass of the tokenizer."""
         text_a = inputs["text_a"]
         text_b = tf.broadcast_to(inputs["text_b"], tf.shape(text_a))
-        pieces = in_graph(self._tokenizer)(tf.concat([text_a, text_b], axis=0))
+        pieces = in_graph(self.tokenizer)(tf.concat([text_a, text_b], axis=0))
         rows = tf.size(text_a)
         has_b = tf.not_equal(text_b, "")
-        layout = PairLayout.of(self._tokenizer)
+        layout = PairLayout.of(self.tokenizer)
         return pack_pairs(layout, pieces[:rows], pieces[rows:], has_b, self._max_seq_length, self._truncation)
 
     def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -55,16 +56,7 @@ class PairTextSignature(TextSignature):
 
         Multi-label has no single `label`; regression has `score` alone.
         """
-        if self._problem_type == "regression":
-            return {"score": predictions["score"]}
-        probabilities = predictions["probabilities"]
-        names = tf.constant(self._labels)
-        rows = tf.shape(probabilities)[0]
-        outputs = {"probabilities": probabilities, "labels": tf.tile(names[tf.newaxis], [rows, 1])}
-        if self._problem_type == "single_label":
-            outputs["label"] = tf.gather(names, tf.argmax(probabilities, axis=-1))
-            outputs["score"] = tf.reduce_max(probabilities, axis=-1)
-        return outputs
+        return self._kind.in_graph(predictions, self._labels)
 
     def parity_examples(self) -> tuple[dict[str, list[str]], list[InputExample]]:
         """Every parity text alone, and in a pair with its neighbour; and texts that are too long, alike."""
@@ -79,16 +71,14 @@ class PairTextSignature(TextSignature):
         ]
         return {"text_a": first, "text_b": second}, examples
 
-    def assets(self) -> dict[str, str | bytes]:
-        """What the tokenizer is made from, `labels.txt`, `tokenizer.json`: all to tokenize outside of the graph."""
-        settings = {
-            **self._tokenizer.settings(),
+    def settings(self) -> dict[str, Any]:
+        """Length, problem type, and which tokens of long texts are read."""
+        return {
             "max_seq_length": self._max_seq_length,
-            "problem_type": self._problem_type,
+            "problem_type": self._kind.problem_type.name,
             "truncation": self._truncation,
         }
-        return {
-            **self._tokenizer.assets(),
-            "labels.txt": "".join(f"{label}\n" for label in self._labels),
-            "tokenizer.json": json.dumps(settings, indent=2, sort_keys=True) + "\n",
-        }
+
+    def further_assets(self) -> dict[str, str | bytes]:
+        """`labels.txt`: names in the order of the classes, a line each."""
+        return {"labels.txt": "".join(f"{label}\n" for label in self._labels)}

@@ -22,8 +22,7 @@ from processors.records.featurizer import HEAD, PairFeaturizer
 from processors.records.schema import Features
 from processors.source_code import source_digest
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
-from tasks.classification import metrics
-from tasks.classification.answers import label_answer
+from tasks.classification.kinds import KINDS
 from tokenization.base import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -76,13 +75,13 @@ class ClassificationTask(Task):
     ) -> None:
         self.name = name
         self.example_source = source
-        self.problem_type = source.problem_type
+        self.kind = KINDS[source.problem_type.name]
         self.labels = source.labels
         self.tokenizer = tokenizer
         self.max_seq_length = max_seq_length
         self.truncation = truncation
         self.featurizer: PairFeaturizer = PairFeaturizer(
-            tokenizer, max_seq_length, self.labels, self.problem_type, truncation
+            tokenizer, max_seq_length, self.labels, source.problem_type.name, truncation
         )
         self._limits = dict(limits or {})
         self._loss = loss
@@ -90,14 +89,10 @@ class ClassificationTask(Task):
 
     def head(self, is_training: bool) -> Any:
         """The head of the problem type; loss settings count in training alone."""
-        from modeling.heads import classification as heads
-
-        if self.problem_type == "regression":
-            return heads.RegressionHead()
-        kind = heads.MultiLabelHead if self.problem_type == "multi_label" else heads.ClassificationHead
         if not is_training:
-            return kind(len(self.labels))
-        return kind(len(self.labels), self._training_weights(), self._loss.label_smoothing, self._loss.focal_gamma)
+            return self.kind.head(len(self.labels))
+        loss = self._loss
+        return self.kind.head(len(self.labels), self._training_weights(), loss.label_smoothing, loss.focal_gamma)
 
     def examples(self, split: str) -> Iterator[InputExample]:
         """Yields the processor's examples of a split.
@@ -108,7 +103,7 @@ class ClassificationTask(Task):
         seen: Counter[str] = Counter()
         for example in itertools.islice(self.example_source.examples(split), self._limits.get(split)):
             if split == TRAIN:
-                seen.update([example.label] if isinstance(example.label, str) else ())
+                seen.update(() if example.label is None else self.kind.problem_type.names(example.label))
             if split != TEST and example.label is None:
                 raise DataError(
                     f"example {example.guid} of the {split} split has no label; "
@@ -116,7 +111,7 @@ class ClassificationTask(Task):
                 )
             yield example
         absent = [label for label in self.labels if label not in seen]
-        if split == TRAIN and self.problem_type == "single_label" and absent:
+        if split == TRAIN and self.kind.problem_type.is_exclusive and absent:
             limit = "; --max_train_examples takes the first rows only" if self._limits.get(TRAIN) else ""
             log.warning("no training row has label %s; it cannot be learned%s", one_line(", ".join(absent)), limit)
 
@@ -148,30 +143,18 @@ class ClassificationTask(Task):
         """Task name, problem type, labels, and which pieces of long texts are read."""
         return {
             "task": self.name,
-            "problem_type": self.problem_type,
+            "problem_type": self.kind.problem_type.name,
             "labels": self.labels,
             "truncation": self.truncation,
         }
 
     def score(self, collected: Collected) -> dict[str, float]:
         """The metrics of the problem type beyond upstream's accuracy and loss."""
-        gold = collected["label_ids"]
-        if self.problem_type == "regression":
-            return metrics.regression_scores(gold, collected["score"])
-        if self.problem_type == "multi_label":
-            return metrics.multi_label_scores(gold, collected["probabilities"], self.labels)
-        baseline = {"eval_majority_baseline": metrics.majority_baseline(gold)}
-        return baseline | metrics.single_label_scores(gold, collected["probabilities"], self.labels)
+        return self.kind.score(collected, self.labels)
 
     def write_evaluation(self, collected: Collected, folder: Path, step: int) -> None:
         """Writes the confusion matrix as CSV and PNG (single-label)."""
-        if self.problem_type == "single_label":
-            from tasks.classification.confusion import write_confusion
-
-            predicted = collected["probabilities"].argmax(axis=-1)
-            write_confusion(
-                collected["label_ids"], predicted, self.labels, folder, f"{self.name}, {DEV} split, step {step}"
-            )
+        self.kind.write_evaluation(collected, self.labels, folder, f"{self.name}, {DEV} split, step {step}")
 
     @contextlib.contextmanager
     def answers(self, folder: Path) -> Iterator[AnswerSink]:
@@ -181,10 +164,8 @@ class ClassificationTask(Task):
             atomic_writer(folder / "predictions.jsonl") as jsonl,
             atomic_writer(folder / "predictions.csv") as table,
         ):
-            columns = ["id", "text_a", "text_b", "label", *self.labels]
-            columns = columns[:4] if self.problem_type == "regression" else columns
             rows = csv.writer(table, lineterminator="\n")
-            rows.writerow(columns)
+            rows.writerow(["id", "text_a", "text_b", "label", *self.labels])
 
             def write(example: InputExample, _: Sequence[Features], outputs: Sequence[Mapping[str, Any]]) -> None:
                 answer = self.answer(outputs[0])
@@ -194,42 +175,31 @@ class ClassificationTask(Task):
                 tsv.write("\t".join(str(value) for value in values) + "\n")
                 label = answer["label"]
                 shown = ",".join(label) if isinstance(label, list) else label
-                probabilities = [] if self.problem_type == "regression" else values
-                rows.writerow([example.guid, example.text_a, example.text_b, shown, *probabilities])
+                rows.writerow([example.guid, example.text_a, example.text_b, shown, *values[: len(self.labels)]])
 
             yield write
 
     def answer(self, output: Mapping[str, Any]) -> dict[str, Any]:
         """One answer for people: the label (name, names or score) and probabilities by name."""
-        return label_answer(self.problem_type, self.labels, self._scores(output))
+        return self.kind.answer(self.labels, self._scores(output))
 
     def text_signature(self) -> TextSignature:
         """Raw `text_a` and optional `text_b` -> label names, probabilities, scores."""
         from tasks.classification.signature import PairTextSignature
 
-        return PairTextSignature(self.tokenizer, self.max_seq_length, self.labels, self.problem_type, self.truncation)
+        return PairTextSignature(self.tokenizer, self.max_seq_length, self.labels, self.kind, self.truncation)
 
     def _scores(self, output: Mapping[str, Any]) -> np.ndarray:
-        return np.atleast_1d(output["score" if self.problem_type == "regression" else "probabilities"])
+        return np.atleast_1d(output[self.kind.output])
 
     def _check_loss(self) -> None:
         weights, smoothing, gamma = dataclasses.astuple(self._loss)
-        given = {"class_weights": weights is not None, "label_smoothing": smoothing, "focal_gamma": gamma}
-        if self.problem_type == "regression" and any(given.values()):
-            name = next(name for name, value in given.items() if value)
-            raise FlagError(f"--{name} has no meaning for --problem_type=regression; remove it")
+        given = {"class_weights": weights, "label_smoothing": smoothing or None, "focal_gamma": gamma or None}
+        self.kind.check_loss({name: value for name, value in given.items() if value is not None}, self.labels)
         if not 0.0 <= smoothing < 1.0:
             raise FlagError(f"--label_smoothing={smoothing}: expected a share of at least 0 and below 1, 0.1 say")
         if gamma and not 1.0 <= gamma < math.inf:
             raise FlagError(f"--focal_gamma={gamma}: expected 0 (off) or at least 1; 2 is usual")
-        if weights == "balanced":
-            if self.problem_type == "multi_label":
-                raise FlagError("--class_weights=balanced needs one label a row; give a weight for each label instead")
-        elif weights is not None and len(weights) != len(self.labels):
-            raise FlagError(
-                f"--class_weights has {len(weights)} weights for {len(self.labels)} labels "
-                f"({', '.join(self.labels)}); give one for each, in this order"
-            )
 
     def _training_weights(self) -> Sequence[float] | None:
         weights = self._loss.class_weights

@@ -1,7 +1,7 @@
 """Text with [MASK] in, likeliest pieces out, in the graph: the text signature of the masked-language model's export."""
 
-import json
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -23,7 +23,7 @@ class MaskedTextSignature(TextSignature):
     """
 
     def __init__(self, tokenizer: Tokenizer, max_seq_length: int) -> None:
-        self._tokenizer = tokenizer
+        super().__init__(tokenizer)
         self._mask = tokenizer.special_tokens.mask
         self._max_seq_length = max_seq_length
         self._num_masks: tf.Tensor | None = None
@@ -34,12 +34,12 @@ class MaskedTextSignature(TextSignature):
 
     def features(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The encoder's inputs, and `masked_lm_positions` int32 [N, most masks of a text]."""
-        mask_id = self._tokenizer.vocab[self._mask]
+        mask_id = self.tokenizer.vocab[self._mask]
         texts = inputs["text"]
         pieces = self._pieces(texts, mask_id)
         nothing = tf.RaggedTensor.from_row_lengths(tf.zeros([0], tf.int32), tf.zeros_like(pieces.row_lengths()))
         alone = tf.zeros_like(texts, tf.bool)
-        features = pack_pairs(PairLayout.of(self._tokenizer), pieces, nothing, alone, self._max_seq_length)
+        features = pack_pairs(PairLayout.of(self.tokenizer), pieces, nothing, alone, self._max_seq_length)
         # No text makes this id by itself, so it stands for a mask wherever it is.
         found = tf.where(tf.equal(features["input_ids"], mask_id))
         rows = tf.size(texts, out_type=tf.int64)
@@ -56,7 +56,7 @@ class MaskedTextSignature(TextSignature):
         """
         if self._num_masks is None:
             raise ValueError("features() comes before outputs()")
-        tokens = self._tokenizer.tokens
+        tokens = self.tokenizer.tokens
         last = len(tokens) - 1
         ids, probabilities = predictions["top_ids"], predictions["top_probabilities"]
         is_real = tf.sequence_mask(self._num_masks, tf.shape(ids)[1])[:, :, tf.newaxis]
@@ -75,24 +75,19 @@ class MaskedTextSignature(TextSignature):
         texts = [f"{self._mask}{blank}{text}" for blank in ("", " ") for text in plain]
         return {"text": texts}, [TextLine(f"parity-{i}", i, text) for i, text in enumerate(texts)]
 
-    def assets(self) -> dict[str, str | bytes]:
-        """`vocab.txt` (or what else the tokenizer is made from) and `tokenizer.json`."""
-        settings = {
-            **self._tokenizer.settings(),
+    def settings(self) -> dict[str, Any]:
+        """Length, problem type, and the name of the text."""
+        return {
             "max_seq_length": self._max_seq_length,
             "problem_type": "masked_lm",
             "inputs": ["text"],
-        }
-        return {
-            **self._tokenizer.assets(),
-            "tokenizer.json": json.dumps(settings, indent=2, sort_keys=True) + "\n",
         }
 
     def _pieces(self, texts: tf.Tensor, mask_id: int) -> tf.RaggedTensor:
         """Piece ids of each text, int32 [N, (pieces)]: what lies between its masks is tokenized by itself."""
         with tf.device("/cpu:0"):
             parts = tf.strings.split(texts, self._mask)
-            pieces = tf.cast(in_graph(self._tokenizer)(parts.flat_values), tf.int32)
+            pieces = tf.cast(in_graph(self.tokenizer)(parts.flat_values), tf.int32)
             is_first = tf.equal(tf.ragged.range(parts.row_lengths()).flat_values, 0)
             lengths = tf.where(is_first, 0, 1)
             masks = tf.RaggedTensor.from_row_lengths(tf.fill([tf.reduce_sum(lengths)], mask_id), lengths)

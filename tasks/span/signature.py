@@ -1,6 +1,5 @@
 """Questions and contexts in, answers out, in the graph: the text signature of the reading-comprehension export."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -39,7 +38,7 @@ class SpanTextSignature(TextSignature):
     """
 
     def __init__(self, tokenizer: Tokenizer, settings: Any, null_threshold: float) -> None:
-        self._tokenizer = tokenizer
+        super().__init__(tokenizer)
         self._settings = settings
         self._decoding = settings.decoding
         self._null_threshold = null_threshold
@@ -55,8 +54,8 @@ class SpanTextSignature(TextSignature):
         contexts = tf.strings.unicode_transcode(inputs["context"], "UTF-8", "UTF-8")
         contexts = tf.broadcast_to(contexts, tf.shape(questions))
         with tf.device("/cpu:0"):
-            pieces, read = tokenize(self._tokenizer, questions, contexts)
-            windows = make_windows(pieces, read, self._settings, PairLayout.of(self._tokenizer))
+            pieces, read = tokenize(self.tokenizer, questions, contexts)
+            windows = make_windows(pieces, read, self._settings, PairLayout.of(self.tokenizer))
         self._read = contexts, read, windows
         return windows.features
 
@@ -84,10 +83,9 @@ class SpanTextSignature(TextSignature):
         examples = [SquadExample(f"parity-{i}", question, Passage(text)) for i, (question, text) in enumerate(pairs)]
         return {"question": questions, "context": contexts}, examples
 
-    def assets(self) -> dict[str, str | bytes]:
-        """`vocab.txt` (or what else the tokenizer is made from) and `tokenizer.json`."""
-        settings = {
-            **self._tokenizer.settings(),
+    def settings(self) -> dict[str, Any]:
+        """Lengths, how "no answer" is decided, problem type, and the names of the texts."""
+        return {
             "max_seq_length": self._settings.max_seq_length,
             "doc_stride": self._settings.doc_stride,
             "max_query_length": self._settings.max_query_length,
@@ -95,10 +93,6 @@ class SpanTextSignature(TextSignature):
             "null_score_diff_threshold": self._null_threshold,
             "problem_type": "span",
             "inputs": ["question", "context"],
-        }
-        return {
-            **self._tokenizer.assets(),
-            "tokenizer.json": json.dumps(settings, indent=2, sort_keys=True) + "\n",
         }
 
     def _by_window(self, start_logits: tf.Tensor, end_logits: tf.Tensor, windows: GraphWindows) -> Spans:

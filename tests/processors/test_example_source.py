@@ -8,7 +8,8 @@ import pytest
 
 from common.errors import DataError
 from processors.base import DataProcessor, InputExample
-from processors.example_source import ExampleSource, label_text
+from processors.example_source import ExampleSource
+from processors.problem_types import label_text
 from processors.reading import MissingDataError
 from processors.source_code import is_users, source_digest
 from processors.tables.glue import MrpcProcessor

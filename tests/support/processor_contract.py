@@ -4,8 +4,9 @@ from numbers import Real
 from pathlib import Path
 
 from processors import DataProcessor, InputExample
-from processors.base import PROBLEM_TYPES, SPLITS
+from processors.base import SPLITS
 from processors.example_source import ExampleSource
+from processors.problem_types import PROBLEM_TYPES
 from processors.reading import MissingDataError
 
 

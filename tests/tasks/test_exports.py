@@ -5,7 +5,7 @@ import pytest
 
 from modeling.config import BertConfig
 from serving.predictor import Predictor
-from serving.signature_outputs import signature_outputs
+from tasks import exports
 from tasks.pretraining.task import PretrainingSettings, PretrainingTask
 from tasks.span.task import SpanSettings, SpanTask
 from tests.support import serving, tiny
@@ -19,7 +19,7 @@ def check(export, problem_type, columns):
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     with Predictor(export) as predictor:
         expected = predictor.run(columns)
-        found = signature_outputs(problem_type, predictor.answer(rows))
+        found = exports.reader(problem_type).outputs(predictor.answer(rows))
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         if values.dtype == object:

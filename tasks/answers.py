@@ -1,0 +1,50 @@
+"""Outputs of an export's text signature -> answers for people, and back for protocols that speak of tensors.
+
+`Predictor` and the server go through here; no TensorFlow.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+Answer = dict[str, Any]
+"""What one row is answered with, as in a prediction file; plain JSON."""
+Outputs = dict[str, list[Any]]
+"""Values by output name, one a row."""
+
+
+class ExportAnswers:
+    """How the outputs of one kind of export are read: by default an answer has the values of its row by output name.
+
+    Attributes:
+      needs_all_texts: whether every text of a row must be given; else only the first.
+      reads_windows: whether long texts are read whole, in windows; else cut to `max_seq_length`.
+      predicts_number: whether the answer is a number.
+    """
+
+    needs_all_texts: bool = False
+    reads_windows: bool = False
+    predicts_number: bool = False
+
+    def answers(self, outputs: Mapping[str, NDArray[Any]], count: int) -> list[Answer]:
+        """Answers of rows.
+
+        Args:
+          outputs: of the text signature by name, a row each.
+          count: number of rows.
+        """
+        return [{name: _plain(values[row]) for name, values in outputs.items()} for row in range(count)]
+
+    def outputs(self, answers: Sequence[Answer]) -> Outputs:
+        """What `answers` were made of: values by output name, one a row; at least one answer."""
+        return {name: [answer[name] for answer in answers] for name in answers[0]}
+
+
+def _plain(value: Any) -> Any:
+    """Bytes as text, arrays as lists, numbers as Python's."""
+    if isinstance(value, bytes):
+        return value.decode()
+    if getattr(value, "ndim", 0):
+        return [_plain(one) for one in value]
+    return value.item()

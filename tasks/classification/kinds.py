@@ -1,0 +1,224 @@
+"""What differs between problem types behind the encoder: head, scores, answers, and outputs of an export.
+
+What a label is before the model, `processors.problem_types` says. Nothing here needs TensorFlow until a graph is built.
+"""
+
+import abc
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import FlagError
+from processors.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
+from tasks.answers import Answer, ExportAnswers, Outputs
+from tasks.classification import metrics
+
+MULTI_LABEL_THRESHOLD = 0.5
+"""Probability above which a label of several is given."""
+
+
+class Kind(ExportAnswers):
+    """One problem type.
+
+    Attributes:
+      problem_type: what its labels are.
+      output: name of the head's prediction that answers are made of.
+    """
+
+    problem_type: ProblemType
+    output: str = "probabilities"
+
+    @abc.abstractmethod
+    def head(self, num_labels: int, *loss: Any) -> Any:
+        """A `modeling.heads.base.Head`.
+
+        Args:
+          num_labels: number of classes C.
+          loss: class weights, label smoothing and focal gamma, for training; none otherwise.
+        """
+
+    @abc.abstractmethod
+    def score(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
+        """The metrics of a whole evaluation beyond those of the head.
+
+        Args:
+          collected: `label_ids` and the head's predictions, a row an example.
+          names: of the classes.
+        """
+
+    @abc.abstractmethod
+    def answer(self, names: Sequence[str], values: NDArray[Any]) -> Answer:
+        """The answer for one row, as in `predictions.jsonl`.
+
+        Args:
+          names: of the classes.
+          values: of the prediction `output`: probabilities `[C]`, or the score as a scalar or `[1]`.
+        """
+
+    @abc.abstractmethod
+    def in_graph(self, predictions: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+        """Tensors that the text signature of an export gives: `predictions` under names for people."""
+
+    def check_loss(self, flags: Mapping[str, Any], names: Sequence[str]) -> None:
+        """Checks flags about the loss that are given.
+
+        Args:
+          flags: name of a flag -> its value, for those that are not off.
+          names: of the classes.
+
+        Raises:
+          FlagError: one of them has no meaning here.
+        """
+        weights = flags.get("class_weights")
+        if isinstance(weights, Sequence) and not isinstance(weights, str) and len(weights) != len(names):
+            raise FlagError(
+                f"--class_weights has {len(weights)} weights for {len(names)} labels "
+                f"({', '.join(names)}); give one for each, in this order"
+            )
+
+    def write_evaluation(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str], to: Path, of: str) -> None:
+        """Writes what an evaluation leaves beside its metrics; nothing by default.
+
+        Args:
+          collected: as for `score`.
+          names: of the classes.
+          to: the folder.
+          of: title of a picture.
+        """
+
+
+class _Labels(Kind):
+    """What the two kinds with classes share."""
+
+    def answers(self, outputs: Mapping[str, NDArray[Any]], count: int) -> list[Answer]:
+        """Label and probabilities by name."""
+        names = [name.decode() for name in outputs["labels"][0]] if count else []
+        return [self.answer(names, row) for row in outputs[self.output]]
+
+    def in_graph(self, predictions: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+        """`probabilities` [N, C] and `labels` [N, C]."""
+        import tensorflow as tf
+
+        rows = tf.shape(predictions["probabilities"])[0]
+        labels = tf.tile(tf.constant(list(names))[tf.newaxis], [rows, 1])
+        return {"probabilities": predictions["probabilities"], "labels": labels}
+
+    def outputs(self, answers: Sequence[Answer]) -> Outputs:
+        """`probabilities` and `labels`."""
+        return {
+            "probabilities": [list(answer["probabilities"].values()) for answer in answers],
+            "labels": [list(answer["probabilities"]) for answer in answers],
+        }
+
+
+class _SingleLabel(_Labels):
+    """One class of several."""
+
+    problem_type = SINGLE_LABEL
+
+    def head(self, num_labels: int, *loss: Any) -> Any:
+        from modeling.heads.classification import ClassificationHead
+
+        return ClassificationHead(num_labels, *loss)
+
+    def score(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
+        gold = collected["label_ids"]
+        baseline = {"eval_majority_baseline": metrics.majority_baseline(gold)}
+        return baseline | metrics.single_label_scores(gold, collected[self.output], names)
+
+    def answer(self, names: Sequence[str], values: NDArray[Any]) -> Answer:
+        """`label`, a name, and `probabilities` by name."""
+        return {"label": names[int(values.argmax())], "probabilities": _by_name(names, values)}
+
+    def in_graph(self, predictions: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+        """Also `label` [N] and `score` [N], its probability."""
+        import tensorflow as tf
+
+        probabilities = predictions["probabilities"]
+        return super().in_graph(predictions, names) | {
+            "label": tf.gather(tf.constant(list(names)), tf.argmax(probabilities, axis=-1)),
+            "score": tf.reduce_max(probabilities, axis=-1),
+        }
+
+    def outputs(self, answers: Sequence[Answer]) -> Outputs:
+        """Also `label` and `score`."""
+        return super().outputs(answers) | {
+            "label": [answer["label"] for answer in answers],
+            "score": [max(answer["probabilities"].values()) for answer in answers],
+        }
+
+    def write_evaluation(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str], to: Path, of: str) -> None:
+        """The confusion matrix as CSV and PNG."""
+        from tasks.classification.confusion import write_confusion
+
+        write_confusion(collected["label_ids"], collected[self.output].argmax(axis=-1), names, to, of)
+
+
+class _MultiLabel(_Labels):
+    """Any of several classes."""
+
+    problem_type = MULTI_LABEL
+
+    def head(self, num_labels: int, *loss: Any) -> Any:
+        from modeling.heads.classification import MultiLabelHead
+
+        return MultiLabelHead(num_labels, *loss)
+
+    def score(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
+        return metrics.multi_label_scores(collected["label_ids"], collected[self.output], names)
+
+    def answer(self, names: Sequence[str], values: NDArray[Any]) -> Answer:
+        """`label`, the names above the threshold, and `probabilities` by name."""
+        probabilities = _by_name(names, values)
+        chosen = [name for name, p in probabilities.items() if p > MULTI_LABEL_THRESHOLD]
+        return {"label": chosen, "probabilities": probabilities}
+
+    def check_loss(self, flags: Mapping[str, Any], names: Sequence[str]) -> None:
+        if flags.get("class_weights") == "balanced":
+            raise FlagError("--class_weights=balanced needs one label a row; give a weight for each label instead")
+        super().check_loss(flags, names)
+
+
+class _Regression(Kind):
+    """A number."""
+
+    problem_type = REGRESSION
+    output = "score"
+    predicts_number = True
+
+    def head(self, num_labels: int, *loss: Any) -> Any:
+        from modeling.heads.classification import RegressionHead
+
+        return RegressionHead()
+
+    def score(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
+        return metrics.regression_scores(collected["label_ids"], collected[self.output])
+
+    def answer(self, names: Sequence[str], values: NDArray[Any]) -> Answer:
+        """`label`, a number."""
+        return {"label": float(np.atleast_1d(values)[0])}
+
+    def answers(self, outputs: Mapping[str, NDArray[Any]], count: int) -> list[Answer]:
+        return [self.answer((), value) for value in outputs[self.output]]
+
+    def in_graph(self, predictions: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+        """`score` [N]."""
+        return {"score": predictions["score"]}
+
+    def outputs(self, answers: Sequence[Answer]) -> Outputs:
+        return {"score": [answer["label"] for answer in answers]}
+
+    def check_loss(self, flags: Mapping[str, Any], names: Sequence[str]) -> None:
+        for name in flags:
+            raise FlagError(f"--{name} has no meaning for --problem_type=regression; remove it")
+
+
+KINDS: Mapping[str, Kind] = {one.problem_type.name: one for one in (_SingleLabel(), _MultiLabel(), _Regression())}
+"""By the name of the problem type."""
+
+
+def _by_name(names: Sequence[str], values: NDArray[Any]) -> dict[str, float]:
+    return {name: float(p) for name, p in zip(names, values, strict=True)}
