@@ -35,6 +35,7 @@ class TrainingSettings:
         batch on each device.
       recompute: compute activations again in the backward pass instead of keeping them.
       frozen: parts of the encoder that are not trained.
+      head_learning_rate: peak rate of what stands on the encoder; None for `learning_rate`.
       deterministic: equal commands give equal bits, also where one of them was stopped and started again.
     """
 
@@ -60,6 +61,7 @@ class TrainingSettings:
     gradient_accumulation_steps: int = 1
     recompute: bool = False
     frozen: FrozenParts = NOTHING_FROZEN
+    head_learning_rate: float | None = None
     deterministic: bool = False
 
 

@@ -16,6 +16,7 @@ from modeling.build import ENCODER_INPUTS, build_encoder
 from modeling.checkpoints.first_weights import load_weights
 from modeling.encoder.step_seeds import seeds_by_place
 from modeling.heads.base import Head, Reader
+from modeling.parameter_groups import HEAD, ParameterGroup, ParameterTable
 from modeling.settings import FLOAT32, FP16, ModelSettings
 from modeling.training.accumulation import Accumulated, accumulate
 from modeling.training.freezing import NOTHING_FROZEN, FrozenParts
@@ -36,6 +37,7 @@ class Schedule:
     num_train_steps: int
     num_warmup_steps: int
     optimizer: str = ADAMW
+    head_learning_rate: float | None = None
 
     @classmethod
     def of(cls, training: TrainingSettings, num_train_steps: int) -> "Schedule":
@@ -43,7 +45,7 @@ class Schedule:
         warmup = training.num_warmup_steps
         if warmup is None:
             warmup = int(num_train_steps * training.warmup_proportion)
-        return cls(training.learning_rate, num_train_steps, warmup, training.optimizer)
+        return cls(training.learning_rate, num_train_steps, warmup, training.optimizer, training.head_learning_rate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,10 +74,6 @@ class GraphSettings:
     frozen: FrozenParts = NOTHING_FROZEN
     dropout_seed: int | None = None
 
-    def trained_variables(self) -> list[tf.Variable]:
-        """The variables that are there to train."""
-        return self.frozen.trained(tf.compat.v1.trainable_variables())
-
 
 def build_model_fn(
     model: ModelSettings,
@@ -101,14 +99,15 @@ def build_model_fn(
                 return _accumulating_spec(model, head, features, schedule, graph, config)
             encoder = build_encoder(model, head, features, is_training, graph.packed, graph.recompute, graph.precision)
             logits = head.logits(encoder, features, is_training)
-        _warm_start(model.init_checkpoint, head, graph.frozen)
+        table = _table(head, schedule, graph)
+        _warm_start(model.init_checkpoint, head, graph.frozen, table)
         if mode == tf.estimator.ModeKeys.PREDICT:
             return _spec(graph, mode=mode, predictions=_predictions(head, logits, features))
         if not isinstance(head, Head):
             raise ValueError(f"{type(head).__name__} can only predict")
         loss, per_example_loss = head.loss(logits, features)
         if is_training:
-            return _training_spec(graph, config, loss, schedule, _loss_scale(graph))
+            return _training_spec(graph, table, config, loss, schedule, _loss_scale(graph))
         return _evaluation_spec(graph, head, features, logits, (loss, per_example_loss), collector)
 
     return model_fn
@@ -120,20 +119,32 @@ def _predictions(head: Reader, logits: Any, features: dict[str, tf.Tensor]) -> d
     return {**head.predictions(logits, features), **numbers}
 
 
-def _warm_start(init_checkpoint: str | None, head: Reader, frozen: FrozenParts) -> None:
+def _table(head: Reader, schedule: Schedule | None, graph: GraphSettings) -> ParameterTable:
+    """How each variable is trained: what `--freeze` says comes first, then what the head says of its own."""
+    rate = schedule.head_learning_rate if schedule else None
+    heads = () if rate is None else (ParameterGroup("head", HEAD, learning_rate=rate),)
+    return ParameterTable((*graph.frozen.groups(), *head.parameter_groups, *heads))
+
+
+def _warm_start(init_checkpoint: str | None, head: Reader, frozen: FrozenParts, table: ParameterTable) -> None:
     if init_checkpoint is None:
         return
     report = load_weights(init_checkpoint, head.replaceable)
     log.info("%s: %s", init_checkpoint, report.summary())
-    new = [name for name in report.new if frozen.holds(name)]
+    new = [name for name in report.new if not table.of(name).is_trained]
     if new:
         log.warning("--freeze=%s keeps random weights: the checkpoint lacks %s; train them", frozen, ", ".join(new))
 
 
-def _report_frozen(frozen: FrozenParts) -> None:
+def _report(table: ParameterTable, graph: GraphSettings, schedule: Schedule | None) -> None:
     # Every replica builds the graph, and one line says it for all of them.
-    if frozen and tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group) == 0:
-        log.info("%s", frozen.summary(tf.compat.v1.trainable_variables()))
+    if not table.groups or tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group) != 0:
+        return
+    variables = tf.compat.v1.trainable_variables()
+    if graph.frozen:
+        log.info("%s", table.summary(variables, graph.frozen))
+    if table.rates() and schedule is not None:
+        log.info("%s", "; ".join(table.lines(variables, schedule.learning_rate)))
 
 
 def _accumulating_spec(
@@ -155,14 +166,19 @@ def _accumulating_spec(
         encoder = build_encoder(model, head, part, True, graph.packed, graph.recompute, graph.precision)
         return head.loss_shares(head.logits(encoder, part, True), part, whole)
 
+    table = _table(head, schedule, graph)
+
+    def trained() -> list[tf.Variable]:
+        return table.trained(tf.compat.v1.trainable_variables())
+
     loss_scale = _loss_scale(graph)
     gradients = functools.partial(gradients_of, use_tpu=graph.use_tpu, loss_scale=loss_scale)
-    accumulated = accumulate(loss_shares, gradients, features, graph.micro_batches, graph.trained_variables)
-    _warm_start(model.init_checkpoint, head, graph.frozen)
+    accumulated = accumulate(loss_shares, gradients, features, graph.micro_batches, trained)
+    _warm_start(model.init_checkpoint, head, graph.frozen, table)
     for name, part in accumulated.loss_parts.items():
         if name != "loss":
             tf.identity(part, PROGRESS + name)
-    return _training_spec(graph, config, accumulated.loss, schedule, loss_scale, accumulated)
+    return _training_spec(graph, table, config, accumulated.loss, schedule, loss_scale, accumulated)
 
 
 def _loss_scale(graph: GraphSettings) -> LossScale | None:
@@ -171,6 +187,7 @@ def _loss_scale(graph: GraphSettings) -> LossScale | None:
 
 def _training_spec(
     graph: GraphSettings,
+    table: ParameterTable,
     config: Any,
     loss: tf.Tensor,
     schedule: Schedule | None,
@@ -178,8 +195,8 @@ def _training_spec(
     accumulated: Accumulated | None = None,
 ) -> Any:
     fields: dict[str, Any] = {"mode": tf.estimator.ModeKeys.TRAIN, "loss": loss}
-    _report_frozen(graph.frozen)
-    fields["train_op"] = _train_op(loss, schedule, graph, loss_scale, accumulated)
+    _report(table, graph, schedule)
+    fields["train_op"] = _train_op(loss, schedule, graph, table, loss_scale, accumulated)
     if loss_scale is not None:
         fields["training_hooks"] = [LossScaleHook(loss_scale)]
         saver = ScaleSaver(config.keep_checkpoint_max if config else None)
@@ -191,6 +208,7 @@ def _train_op(
     loss: tf.Tensor,
     schedule: Schedule | None,
     graph: GraphSettings,
+    table: ParameterTable,
     loss_scale: LossScale | None,
     accumulated: Accumulated | None,
 ) -> tf.Operation:
@@ -208,11 +226,11 @@ def _train_op(
         schedule.num_train_steps,
         schedule.num_warmup_steps,
         use_tpu=graph.use_tpu,
-        variables=graph.trained_variables(),
         learning_rate=rate,
         accumulated=accumulated,
         optimizer=LambOptimizer if schedule.optimizer == LAMB else None,
         loss_scale=loss_scale,
+        table=table,
     )
 
 

@@ -34,7 +34,7 @@ ORDER = {
         "problem_types reading base source_code example_source registry text_lines records tables entities report "
         "squad pretraining graph"
     ),
-    "modeling": "families config settings encoder heads build training checkpoints",
+    "modeling": "families config settings parameter_groups encoder heads build training checkpoints",
     "tasks": "base answers classification span pretraining vectors exports",
     "export": "signatures savedmodel conversion",
     "estimator": (

@@ -43,6 +43,14 @@ UPDATES = Group(
             is_main=True,
         ),
         Flag(
+            "head_learning_rate",
+            float,
+            None,
+            "Peak learning rate of what stands on the encoder and starts from random values; default --learning_rate.",
+            Scope.REMEMBERED,
+            minimum=0.0,
+        ),
+        Flag(
             "num_train_epochs",
             float,
             _default("num_train_epochs"),

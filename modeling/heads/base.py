@@ -6,6 +6,7 @@ from typing import final
 import tensorflow as tf
 
 from modeling.encoder.model import BertModel
+from modeling.parameter_groups import ParameterGroup
 
 Features = dict[str, tf.Tensor]
 Metrics = dict[str, tuple[tf.Tensor, tf.Tensor]]
@@ -20,6 +21,8 @@ class Reader(abc.ABC):
     further_inputs: tuple[str, ...] = ()
     # Names of variables whose shape follows the labels: they start anew where a checkpoint has them in another shape.
     replaceable: tuple[str, ...] = ()
+    # Variables that are trained otherwise than the rest; `--freeze` comes before them, `--head_learning_rate` after.
+    parameter_groups: tuple[ParameterGroup, ...] = ()
 
     @abc.abstractmethod
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:

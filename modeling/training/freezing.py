@@ -2,15 +2,14 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from common.errors import FlagError
+from modeling.parameter_groups import ParameterGroup
 
 EMBEDDINGS, ENCODER, POOLER = "embeddings", "encoder", "pooler"
 """Names of parts besides layer numbers; the encoder is the embeddings and all layers."""
 
-_PART_OF = re.compile(r"bert/(?:(embeddings|pooler)/|encoder/layer_(\d+)/)")
 _LAYERS = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
 
 
@@ -39,27 +38,11 @@ class FrozenParts:
         first, last = ([name] if frozen else [] for name, frozen in ends)
         return ",".join([*first, *_ranges(self.layers), *last])
 
-    def holds(self, name: str) -> bool:
-        """Whether a variable stays as it is, by Google's name."""
-        match = _PART_OF.match(name)
-        if match is None:
-            return False
-        part, layer = match.groups()
-        if layer is not None:
-            return int(layer) in self.layers
-        return self.embeddings if part == EMBEDDINGS else self.pooler
-
-    def trained(self, variables: Iterable[Any]) -> list[Any]:
-        """The variables that are not frozen, in their order."""
-        return [variable for variable in variables if not self.holds(variable.name)]
-
-    def summary(self, variables: Sequence[Any]) -> str:
-        """One line: `frozen: embeddings,0-5; 1,774,464 of 22,713,216 parameters are trained`.
-
-        Args:
-          variables: all of a model.
-        """
-        return f"frozen: {self}; {_size(self.trained(variables)):,} of {_size(variables):,} parameters are trained"
+    def groups(self) -> tuple[ParameterGroup, ...]:
+        """The variables that stay as they are, by Google's names."""
+        parts = [name for name, frozen in ((EMBEDDINGS, self.embeddings), (POOLER, self.pooler)) if frozen]
+        parts += [f"encoder/layer_({'|'.join(map(str, self.layers))})"] if self.layers else []
+        return tuple(ParameterGroup(part, f"^bert/{part}/", is_trained=False) for part in parts)
 
 
 NOTHING_FROZEN = FrozenParts()
@@ -87,10 +70,6 @@ def parse_frozen_parts(text: str | None, num_hidden_layers: int) -> FrozenParts:
         names.add(EMBEDDINGS)
         layers.update(range(num_hidden_layers))
     return FrozenParts(EMBEDDINGS in names, tuple(sorted(layers)), POOLER in names)
-
-
-def _size(variables: Iterable[Any]) -> int:
-    return sum(variable.shape.num_elements() for variable in variables)
 
 
 def _layers(entry: str, where: str, num_hidden_layers: int) -> range:

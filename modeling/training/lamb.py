@@ -27,10 +27,11 @@ class LambOptimizer(AdamWeightDecayOptimizer):
         next_v = v.assign(self.beta_2 * v + (1.0 - self.beta_2) * tf.square(grad))
         of_mean, of_square = self._corrections
         step = (next_m / of_mean) / (tf.sqrt(next_v / of_square) + self.epsilon)
-        if self._do_use_weight_decay(var.op.name):
-            step += self.weight_decay_rate * var
+        decay = self._decay_of(var)
+        if decay:
+            step += decay * var
             step *= _trust_ratio(tf.norm(var), tf.norm(step))
-        return var.assign_sub(self._rate * step).op
+        return var.assign_sub(self._rate_of(var) * step).op
 
 
 def _trust_ratio(weights: tf.Tensor, step: tf.Tensor) -> tf.Tensor:

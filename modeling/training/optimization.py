@@ -2,10 +2,11 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
+from modeling.parameter_groups import UPSTREAM, ParameterTable
 from modeling.training.accumulation import Accumulated, Gradient
 from modeling.training.loss_scale import LossScale, times
 
@@ -24,6 +25,7 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
     accumulated: Accumulated | None = None,
     optimizer: type["AdamWeightDecayOptimizer"] | None = None,
     loss_scale: LossScale | None = None,
+    table: ParameterTable = UPSTREAM,
 ) -> tf.Operation:
     """Training op: gradients clipped to global norm 1, AdamW under the schedule, one more global step.
 
@@ -33,13 +35,14 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
       num_train_steps: optimizer updates until the rate is zero.
       num_warmup_steps: updates of linear warm-up; 0 or None for none.
       use_tpu: sum gradients over TPU shards.
-      variables: what to train; all trainable variables by default.
+      variables: what to train; by default all trainable variables that the table does not freeze.
       learning_rate: the rate, where the caller has made it in order to log it; `learning_rate_schedule` of the other
         arguments by default.
       accumulated: gradients of these variables, where they are computed on parts of the batch; those of `loss` by
         default. They are clipped once, over the whole batch, by the norm that `clip_gradients` describes.
       optimizer: another one with the same arguments; default AdamW.
       loss_scale: for float16; gradients are those of the loss itself all the same. Not on TPU.
+      table: weight decay and learning rate of each variable; upstream's by default.
 
     Returns:
       The op that updates variables and increments `global_step` once.
@@ -52,10 +55,10 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
         learning_rate = learning_rate_schedule(init_lr, num_train_steps, num_warmup_steps)
     made = (optimizer or AdamWeightDecayOptimizer)(
         learning_rate=learning_rate,
-        weight_decay_rate=0.01,
-        exclude_from_weight_decay=["LayerNorm", "layer_norm", "bias"],
+        table=table,
+        group_rates={rate: learning_rate_schedule(rate, num_train_steps, num_warmup_steps) for rate in table.rates()},
     )
-    variables = list(tf.compat.v1.trainable_variables() if variables is None else variables)
+    variables = list(table.trained(tf.compat.v1.trainable_variables()) if variables is None else variables)
     unclipped = gradients_of(loss, variables, use_tpu, loss_scale) if accumulated is None else accumulated.gradients
     global_step = tf.compat.v1.train.get_or_create_global_step()
     if use_tpu:
@@ -177,13 +180,16 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
       epsilon: added to the root of the latter.
       exclude_from_weight_decay: regular expressions; a variable whose name one of them matches anywhere is not decayed.
       name: scope of the ops.
+      table: weight decay and learning rate of each variable, in place of `weight_decay_rate` and
+        `exclude_from_weight_decay`.
+      group_rates: number or scalar tensor for each learning rate of the table.
 
     Source: arXiv:1711.05101; `AdamWeightDecayOptimizer` of google-research/bert.
     Differences: a TensorFlow optimizer in full, with slots (`<variable>/adam_m`, `<variable>/adam_v`), so it works
       under `tf.distribute`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - upstream's arguments by position, ours by name
         self,
         learning_rate: float | tf.Tensor,
         weight_decay_rate: float = 0.0,
@@ -192,6 +198,9 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
         epsilon: float = 1e-6,
         exclude_from_weight_decay: Sequence[str] | None = None,
         name: str = "AdamWeightDecayOptimizer",
+        *,
+        table: ParameterTable | None = None,
+        group_rates: Mapping[float, float | tf.Tensor] | None = None,
     ) -> None:
         super().__init__(use_locking=False, name=name)
         self.learning_rate = learning_rate
@@ -200,6 +209,7 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.exclude_from_weight_decay = list(exclude_from_weight_decay or [])
+        self._table, self._group_rates = table, dict(group_rates or {})
 
     def apply_gradients(
         self,
@@ -224,14 +234,15 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
 
     def _prepare(self) -> None:
         self._rate = tf.convert_to_tensor(self.learning_rate, tf.float32, name="learning_rate")
+        self._rates = {own: tf.convert_to_tensor(rate, tf.float32) for own, rate in self._group_rates.items()}
 
     def _resource_apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
-        rate = tf.cast(self._rate, var.dtype)
-        decayed = []
-        if self._do_use_weight_decay(_name_of(var)):
+        rate = tf.cast(self._rate_of(var), var.dtype)
+        decayed, decay = [], self._decay_of(var)
+        if decay:
             # Not before the gradient is there: whatever it is computed from has to read the variable as it was.
             with tf.control_dependencies([grad]):
-                decayed = [var.assign_sub(rate * self.weight_decay_rate * var, use_locking=False, read_value=False)]
+                decayed = [var.assign_sub(rate * decay * var, use_locking=False, read_value=False)]
         with tf.control_dependencies(decayed):
             # The kernel divides the rate by 1 - beta_1_power and multiplies it with the root of 1 - beta_2_power:
             # powers of zero switch its bias correction off.
@@ -259,13 +270,14 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
         return self._resource_apply_sparse_duplicate_indices(grad, handle, indices)
 
     def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
-        rate = tf.cast(self._rate, var.dtype.base_dtype)
+        rate = tf.cast(self._rate_of(var), var.dtype.base_dtype)
         m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
         next_m = m.assign(self.beta_1 * m + (1.0 - self.beta_1) * grad)
         next_v = v.assign(self.beta_2 * v + (1.0 - self.beta_2) * tf.square(grad))
         update = next_m / (tf.sqrt(next_v) + self.epsilon)
-        if self._do_use_weight_decay(_name_of(var)):
-            update += self.weight_decay_rate * var
+        decay = self._decay_of(var)
+        if decay:
+            update += decay * var
         return var.assign_sub(rate * update).op
 
     def _apply_sparse_duplicate_indices(self, grad: tf.IndexedSlices, var: tf.Variable) -> tf.Operation:
@@ -274,6 +286,16 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
 
     def _apply_sparse(self, grad: tf.IndexedSlices, var: tf.Variable) -> tf.Operation:
         return self._apply_sparse_duplicate_indices(grad, var)
+
+    def _rate_of(self, variable: tf.Variable) -> tf.Tensor:
+        own = None if self._table is None else self._table.of(_name_of(variable)).learning_rate
+        return self._rate if own is None else self._rates[own]
+
+    def _decay_of(self, variable: tf.Variable) -> float:
+        name = _name_of(variable)
+        if self._table is not None:
+            return self._table.of(name).weight_decay
+        return self.weight_decay_rate if self._do_use_weight_decay(name) else 0.0
 
     def _do_use_weight_decay(self, param_name: str) -> bool:
         if not self.weight_decay_rate:

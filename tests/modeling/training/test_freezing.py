@@ -18,6 +18,7 @@ from estimator.config import ADAMW, LAMB
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from modeling import BertConfig
 from modeling.heads.masked_lm import PretrainingHead
+from modeling.parameter_groups import ParameterTable
 from modeling.settings import BF16, FP16, ModelSettings
 from modeling.training.freezing import FrozenParts, parse_frozen_parts
 from tests.command_line import test_run_squad
@@ -71,10 +72,10 @@ def test_list_that_cannot_be_used_is_named(text):
 
 
 def test_layer_is_known_by_its_whole_number():
-    frozen = FrozenParts(layers=(1,))
-    assert frozen.holds("bert/encoder/layer_1/output/dense/kernel")
+    table = ParameterTable(FrozenParts(layers=(1,)).groups())
+    assert not table.of("bert/encoder/layer_1/output/dense/kernel").is_trained
     for name in ("bert/encoder/layer_11/output/dense/kernel", "bert/pooler/dense/bias", "output_weights", "cls/bert/"):
-        assert not frozen.holds(name)
+        assert table.of(name).is_trained
 
 
 def training_spec(text, optimizer=ADAMW, model=None, **settings):
@@ -131,7 +132,8 @@ def flat(values, names):
 )
 def test_only_the_rest_is_trained_and_clipped_by_its_own_norm(text, settings, tolerance, whole_gradients):
     before, after = trained_once(text, **settings)
-    frozen = {name for name in before if parse_frozen_parts(text, 3).holds(name)}
+    table = ParameterTable(parse_frozen_parts(text, 3).groups())
+    frozen = {name for name in before if not table.of(name).is_trained}
     trained = before.keys() - frozen
     assert {name for name in before if f"{name}/adam_m" in after and f"{name}/adam_v" in after} == trained
     assert gradients(after).keys() == trained
