@@ -13,6 +13,7 @@ from command_line.flags.declaration import FlagSet, Group
 from command_line.flags.model import MODEL
 from command_line.settings import require
 from common.errors import FlagError, RunDirectoryError
+from tokenization.kinds import KINDS
 
 
 def run(options: SimpleNamespace) -> None:
@@ -33,13 +34,14 @@ def run(options: SimpleNamespace) -> None:
     options.max_seq_length = 1  # no text is read
     files = model_files.load(options, folder, stated, needs_vocabulary=False, reads_text=False)
     if files.tokenizer is None or files.vocab_file is None:
-        raise FlagError("--vocab_file is missing: the folder of --init_checkpoint holds no vocab.txt; give its path")
+        names = " or ".join(KINDS[files.config.family.tokenizer].names)
+        raise FlagError(f"--vocab_file is missing: the folder of --init_checkpoint holds no {names}; give its path")
     description = dataclasses.replace(
         description,
         problem_type=options.problem_type or description.problem_type,
         do_lower_case=files.tokenizer.do_lower_case,
     )
-    model = conversion.Model(files.config, files.vocab_file, description)
+    model = conversion.Model(files.config, files.vocabulary, description)
     report = conversion.convert(options.init_checkpoint, Path(options.output_dir), options.format, model)
     print("\n".join(report.lines()))
 

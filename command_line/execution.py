@@ -143,7 +143,7 @@ def begin(
     experiment.prepare(splits)
     _compare_code(identity, task, directory)
     record = scopes.to_record(flags, declared, directory)
-    directory.write(identity, record, files.vocab_file, files.config.to_json_string(), held_out)
+    directory.write(identity, record, files.vocabulary, files.config.to_json_string(), held_out)
     return experiment
 
 

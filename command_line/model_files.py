@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,13 +11,8 @@ from common.errors import ConfigError, FlagError, VocabularyError
 from common.run_directory import vocabulary_digest
 from modeling.checkpoints.locate import FilesBeside, find_beside, locate_checkpoint
 from modeling.config import BertConfig
-from tokenization import (
-    BulkTokenizer,
-    Tokenizer,
-    check_stated_settings,
-    check_vocabulary_casing,
-    validate_case_matches_checkpoint,
-)
+from tokenization import Tokenizer, validate_case_matches_checkpoint
+from tokenization.kinds import KINDS
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +27,11 @@ class ModelFiles:
     config: BertConfig
     tokenizer: Tokenizer | None
     vocab_file: Path | None
+
+    @property
+    def vocabulary(self) -> dict[str, Path]:
+        """The files of the tokenizer by the names that they get in a folder of a run; none without a tokenizer."""
+        return {} if self.vocab_file is None else KINDS[self.config.family.tokenizer].files(self.vocab_file)
 
     @property
     def text_tokenizer(self) -> Tokenizer:
@@ -59,7 +59,8 @@ def load(
     """Reads vocabulary and architecture and checks that they agree with each other and with the flags.
 
     Args:
-      flags: `vocab_file`, `bert_config_file`, `init_checkpoint`, `do_lower_case`, `max_seq_length`.
+      flags: `vocab_file`, `bert_config_file`, `init_checkpoint`, `do_lower_case`, `max_seq_length`; `do_lower_case`
+        is set to what the tokenizer does, so that later commands find that recorded.
       output_dir: where an earlier run may have left both files.
       identity: what that run says of itself; its casing holds unless the flag is given.
       needs_vocabulary: whether to refuse to go on where no vocabulary is found.
@@ -70,28 +71,28 @@ def load(
     """
     if flags.init_checkpoint and not (output_dir / "checkpoint").is_file():
         locate_checkpoint(flags.init_checkpoint)  # else a wrong path would be reported as a missing vocabulary
-    beside = find_beside(flags.init_checkpoint) if flags.init_checkpoint else FilesBeside(None, None)
-    vocab_file = _find("vocab_file", flags.vocab_file, output_dir / "vocab.txt", beside.vocab_file)
-    config_file = _find("bert_config_file", flags.bert_config_file, output_dir / "bert_config.json", beside.config_file)
-    needed = {"vocab_file": vocab_file, "bert_config_file": config_file}
-    for flag, path in needed.items():
-        if path is None and (needs_vocabulary or flag != "vocab_file"):
-            raise FlagError(
-                f"--{flag} is missing: neither --output_dir nor the folder of --init_checkpoint holds one; "
-                "give its path"
-            )
+    config_file = _found(
+        flags.bert_config_file, "bert_config_file", output_dir, ["bert_config.json"], _beside(flags).config_file
+    )
+    if config_file is None:
+        raise FlagError(
+            "--bert_config_file is missing: neither --output_dir nor the folder of --init_checkpoint holds one; give "
+            "its path"
+        )
     config = BertConfig.from_json_file(str(config_file))
     config.check_heads(str(config_file))
-    lower = (
-        flags.do_lower_case if "do_lower_case" in flags.given else identity.get("do_lower_case", flags.do_lower_case)
-    )
-    validate_case_matches_checkpoint(lower, flags.init_checkpoint)
+    kind = KINDS[config.family.tokenizer]
+    vocab_file = _found(flags.vocab_file, "vocab_file", output_dir, kind.names, _beside(flags, kind.names).vocab_file)
+    if vocab_file is None and needs_vocabulary:
+        raise _missing_vocabulary(config, flags)
+    lower = flags.do_lower_case if "do_lower_case" in flags.given else identity.get("do_lower_case")
+    validate_case_matches_checkpoint(lower is not False, flags.init_checkpoint)
     tokenizer = None
     if vocab_file is not None:
-        tokenizer = BulkTokenizer(str(vocab_file), lower, config.family.special_tokens)
-        check_vocabulary_casing(lower, tokenizer.vocab, vocab_file)
+        tokenizer = kind.load(vocab_file, lower, config.family.special_tokens)
         if reads_text:
-            check_stated_settings(tokenizer.vocab, vocab_file, lower)
+            kind.check(tokenizer, vocab_file)
+        flags.do_lower_case = tokenizer.do_lower_case
         _check_sizes(config, config_file, tokenizer, vocab_file)
     if flags.max_seq_length > config.longest_sequence:
         raise FlagError(
@@ -101,16 +102,37 @@ def load(
     return ModelFiles(config, tokenizer, vocab_file)
 
 
-def _find(flag: str, given: str | None, own: Path, beside: str | None) -> Path | None:
+def _beside(flags: SimpleNamespace, vocabulary_names: Sequence[str] = ()) -> FilesBeside:
+    if not flags.init_checkpoint:
+        return FilesBeside(None, None)
+    return find_beside(flags.init_checkpoint, vocabulary_names)
+
+
+def _found(given: str | None, flag: str, output_dir: Path, own_names: Sequence[str], beside: str | None) -> Path | None:
+    """The file that a flag names, else that of an earlier run, else the one beside the checkpoint."""
     if given:
         path = Path(given)
         if not path.is_file():
             error = VocabularyError if flag == "vocab_file" else ConfigError
             raise error(f"--{flag}={given}: no such file; check the path")
         return path
-    if own.is_file():
-        return own
-    return Path(beside) if beside is not None else None
+    own = next((output_dir / name for name in own_names if (output_dir / name).is_file()), None)
+    return own or (Path(beside) if beside is not None else None)
+
+
+def _missing_vocabulary(config: BertConfig, flags: SimpleNamespace) -> FlagError:
+    """Says which file the family reads, and which that it does not read is there."""
+    family = config.family
+    names = " or ".join(KINDS[family.tokenizer].names)
+    message = (
+        f"--vocab_file is missing: models of {family.title} read {names}, and neither --output_dir nor the folder of "
+        "--init_checkpoint holds one"
+    )
+    others = [name for kind in KINDS.values() for name in kind.names if name not in KINDS[family.tokenizer].names]
+    there = _beside(flags, others).vocab_file
+    if there is not None:
+        message += f" ({Path(there).name} is of another kind of tokenizer)"
+    return FlagError(f"{message}; give its path")
 
 
 def _check_sizes(config: BertConfig, config_file: Path | None, tokenizer: Tokenizer, vocab_file: Path) -> None:

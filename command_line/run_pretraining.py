@@ -82,6 +82,7 @@ class PretrainingScript(TaskScript[PretrainingTask]):
         kind = checks.RecordKind(identity.get("next_sentence", True))
         if flags.record_paths:
             kind = _check_records(flags.record_paths, flags, files.config)
+        _check_family(files.config, kind.next_sentence)
         shape = (flags.max_seq_length, flags.max_predictions_per_seq, kind.next_sentence)
         settings = PretrainingSettings(*shape, flags.top_k, kind.packed)
         return PretrainingTask(files.config, settings, flags.record_paths, files.tokenizer)
@@ -112,6 +113,24 @@ class PretrainingScript(TaskScript[PretrainingTask]):
         if flags.do_export:
             experiment.export(flags.export_frozen_graph, flags.export_signatures)
         _answer(flags, task, experiment, directory)
+
+
+def _check_family(config: BertConfig, next_sentence: bool) -> None:
+    """Refuses to pretrain heads that models of the family do not have.
+
+    Raises:
+      FlagError: it has none for masked tokens, or none for next sentences, which the records hold.
+    """
+    family = config.family
+    reason = family.lacks.get("cls/predictions/output_bias")
+    if reason is not None:
+        raise FlagError(f"--bert_config_file: {family.title} has no masked-language head: {reason}; use another model")
+    reason = family.lacks.get("cls/seq_relationship/output_weights")
+    if next_sentence and reason is not None:
+        raise FlagError(
+            f"--input_file: records with next sentences, but {family.title} has no head for them: {reason}; make them "
+            "with create_pretraining_data.py --no_nsp"
+        )
 
 
 def _answer(flags: SimpleNamespace, task: PretrainingTask, experiment: Any, directory: RunDirectory) -> None:

@@ -142,7 +142,7 @@ class RunDirectory:
         self,
         identity: Mapping[str, Any],
         flags: Mapping[str, Any],
-        vocab_file: Path | None,
+        vocabulary: Mapping[str, Path],
         config_json: str,
         held_out: Mapping[str, str] | None = None,
     ) -> None:
@@ -151,7 +151,7 @@ class RunDirectory:
         Args:
           identity: what two runs in this directory must share.
           flags: what later commands go by; replaces what is recorded.
-          vocab_file: copied into the directory; None for a run that reads no text.
+          vocabulary: files of the tokenizer by the names that they get here; none for a run that reads no text.
           config_json: content of `bert_config.json`.
           held_out: name and digest of the training file that dev rows are held out from, if any.
 
@@ -162,8 +162,9 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._unusable(error) from error
-        if vocab_file is not None and vocab_file.resolve() != self.vocab_file.resolve():
-            copy_atomically(vocab_file, self.vocab_file)
+        for name, file in vocabulary.items():
+            if file.resolve() != (self.path / name).resolve():
+                copy_atomically(file, self.path / name)
         write_atomically(self.config_file, config_json)
         if identity.get("labels"):
             write_atomically(self.labels_file, "".join(f"{label}\n" for label in identity["labels"]))

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from modeling.checkpoints.variable_names import GLOBAL_STEP, grouped, is_bookkee
 from modeling.config import BertConfig
 from modeling.heads.classification import CLASSIFIER_VARIABLES
 from processors.tables.spec import parse_labels
+from tokenization.kinds import KINDS
 from tokenization.stated_settings import ADDED_TOKENS, SPECIAL_TOKENS_MAP, stated_settings
 
 
@@ -47,7 +48,7 @@ class Model:
     """What is written beside the weights."""
 
     config: BertConfig
-    vocab_file: Path
+    vocabulary: Mapping[str, Path]
     description: Description
 
 
@@ -214,12 +215,16 @@ def _write_tensorflow(init_checkpoint: str, folder: Path, model: Model) -> None:
 
 def _write_vocabulary(folder: Path, model: Model) -> None:
     """The vocabulary, and in both formats the files that say how it is used: our scripts read them as well."""
-    shutil.copyfile(model.vocab_file, folder / "vocab.txt")
-    for name in (ADDED_TOKENS, SPECIAL_TOKENS_MAP):
-        if (model.vocab_file.parent / name).is_file():
-            shutil.copyfile(model.vocab_file.parent / name, folder / name)
-    settings = huggingface_files.tokenizer_settings(model.config, model.description.do_lower_case is not False)
-    settings |= stated_settings(model.vocab_file.parent) | {"do_lower_case": settings["do_lower_case"]}
+    (vocab_file, *_) = model.vocabulary.values()
+    further = {name: vocab_file.parent / name for name in (ADDED_TOKENS, SPECIAL_TOKENS_MAP)}
+    for name, file in {**further, **model.vocabulary}.items():
+        if file.is_file():
+            shutil.copyfile(file, folder / name)
+    settings = huggingface_files.tokenizer_settings(
+        model.config, KINDS[model.config.family.tokenizer].stated(model.description.do_lower_case is not False)
+    )
+    given = {key: settings[key] for key in ("do_lower_case",) if key in settings}
+    settings |= stated_settings(vocab_file.parent) | given
     write_atomically(folder / huggingface_files.TOKENIZER, huggingface_files.as_json(settings))
 
 

@@ -29,6 +29,7 @@ from common.files import sync_folder, sync_tree
 from export.signatures import BOTH, EXPORT, EXPORT_IDS, FOLDERS, IDS, TEXT
 from modeling.build import ENCODER_INPUTS, build_encoder
 from modeling.settings import ModelSettings
+from processors.graph.tokenizer import why_not_in_graph
 from processors.records.input_fn import parse_batch
 from processors.records.schema import FeatureSpec
 from tasks.base import Task, TextSignature
@@ -73,9 +74,9 @@ def export_saved_model(
       ExportError: the in-graph tokenizer does not give the featurizer's ids, or the disk is full.
     """
     text = task.text_signature()
-    if text is None:
-        settings = dataclasses.replace(settings, signatures=_without_text(task, settings.signatures))
-    folders = [output_dir / name for name in FOLDERS[settings.signatures]]
+    signatures = _signatures(task, text, settings.signatures)
+    settings = dataclasses.replace(settings, signatures=signatures)
+    folders = [output_dir / name for name in FOLDERS[signatures]]
     stamp = _new_stamp(output_dir)
     temporaries = {folder: folder / f"temp-{stamp}" for folder in folders}
     try:
@@ -100,14 +101,19 @@ def export_saved_model(
     return folders[0] / stamp
 
 
-def _without_text(task: Task, asked: str) -> str:
-    """The signatures to write for a task without one on texts.
+def _signatures(task: Task, text: TextSignature | None, asked: str) -> str:
+    """What can be written of what is asked for: signatures on ids alone where there is none on texts.
 
     Raises:
       ExportError: those on texts alone are asked for.
     """
+    reason = f"task {task.name} has none" if text is None else why_not_in_graph(task.tokenizer)
+    if reason is None or asked == IDS:
+        return asked
     if asked == TEXT:
-        raise ExportError(f"--export_signatures={TEXT}: task {task.name} has none; give --export_signatures={IDS}")
+        raise ExportError(f"--export_signatures={TEXT}: {reason}; give --export_signatures={IDS}")
+    if text is not None:
+        log.warning("no text signature is exported: %s; %s takes ids", reason, EXPORT_IDS)
     return IDS
 
 

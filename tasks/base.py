@@ -29,6 +29,7 @@ class Task(abc.ABC):
 
     Attributes:
       name: as registered, for messages and the run directory.
+      tokenizer: of the model; None where no text is read.
       featurizer: the only way from this task's examples to records.
       collects_rows: whether an evaluation keeps every row's outputs for `score` and `write_evaluation`; not where
         rows are too many and the head's own metrics say it all.
@@ -40,6 +41,7 @@ class Task(abc.ABC):
     """
 
     name: str
+    tokenizer: Tokenizer | None
     featurizer: Featurizer
     collects_rows: bool = True
     padding: Mapping[str, float] = {}

@@ -29,7 +29,7 @@ PACKAGES = set(MAY_IMPORT)
 
 ORDER = {
     "common": "errors files pictures garbage_collection interruption workers checkpoints exclusive run_directory",
-    "tokenization": "characters base vocabulary stated_settings casing wordpiece",
+    "tokenization": "characters base vocabulary stated_settings casing wordpiece byte_bpe unigram sentencepiece kinds",
     "processors": (
         "problem_types reading base source_code example_source registry text_lines records tables entities report "
         "squad pretraining graph"

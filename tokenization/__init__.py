@@ -1,15 +1,18 @@
-"""Text to WordPieces to ids. No TensorFlow here.
+"""Text to tokens to ids. No TensorFlow here.
 
-`FullTokenizer` is the specification: google-research/bert's tokenizer, a character at a time. `BulkTokenizer` gives the
-same for many texts at a time, with offsets where asked.
+`FullTokenizer` is the specification of WordPiece: google-research/bert's tokenizer, a character at a time.
+`BulkTokenizer` gives the same for many texts at a time, with offsets where asked. `SentencePieceTokenizer` is ALBERT's
+and `ByteBpeTokenizer` RoBERTa's; `kinds` says which files each is made from.
 """
 
 from tokenization.base import Encoding, SpecialIds, SpecialTokens, Tokenizer
+from tokenization.byte_bpe import ByteBpeTokenizer
 from tokenization.casing import check_vocabulary_casing, validate_case_matches_checkpoint
 from tokenization.characters import convert_to_unicode, printable_text, whitespace_tokenize
 from tokenization.characters import is_control as _is_control
 from tokenization.characters import is_punctuation as _is_punctuation
 from tokenization.characters import is_whitespace as _is_whitespace
+from tokenization.sentencepiece import SentencePieceTokenizer
 from tokenization.stated_settings import check_stated_settings
 from tokenization.vocabulary import (
     PRETRAINING_TOKENS,
@@ -33,9 +36,11 @@ __all__ = [
     "WORDPIECE_TOKENS",
     "BasicTokenizer",
     "BulkTokenizer",
+    "ByteBpeTokenizer",
     "CodePointTable",
     "Encoding",
     "FullTokenizer",
+    "SentencePieceTokenizer",
     "SpecialIds",
     "SpecialTokens",
     "Tokenizer",

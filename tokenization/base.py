@@ -110,6 +110,9 @@ class Tokenizer(TextEncoder, Protocol):
     def encode_with_offsets(self, text: str) -> Encoding:
         """Tokens of a text, without special tokens, with the characters that each stands for."""
 
+    def word_with_offsets(self, word: str) -> Encoding:
+        """Tokens of a word, as `encode_words` gives them, with the characters of the word that each stands for."""
+
     def tokenize(self, text: str) -> list[str]:
         """Tokens of a text, without special tokens."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from common.errors import VocabularyError, one_line
 from common.files import json_object
+from tokenization.base import SpecialTokens
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +48,7 @@ def check_stated_settings(vocab: Mapping[str, int], vocab_file: str | Path, do_l
     """
     folder = Path(vocab_file).parent
     settings = stated_settings(folder)
-    problem = next(_contradictions(settings, do_lower_case), None)
-    if problem is not None:
-        raise VocabularyError(f"{folder / TOKENIZER_CONFIG}: {problem}; {_ADVICE}")
+    _refuse(_contradictions(settings, do_lower_case), folder)
     for name, tokens in ((ADDED_TOKENS, _read(folder / ADDED_TOKENS)), (TOKENIZER_CONFIG, _added(settings))):
         unknown = [token for token, index in tokens.items() if vocab.get(token) != index]
         if unknown:
@@ -69,16 +68,52 @@ def _contradictions(settings: Mapping[str, Any], do_lower_case: bool) -> Iterato
         "wordpieces_prefix": ("##", "the rest of a word always begins with ## here"),
         "clean_text": (True, "control characters are always removed here"),
     }
-    for name, (computed, reason) in fixed.items():
-        if settings.get(name, computed) != computed:
-            yield f"{name} is {_shown(settings[name])}, but {reason}"
+    yield from _other_values(settings, fixed)
     if settings.get("never_split"):
         yield f"never_split is {_shown(settings['never_split'])}, but every word is split here"
     title = settings.get("tokenizer_class")
     if isinstance(title, str) and not _WORDPIECE_CLASSES.fullmatch(title):
         yield f"tokenizer_class is {one_line(title, 60)}, expected BertTokenizer or one that gives the same tokens"
+    yield from _other_special_tokens(settings, SpecialTokens())
+
+
+def check_fixed(fixed: Mapping[str, tuple[Any, str]], folder: Path) -> None:
+    """Refuses a folder whose `tokenizer_config.json` asks for what is not computed.
+
+    Args:
+      fixed: by the name of a setting, the only value that is computed, and the reason to give.
+      folder: of the vocabulary.
+
+    Raises:
+      VocabularyError: it does, or cannot be read.
+    """
+    _refuse(_other_values(stated_settings(folder), fixed), folder)
+
+
+def _other_values(settings: Mapping[str, Any], fixed: Mapping[str, tuple[Any, str]]) -> Iterator[str]:
+    for name, (computed, reason) in fixed.items():
+        if settings.get(name, computed) != computed:
+            yield f"{name} is {_shown(settings[name])}, but {reason}"
+
+
+def _refuse(problems: Iterator[str], folder: Path) -> None:
+    problem = next(problems, None)
+    if problem is not None:
+        raise VocabularyError(f"{folder / TOKENIZER_CONFIG}: {problem}; {_ADVICE}")
+
+
+def check_special_tokens(special_tokens: SpecialTokens, folder: Path) -> None:
+    """Refuses a folder whose `tokenizer_config.json` names other special tokens.
+
+    Raises:
+      VocabularyError: it does, or cannot be read.
+    """
+    _refuse(_other_special_tokens(stated_settings(folder), special_tokens), folder)
+
+
+def _other_special_tokens(settings: Mapping[str, Any], special_tokens: SpecialTokens) -> Iterator[str]:
     for name in _SPECIAL_TOKENS:
-        stated, token = settings.get(f"{name}_token"), f"[{name.upper()}]"
+        stated, token = settings.get(f"{name}_token"), getattr(special_tokens, name)
         content = stated.get("content") if isinstance(stated, dict) else stated
         if isinstance(content, str) and content != token:
             yield f"{name}_token is {one_line(content, 60)}, expected {token}"

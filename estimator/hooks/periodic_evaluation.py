@@ -12,11 +12,12 @@ from common.files import copy_atomically
 from common.run_directory import BEST
 from estimator.hooks.metrics_log import MetricsLog
 from modeling.checkpoints.restore import has_weights_of, write_weights
+from tokenization.kinds import vocabulary_files
 
 log = logging.getLogger(__name__)
 
 EVENT = "periodic_eval"
-CARRIED = ("bert_config.json", "vocab.txt", "labels.txt")
+CARRIED = ("bert_config.json", "labels.txt", *vocabulary_files())
 """Files of an output directory that make its best checkpoint one to start from."""
 
 _LOWER_IS_BETTER = ("loss", "perplexity", "error", "mse", "mae", "brier")

@@ -58,14 +58,17 @@ def unnamed_labels(count: int) -> list[str]:
     return [f"LABEL_{index}" for index in range(count)]
 
 
-def tokenizer_settings(config: BertConfig, do_lower_case: bool) -> dict[str, Any]:
-    """The content of a `tokenizer_config.json` for which Hugging Face's tokenizer gives the ids of ours."""
+def tokenizer_settings(config: BertConfig, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a `tokenizer_config.json` for which Hugging Face's tokenizer gives the ids of ours.
+
+    Args:
+      config: the encoder.
+      stated: what the kind of the tokenizer is to be told there.
+    """
     special = config.family.special_tokens
     return {
         "tokenizer_class": config.family.tokenizer_class,
-        "do_lower_case": do_lower_case,
-        "strip_accents": None,  # as lower-casing says
-        "tokenize_chinese_chars": True,
+        **stated,
         "model_max_length": config.longest_sequence,
         **{f"{role}_token": getattr(special, role) for role in ("pad", "unk", "cls", "sep", "mask")},
     }

@@ -7,7 +7,7 @@ holds it. Buckets (`gs://...`) work as prefixes and directories alike.
 import dataclasses
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from common.checkpoints import STATE_FILE, named_checkpoints
@@ -18,7 +18,7 @@ PREFERRED = ("model" + SAFETENSORS, "model" + INDEX)
 """Names of weights that are taken where a directory holds several files of them."""
 
 _BUNDLE_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
-_CONFIG_NAMES = ("bert_config.json", "config.json")
+_CONFIG_NAMES = ("bert_config.json", "config.json", "albert_config.json")
 _OTHER_FORMATS = {".bin": "PyTorch pickles", ".h5": "Keras HDF5 weights", ".msgpack": "Flax weights"}
 
 
@@ -73,14 +73,16 @@ def locate_checkpoint(init_checkpoint: str | os.PathLike) -> CheckpointLocation:
     raise CheckpointError(f"{path}: no checkpoint there; looked for {wanted}{_present(path, files)}")
 
 
-def find_beside(init_checkpoint: str | os.PathLike) -> FilesBeside:
+def find_beside(init_checkpoint: str | os.PathLike, vocabulary_names: Sequence[str] = ("vocab.txt",)) -> FilesBeside:
     """Configuration and vocabulary in the directory of a checkpoint.
 
     Args:
       init_checkpoint: as for `locate_checkpoint`; the checkpoint itself need not exist.
+      vocabulary_names: what the vocabulary may be called, the preferred name first.
 
     Returns:
-      Paths of `bert_config.json` (or else `config.json`) and of `vocab.txt`, each None where absent.
+      Paths of `bert_config.json` (or else `config.json`, or `albert_config.json`) and of the vocabulary, each None
+      where absent.
     """
     path = os.fspath(init_checkpoint)
     files = _file_system(path)
@@ -90,7 +92,7 @@ def find_beside(init_checkpoint: str | os.PathLike) -> FilesBeside:
         candidates = (os.path.join(directory, name) for name in names)  # noqa: PTH118
         return next((candidate for candidate in candidates if files.exists(candidate)), None)
 
-    return FilesBeside(config_file=first_of(*_CONFIG_NAMES), vocab_file=first_of("vocab.txt"))
+    return FilesBeside(config_file=first_of(*_CONFIG_NAMES), vocab_file=first_of(*vocabulary_names))
 
 
 def _in_directory(directory: str, files: "_FileSystem") -> CheckpointLocation:

@@ -9,7 +9,7 @@ transformers.
 from modeling.families.base import Family
 from modeling.families.bert import CLASSIFIER, EMBEDDING_ROWS, SPAN
 from modeling.families.names import GoogleNames, HeadNames, HuggingFaceNames, linear, norm
-from tokenization.base import SpecialTokens
+from tokenization.sentencepiece import SENTENCEPIECE_TOKENS
 
 _GROUP, _OURS = "encoder.albert_layer_groups.{layer}.albert_layers.0", "bert/encoder/layer_{layer}"
 _GOOGLE = "bert/encoder/transformer/group_{layer}/inner_group_0"
@@ -91,5 +91,5 @@ FAMILY = Family(
     shares_layers=True,
     tokenizer="sentencepiece",
     tokenizer_class="AlbertTokenizer",
-    special_tokens=SpecialTokens(unk="<unk>", pad="<pad>"),
+    special_tokens=SENTENCEPIECE_TOKENS,
 )

@@ -9,7 +9,7 @@ from modeling.families.base import Family, Pooler
 from modeling.families.bert import EMBEDDING_ROWS, LAYER_ROWS, POOLER_ROWS, SPAN
 from modeling.families.electra import FAMILY as ELECTRA
 from modeling.families.names import HeadNames, HuggingFaceNames, linear, norm
-from tokenization.base import SpecialTokens
+from tokenization.byte_bpe import BYTE_BPE_TOKENS
 
 _CLASSIFIER = ELECTRA.hugging_face.heads[0]
 _MASKED_LM = HeadNames(
@@ -25,7 +25,6 @@ _MASKED_LM = HeadNames(
         ("lm_head.decoder.bias", "cls/predictions/output_bias"),
     ),
 )
-_PADDING = 1
 
 FAMILY = Family(
     model_type="roberta",
@@ -33,14 +32,11 @@ FAMILY = Family(
     hugging_face=HuggingFaceNames(
         "roberta.", (*EMBEDDING_ROWS, *LAYER_ROWS, *POOLER_ROWS), (_CLASSIFIER, SPAN, _MASKED_LM)
     ),
-    fixed={"pad_token_id": _PADDING},
-    position_offset=_PADDING + 1,
+    fixed={"pad_token_id": BYTE_BPE_TOKENS.pad_id},
+    position_offset=BYTE_BPE_TOKENS.pad_id + 1,
     pooler=Pooler("tanh", drops_input=True),
     lacks={"cls/seq_relationship/output_weights": "it was trained without next sentences"},
     tokenizer="byte_bpe",
     tokenizer_class="RobertaTokenizer",
-    special_tokens=SpecialTokens(
-        unk="<unk>", cls="<s>", sep="</s>", mask="<mask>", pad="<pad>", pad_id=_PADDING, pair_separators=2,
-        second_segment=0,
-    ),
-)  # fmt: skip
+    special_tokens=BYTE_BPE_TOKENS,
+)

@@ -48,12 +48,20 @@ def in_graph(tokenizer: Tokenizer) -> InGraph:
     Raises:
       ExportError: there is no such form of its kind.
     """
-    if tokenizer.kind not in IN_GRAPH:
-        raise ExportError(
-            f"a {tokenizer.kind} tokenizer has no form in a graph, as TensorFlow has no operation for it; expected one "
-            f"of {', '.join(IN_GRAPH)}; tokenize outside of the graph"
-        )
+    reason = why_not_in_graph(tokenizer)
+    if reason is not None:
+        raise ExportError(f"{reason}; tokenize outside of the graph")
     return IN_GRAPH[tokenizer.kind](tokenizer)
+
+
+def why_not_in_graph(tokenizer: Tokenizer | None) -> str | None:
+    """The reason why a tokenizer has no form in a graph; None where it has one, or there is no tokenizer."""
+    if tokenizer is None or tokenizer.kind in IN_GRAPH:
+        return None
+    return (
+        f"a {tokenizer.kind} tokenizer has no form in a graph, as TensorFlow has no operation for it; expected one of "
+        f"{', '.join(IN_GRAPH)}"
+    )
 
 
 class GraphTokenizer:

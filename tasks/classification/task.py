@@ -77,7 +77,7 @@ class ClassificationTask(Task):
         self.example_source = source
         self.kind = KINDS[source.problem_type.name]
         self.labels = source.labels
-        self.tokenizer = tokenizer
+        self.tokenizer: Tokenizer = tokenizer
         self.max_seq_length = max_seq_length
         self.truncation = truncation
         self.featurizer: PairFeaturizer = PairFeaturizer(

@@ -100,7 +100,7 @@ class SpanTask(Task):
         null_threshold: float = 0.0,
         limits: Mapping[str, int | None] | None = None,
     ) -> None:
-        self.tokenizer = tokenizer
+        self.tokenizer: Tokenizer = tokenizer
         self.settings = settings
         self.null_threshold = null_threshold
         self.featurizer = SpanFeaturizer(

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from processors.squad.windows import Document, Window
-from tokenization import BasicTokenizer
+from tokenization import BasicTokenizer, BulkTokenizer
 from tokenization.base import Encoding, Tokenizer
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ class SpanText:
         self._unknown = tokenizer.special_ids.unk
         self._letters = [len(tokenizer.letters(token)) for token in tokenizer.tokens]
         self._offsets: dict[str, Encoding] = {}
-        self._by_offsets = answer_text == "offsets"
+        # Upstream's alignment is one of word pieces.
+        self._by_offsets = answer_text == "offsets" or tokenizer.kind != BulkTokenizer.kind
 
     def __call__(self, window: Window, start: int, end: int) -> LocatedText:
         """The text of positions `start` to `end` (inclusive) of a window, and its place; both are of the context."""
@@ -106,7 +107,7 @@ class SpanText:
         if word not in self._offsets:
             if len(self._offsets) > _MEMO_WORDS:
                 self._offsets.clear()
-            self._offsets[word] = self._tokenizer.encode_with_offsets(word)
+            self._offsets[word] = self._tokenizer.word_with_offsets(word)
         encoding = self._offsets[word]
         place = piece - document.word_pieces[index]
         origin = document.passage.starts[index]

@@ -148,7 +148,7 @@ def test_unusable_data(refused, table_dir, change, flags, message, also):
         (["--nodo_train", "--nodo_eval"], "nothing to do: give at least one of --do_train, --do_eval"),
         (["--output_dir="], "--output_dir is missing"),
         (["--predict_file=new.tsv"], "--predict_file needs --do_predict"),
-        (["--init_checkpoint="], "--vocab_file is missing"),
+        (["--init_checkpoint="], "--bert_config_file is missing"),
         (["--init_checkpoint=nowhere/model"], "nowhere/model: no checkpoint there; looked for nowhere/model.index"),
         (["--vocab_file=nowhere.txt"], "--vocab_file=nowhere.txt: no such file"),
         (["--bert_config_file=nowhere.json"], "--bert_config_file=nowhere.json: no such file"),

@@ -60,3 +60,19 @@ def write_table(folder: Path, train: int = 64, dev: int = 20, test: int = 10) ->
         (folder / f"{name}.tsv").write_text("text\tlabel\n" + "".join(lines), encoding="utf-8")
         offset += count
     return folder
+
+
+def write_sentencepiece(path: Path) -> Path:
+    """Learns a SentencePiece model of 59 tokens like ALBERT's, with tokens that end in a digit and a comma."""
+    import sentencepiece
+
+    corpus = [text for text, _ in rows(200)]
+    corpus += ["in 10, 20, 30, or 1,000 days (not 2,000)"] * 40 + ['a "fine" day - 5.50'] * 20
+    corpus += ["10,", "5,", "in 10, and 20,"] * 100
+    with path.open("wb") as stream:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(corpus), model_writer=stream, vocab_size=64, hard_vocab_limit=False, num_threads=1,
+            pad_id=0, unk_id=1, bos_id=-1, eos_id=-1, control_symbols=["[CLS]", "[SEP]", "[MASK]"], minloglevel=2,
+            user_defined_symbols=list('()"-.'), split_by_number=False, split_by_unicode_script=False,
+        )  # fmt: skip
+    return path

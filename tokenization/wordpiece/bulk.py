@@ -141,6 +141,10 @@ class BulkTokenizer:
             ends.append(self._end_with_accents(text, origins[after - blanks - 1] + 1))
         return Encoding(encoding.ids, encoding.tokens, starts, ends)
 
+    def word_with_offsets(self, word: str) -> Encoding:
+        """The same for a word."""
+        return self.encode_with_offsets(word)
+
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
         """Turn tokens into ids; a token outside the vocabulary is a KeyError."""
         return convert_by_vocab(self.vocab, tokens)

@@ -25,8 +25,11 @@ MODELS = {
     "bert": (transformers.BertConfig, WIDE | {"type_vocab_size": 2, "hidden_act": "gelu_new", "layer_norm_eps": 1e-3}),
     "distilbert": (transformers.DistilBertConfig, {"dim": 8, "n_layers": 3, "n_heads": 2, "hidden_dim": 12}),
     "electra": (transformers.ElectraConfig, WIDE | {"embedding_size": 6}),
-    "roberta": (transformers.RobertaConfig, WIDE | {"layer_norm_eps": 1e-5, "type_vocab_size": 1}),
-    "albert": (transformers.AlbertConfig, WIDE | {"embedding_size": 6, "num_hidden_groups": 2, "num_hidden_layers": 4}),
+    "roberta": (transformers.RobertaConfig, WIDE | {"layer_norm_eps": 1e-5, "type_vocab_size": 1, "vocab_size": 300}),
+    "albert": (
+        transformers.AlbertConfig,
+        WIDE | {"embedding_size": 6, "num_hidden_groups": 2, "num_hidden_layers": 4, "vocab_size": 60},
+    ),
 }
 HEADS = ("ForSequenceClassification", "ForQuestionAnswering", "ForMaskedLM")
 CLASSES = {
@@ -86,6 +89,38 @@ def make(name: str) -> None:
     np.savez_compressed(HERE / name / "expected.npz", **expected)
 
 
+TEXTS = [
+    "the film was great", " the film  was great ", "The Film's Größe: 12.5%!", "a<mask>b and a <mask> b",
+    "</s> in a text, <unk> too", "中文 and 😀 and e\u0301", "tabs\tand\nlines\r\n", "", " ", "don't we'll I'm it's",
+    "\u00a0\u2003x", "x" * 300, "null\u0000 char \u0007", "ﬁne ligatures, İstanbul, ΟΔΥΣΣΕΥΣ",
+]  # fmt: skip
+
+
+def make_byte_bpe() -> None:
+    """Learns a small byte-level vocabulary, and writes what `RobertaTokenizer` makes of texts and of words."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    folder = HERE / "roberta" / "tokenizer"
+    folder.mkdir(exist_ok=True)
+    learnt = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    corpus = ["the film was great and the food was good", "a very good day", "it was the day of the film"] * 9
+    learnt.train_from_iterator(corpus, vocab_size=300, min_frequency=2, special_tokens=special)
+    learnt.save_model(str(folder))
+    tokenizer = transformers.RobertaTokenizer.from_pretrained(folder)
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    words = transformers.RobertaTokenizer.from_pretrained(folder, add_prefix_space=True)
+    with (folder / "expected.jsonl").open("w", encoding="utf-8") as stream:
+        for text in TEXTS:
+            row = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+            pair = tokenizer(text, "it was good")["input_ids"]
+            split = words(text.split(), is_split_into_words=True, add_special_tokens=False)["input_ids"]
+            found = {
+                "text": text, "ids": row["input_ids"], "offsets": row["offset_mapping"], "pair": pair, "words": split,
+            }  # fmt: skip
+            stream.write(json.dumps(found) + "\n")
+
+
 def check(folder: Path, name: str) -> None:
     """Loads a folder with the class that its config.json names, and compares its outputs."""
     (title,) = json.loads((folder / "config.json").read_text())["architectures"]
@@ -105,3 +140,4 @@ if __name__ == "__main__":
         check(Path(arguments.check[0]), arguments.check[1])
     for one in MODELS:
         make(one)
+    make_byte_bpe()

@@ -1,0 +1,105 @@
+"""Every family through the scripts: trained, evaluated, predicted, exported, converted there and back."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import convert_checkpoint
+import extract_features
+import run_classifier
+import run_pretraining
+from modeling.config import BertConfig
+from modeling.families.registry import FAMILIES
+from tests.support import tiny
+
+DATA = Path(__file__).resolve().parents[1] / "data" / "families"
+TABLE = ["--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=12", "--train_batch_size=8"]
+
+
+def model_folder(family, head: str, folder: Path) -> Path:
+    """A folder as its owner leaves it: weights, configuration, and the files of its tokenizer."""
+    shutil.copytree(DATA / family.model_type / f"{family.title}{head}", folder)
+    if family.tokenizer == "byte_bpe":
+        for name in ("vocab.json", "merges.txt"):
+            shutil.copy(DATA / family.model_type / "tokenizer" / name, folder / name)
+    elif family.tokenizer == "sentencepiece":
+        tiny.write_sentencepiece(folder / "spiece.model")
+    else:
+        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tiny.TOKENS), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(params=FAMILIES, ids=lambda family: family.model_type)
+def family(request):
+    return request.param
+
+
+def test_a_classifier_is_trained_and_exported(family, tmp_path, run_script):
+    source = model_folder(family, "ForSequenceClassification", tmp_path / "model")
+    data = tiny.write_table(tmp_path / "data", train=16, dev=8, test=4)
+    run = tmp_path / "run"
+    code, _, err = run_script(
+        run_classifier.main, *TABLE, f"--data_dir={data}", f"--init_checkpoint={source}", f"--output_dir={run}",
+        "--num_train_epochs=1", "--do_train", "--do_eval", "--do_predict", "--do_export",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "new, as the shape differs: output_weights, output_bias" in err
+    assert len((run / "test_results.tsv").read_text().splitlines()) == 4
+    assert BertConfig.from_json_file(run / "bert_config.json").model_type == family.model_type
+    assert list((run / "export_ids").iterdir())
+    has_text = (run / "export").is_dir()
+    assert has_text == ("no text signature is exported" not in err)
+    code, _, err = run_script(run_classifier.main, *TABLE, f"--data_dir={data}", f"--output_dir={run}", "--do_eval")
+    assert code == 0, err
+
+
+def test_convert_there_and_back(family, tmp_path, run_script):
+    for head in ("ForSequenceClassification", "ForQuestionAnswering", "ForMaskedLM"):
+        if not (DATA / family.model_type / f"{family.title}{head}").is_dir():
+            continue
+        source = model_folder(family, head, tmp_path / head)
+        for before, after, target in (
+            (source, f"{head}-tf", "tensorflow"),
+            (tmp_path / f"{head}-tf", f"{head}-hf", "huggingface"),
+        ):
+            code, out, err = run_script(
+                convert_checkpoint.main, f"--init_checkpoint={before}", f"--output_dir={tmp_path / after}",
+                f"--format={target}",
+            )  # fmt: skip
+            assert code == 0, err
+            assert "no counterpart" not in out
+        given, found = (load_file(folder / "model.safetensors") for folder in (source, tmp_path / f"{head}-hf"))
+        assert given.keys() == found.keys()
+        assert all(np.array_equal(given[name], found[name]) for name in given)
+        configs = [BertConfig.from_json_file(folder / "config.json") for folder in (source, tmp_path / f"{head}-hf")]
+        assert configs[0] == configs[1]
+        written = json.loads((tmp_path / f"{head}-hf" / "config.json").read_text())
+        assert written["architectures"] == [f"{family.title}{head}"]
+
+
+def test_vectors_are_extracted(family, tmp_path, run_script):
+    source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
+    (tmp_path / "texts.txt").write_text("the film was good\nfine food ||| it was\n")
+    code, _, err = run_script(
+        extract_features.main, f"--init_checkpoint={source}", f"--input_file={tmp_path / 'texts.txt'}",
+        f"--output_file={tmp_path / 'vectors.jsonl'}", "--max_seq_length=12", "--layers=-1",
+    )  # fmt: skip
+    assert code == 0, err
+    first = json.loads((tmp_path / "vectors.jsonl").read_text().splitlines()[0])
+    assert first["features"][0]["token"] == family.special_tokens.cls
+
+
+def test_pretraining_is_refused_where_the_family_lacks_a_head(tmp_path, run_script):
+    electra = next(family for family in FAMILIES if family.model_type == "electra")
+    source = model_folder(electra, "ForQuestionAnswering", tmp_path / "model")
+    (tmp_path / "texts.txt").write_text("the [MASK] was good\n")
+    code, _, err = run_script(
+        run_pretraining.main, f"--init_checkpoint={source}", f"--output_dir={tmp_path / 'run'}", "--max_seq_length=12",
+        f"--predict_file={tmp_path / 'texts.txt'}", "--do_predict",
+    )  # fmt: skip
+    assert code == 2
+    assert "Electra has no masked-language head: its discriminator tells replaced tokens and predicts none" in err

@@ -1,0 +1,131 @@
+"""Kinds of tokenizers: which files each is made from, and how."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.errors import FlagError, VocabularyError
+from tokenization.base import SpecialTokens, Tokenizer
+from tokenization.byte_bpe import MERGES, ByteBpeTokenizer
+from tokenization.casing import check_vocabulary_casing
+from tokenization.sentencepiece import SentencePieceTokenizer
+from tokenization.stated_settings import (
+    TOKENIZER_CONFIG,
+    check_fixed,
+    check_special_tokens,
+    check_stated_settings,
+    stated_settings,
+)
+from tokenization.wordpiece.bulk import BulkTokenizer
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of tokenizer.
+
+    Args:
+      names: of its vocabulary file in a folder, the preferred one first.
+      renamed: those of them that get another name in a folder that is written here.
+      load: makes one from that file, the value of --do_lower_case (None where it is not given) and special tokens.
+      check: refuses what the files beside the vocabulary ask for and is not computed.
+      stated: what `tokenizer_config.json` says of one, by its casing.
+      further: names of files that belong to the vocabulary file.
+    """
+
+    names: tuple[str, ...]
+    load: Callable[[Path, bool | None, SpecialTokens], Tokenizer]
+    check: Callable[[Tokenizer, Path], None]
+    stated: Callable[[bool], dict[str, Any]]
+    further: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def files(self, vocab_file: Path) -> dict[str, Path]:
+        """The files of a tokenizer by the names that they get in a folder that is written here."""
+        alike = [name for name in self.names if name.endswith(vocab_file.suffix)] or self.names
+        name = vocab_file.name if vocab_file.name in alike else alike[0]
+        name = self.renamed.get(name, name)
+        beside = (vocab_file.with_name(one) for one in self.further)
+        return {name: vocab_file} | {path.name: path for path in beside if path.is_file()}
+
+
+def _wordpiece(vocab_file: Path, do_lower_case: bool | None, special_tokens: SpecialTokens) -> Tokenizer:
+    lower = do_lower_case is not False
+    tokenizer = BulkTokenizer(vocab_file, lower, special_tokens)
+    check_vocabulary_casing(lower, tokenizer.vocab, vocab_file)
+    return tokenizer
+
+
+def _check_wordpiece(tokenizer: Tokenizer, vocab_file: Path) -> None:
+    check_stated_settings(tokenizer.vocab, vocab_file, tokenizer.do_lower_case)
+
+
+def _sentencepiece(vocab_file: Path, do_lower_case: bool | None, special_tokens: SpecialTokens) -> Tokenizer:
+    lower = do_lower_case is not False
+    tokenizer = SentencePieceTokenizer(vocab_file, lower, special_tokens)
+    words = {tokenizer.letters(token): index for token, index in tokenizer.vocab.items()}
+    check_vocabulary_casing(lower, words, vocab_file)
+    return tokenizer
+
+
+def _check_sentencepiece(tokenizer: Tokenizer, vocab_file: Path) -> None:
+    check_fixed(
+        {
+            "keep_accents": (False, "accents are always dropped here"),
+            "remove_space": (True, "blanks in a row always count as one here"),
+        },
+        vocab_file.parent,
+    )
+    _check_special_tokens(tokenizer, vocab_file)
+
+
+def _check_special_tokens(tokenizer: Tokenizer, vocab_file: Path) -> None:
+    """Refuses other special tokens, and padding of another id than the encoder takes for padding."""
+    special = tokenizer.special_tokens
+    check_special_tokens(special, vocab_file.parent)
+    found = tokenizer.vocab.get(special.pad, special.pad_id)
+    if found != special.pad_id:
+        raise VocabularyError(
+            f"{vocab_file}: {special.pad} has the id {found}, expected {special.pad_id}, which models of this kind are "
+            "padded with; take the vocabulary that came with the checkpoint"
+        )
+
+
+def _byte_bpe(vocab_file: Path, do_lower_case: bool | None, special_tokens: SpecialTokens) -> Tokenizer:
+    if do_lower_case:
+        raise FlagError(
+            f"--do_lower_case=true, but {vocab_file} is a byte-level vocabulary, which keeps case; leave the flag out"
+        )
+    stated = stated_settings(vocab_file.parent).get("add_prefix_space")
+    return ByteBpeTokenizer(vocab_file, special_tokens, stated if isinstance(stated, bool) else None)
+
+
+KINDS: Mapping[str, Kind] = {
+    BulkTokenizer.kind: Kind(
+        names=("vocab.txt",),
+        load=_wordpiece,
+        check=_check_wordpiece,
+        # Accents are stripped as lower-casing says.
+        stated=lambda lower: {"do_lower_case": lower, "strip_accents": None, "tokenize_chinese_chars": True},
+    ),
+    SentencePieceTokenizer.kind: Kind(
+        names=("spiece.model", "30k-clean.model"),
+        load=_sentencepiece,
+        check=_check_sentencepiece,
+        stated=lambda lower: {"do_lower_case": lower, "keep_accents": False, "remove_space": True},
+        renamed={"30k-clean.model": "spiece.model"},
+    ),
+    ByteBpeTokenizer.kind: Kind(
+        names=("tokenizer.json", "vocab.json"),
+        load=_byte_bpe,
+        check=_check_special_tokens,
+        stated=lambda lower: {"add_prefix_space": False},
+        further=(MERGES, TOKENIZER_CONFIG),
+    ),
+}
+"""Kinds by name."""
+
+
+def vocabulary_files() -> Iterable[str]:
+    """Names of all files that a tokenizer of a run may be made from."""
+    return dict.fromkeys(name for kind in KINDS.values() for name in (*kind.names, *kind.further))
