@@ -19,8 +19,9 @@ NAMES: dict[str, tuple[str, ...]] = {
         "file_based_input_fn_builder", "input_fn_builder", "model_fn_builder",
     ),
     "run_squad": (
-        "RawResult", "SquadExample", "create_model", "get_final_text", "input_fn_builder", "model_fn_builder",
-        "read_squad_examples",
+        "FeatureWriter", "InputFeatures", "RawResult", "SquadExample", "_check_is_max_context", "_compute_softmax",
+        "_get_best_indexes", "_improve_answer_span", "convert_examples_to_features", "create_model", "get_final_text",
+        "input_fn_builder", "model_fn_builder", "read_squad_examples", "validate_flags_or_throw", "write_predictions",
     ),
     "run_pretraining": (
         "gather_indexes", "get_masked_lm_output", "get_next_sentence_output", "input_fn_builder", "model_fn_builder",
@@ -47,17 +48,7 @@ HUB_MODULES = "modules of TensorFlow 1's hub are not loaded; use run_classifier.
 
 INSTEAD: dict[str, dict[str, str]] = {
     "run_classifier": {},
-    "run_squad": {
-        "InputFeatures": "a window is a processors.squad.windows.Window",
-        "FeatureWriter": "run_squad.py writes its records itself",
-        "convert_examples_to_features": "processors.squad.windows.SpanFeaturizer makes windows of examples",
-        "write_predictions": "tasks.span.task.SpanTask.decode ranks answers, tasks.span.files writes them",
-        "validate_flags_or_throw": "run_squad.py checks its flags itself",
-        "_improve_answer_span": "processors.squad.windows.SpanFeaturizer places answers",
-        "_check_is_max_context": "processors.squad.windows.Window has is_max_context",
-        "_get_best_indexes": "tasks.span.ranking.top_indexes",
-        "_compute_softmax": "numpy, or scipy.special.softmax",
-    },
+    "run_squad": {},
     "run_pretraining": {"_decode_record": "processors.records.input_fn.parse_batch"},
     "create_pretraining_data": {},
     "extract_features": {},

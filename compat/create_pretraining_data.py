@@ -1,20 +1,18 @@
 """Names of upstream's `create_pretraining_data.py`."""
 
 import collections
-from collections.abc import Iterable, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import tensorflow as tf
 
+from compat.features import program_flag
+from processors.pretraining import instances, masking
 from processors.pretraining.instance_records import InstanceSerializer, record_sink
-from processors.pretraining.instances import (
-    TrainingInstance,
-    create_instances_from_document,
-    create_training_instances,
-    truncate_seq_pair,
-)
-from processors.pretraining.masking import create_masked_lm_predictions
+from processors.pretraining.instances import TrainingInstance, truncate_seq_pair
 
 __all__ = [
     "MaskedLmInstance", "TrainingInstance", "create_float_feature", "create_instances_from_document",
@@ -23,8 +21,29 @@ __all__ = [
 ]  # fmt: skip
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 MaskedLmInstance = collections.namedtuple("MaskedLmInstance", ["index", "label"])
 """A masked token: its place in the sequence and the token itself."""
+
+
+def _reading_the_flag(function: Callable[P, R]) -> Callable[P, R]:
+    """The function; `do_whole_word_mask` is by default the value of the program's flag of this name."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = signature.bind(*args, **kwargs)
+        bound.arguments.setdefault("do_whole_word_mask", bool(program_flag("do_whole_word_mask", None, False)))
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+create_training_instances = _reading_the_flag(instances.create_training_instances)
+create_instances_from_document = _reading_the_flag(instances.create_instances_from_document)
+create_masked_lm_predictions = _reading_the_flag(masking.create_masked_lm_predictions)
 
 
 def write_instance_to_example_files(

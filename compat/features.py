@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import flags
 
 from common.errors import DataError, one_line
 from processors.records.schema import FeatureSpec
@@ -93,6 +94,19 @@ class TokenizerAdapter:
                 f"{self._name}: ids of {cls} and {sep} are {', '.join(map(str, found))}; expected two different "
                 "numbers; take the vocabulary that came with the checkpoint"
             )
+
+
+def program_flag(name: str, given: Any, default: Any) -> Any:
+    """What upstream's functions read from a global flag.
+
+    Args:
+      name: of the flag.
+      given: the caller's value; anything but None counts.
+      default: where the running program has defined no such flag (with absl, or `tf.flags`), or given it no value.
+    """
+    known = flags.FLAGS
+    value = known[name].value if given is None and name in known else given
+    return default if value is None else value
 
 
 def padded(values: Iterable[int], length: int) -> list[int]:

@@ -220,7 +220,7 @@ def model_fn_builder(
     if num_train_steps is not None:
         schedule = Schedule(learning_rate, num_train_steps, num_warmup_steps or 0)
     return build_model_fn(
-        ModelSettings(bert_config, init_checkpoint, use_one_hot_embeddings),
+        ModelSettings(bert_config, init_checkpoint or None, use_one_hot_embeddings),
         ClassificationHead(num_labels),
         schedule,
         GraphSettings(packed=False, tpu_estimator=use_tpu, use_tpu=use_tpu),

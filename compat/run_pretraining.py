@@ -100,7 +100,7 @@ def model_fn_builder(
 ) -> Callable[..., Any]:
     """A `model_fn` of both objectives for an Estimator or TPUEstimator."""
     return build_model_fn(
-        ModelSettings(bert_config, init_checkpoint, use_one_hot_embeddings),
+        ModelSettings(bert_config, init_checkpoint or None, use_one_hot_embeddings),
         PretrainingHead(bert_config),
         Schedule(learning_rate, num_train_steps, num_warmup_steps),
         GraphSettings(packed=False, tpu_estimator=use_tpu, use_tpu=use_tpu),

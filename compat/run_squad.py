@@ -1,40 +1,43 @@
 """Names of upstream's `run_squad.py`."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 
-from compat.features import records_input_fn
+from common.errors import FlagError
+from compat.features import program_flag, records_input_fn
+from compat.squad_answers import RawResult, _compute_softmax, _get_best_indexes, write_predictions
+from compat.squad_features import (
+    POSITIONS,
+    FeatureWriter,
+    InputFeatures,
+    SquadExample,
+    _check_is_max_context,
+    _improve_answer_span,
+    convert_examples_to_features,
+    read_squad_examples,
+    window_spec,
+)
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
 from modeling.heads.span import SpanHead
 from modeling.settings import ModelSettings
-from processors.records.schema import FeatureSpec, Field
-from processors.squad.examples import SquadExample, SquadReader
 from tasks.span.text import get_final_text
+from tokenization import validate_case_matches_checkpoint
 
 __all__ = [
-    "RawResult", "SquadExample", "create_model", "get_final_text", "input_fn_builder", "model_fn_builder",
-    "read_squad_examples",
+    "FeatureWriter", "InputFeatures", "RawResult", "SquadExample", "_check_is_max_context", "_compute_softmax",
+    "_get_best_indexes", "_improve_answer_span", "convert_examples_to_features", "create_model", "get_final_text",
+    "input_fn_builder", "model_fn_builder", "read_squad_examples", "validate_flags_or_throw", "write_predictions",
 ]  # fmt: skip
 
 
-class RawResult(NamedTuple):
-    """The model's output for one window."""
-
-    unique_id: int
-    start_logits: list[float]
-    end_logits: list[float]
-
-
-def read_squad_examples(input_file: str, is_training: bool) -> list[SquadExample]:
-    """The questions of a SQuAD file."""
-    return list(
-        SquadReader(Path(input_file), learns=is_training, is_training=is_training, version_2_with_negative=True)
-    )
+_CHECKED_FLAGS: dict[str, Any] = {
+    "do_lower_case": True, "init_checkpoint": None, "do_train": False, "do_predict": False, "train_file": None,
+    "predict_file": None, "max_seq_length": 384, "max_query_length": 64,
+}  # fmt: skip
 
 
 def create_model(
@@ -66,7 +69,7 @@ def model_fn_builder(
     if num_train_steps is not None:
         schedule = Schedule(learning_rate, num_train_steps, num_warmup_steps or 0)
     return build_model_fn(
-        ModelSettings(bert_config, init_checkpoint, use_one_hot_embeddings),
+        ModelSettings(bert_config, init_checkpoint or None, use_one_hot_embeddings),
         SpanHead(),
         schedule,
         GraphSettings(packed=False, tpu_estimator=use_tpu, use_tpu=use_tpu),
@@ -77,8 +80,29 @@ def input_fn_builder(
     input_file: str, seq_length: int, is_training: bool, drop_remainder: bool
 ) -> Callable[..., tf.data.Dataset]:
     """An `input_fn` over SQuAD records; see `compat.features.records_input_fn`."""
-    names = ("input_ids", "input_mask", "segment_ids")
-    ids = tuple(Field(name, shape=(None,), static=seq_length) for name in names)
-    positions = ("start_positions", "end_positions") if is_training else ()
-    spec = FeatureSpec((Field("unique_ids"), *ids, *(Field(name) for name in positions)))
+    spec = window_spec(seq_length, POSITIONS if is_training else ())
     return records_input_fn([input_file], spec, is_training, drop_remainder)
+
+
+def validate_flags_or_throw(bert_config: BertConfig) -> None:
+    """Checks the flags that the running program has defined under upstream's names.
+
+    Args:
+      bert_config: limits the length.
+
+    Raises:
+      FlagError: nothing to do, a file that is not given, or lengths that do not go together.
+    """
+    flag = {name: program_flag(name, None, default) for name, default in _CHECKED_FLAGS.items()}
+    validate_case_matches_checkpoint(flag["do_lower_case"], flag["init_checkpoint"])
+    if not flag["do_train"] and not flag["do_predict"]:
+        raise FlagError("nothing to do: expected --do_train or --do_predict, as flags that this program defines")
+    for step, file in (("do_train", "train_file"), ("do_predict", "predict_file")):
+        if flag[step] and not flag[file]:
+            raise FlagError(f"--{file} is missing; --{step} needs a SQuAD file")
+    length, question, longest = flag["max_seq_length"], flag["max_query_length"], bert_config.max_position_embeddings
+    if not question + 3 < length <= longest:
+        raise FlagError(
+            f"--max_seq_length={length}: expected more than --max_query_length={question} and 3 special tokens, and "
+            f"at most the {longest} positions of the model"
+        )

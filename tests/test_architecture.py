@@ -46,7 +46,8 @@ ORDER = {
         "connections application server"
     ),
     "compat": (
-        "features optimization run_classifier run_squad run_pretraining create_pretraining_data extract_features"
+        "features optimization run_classifier squad_features squad_answers run_squad run_pretraining "
+        "create_pretraining_data extract_features"
     ),
     "command_line": (
         "flags app settings model_files scopes execution frame table run_classifier run_squad run_pretraining "

@@ -85,7 +85,14 @@ class TextEncoder(Protocol):
         """Hash of all that decides what a text becomes."""
 
 
-class Tokenizer(TextEncoder, Protocol):
+class WordEncoder(TextEncoder, Protocol):
+    """Texts and words to ids: what windows over words are made with."""
+
+    def encode_words(self, words: Sequence[str]) -> list[list[int]]:
+        """Ids of the tokens of each word, as they are where a blank stands before the word."""
+
+
+class Tokenizer(WordEncoder, Protocol):
     """Text to tokens to ids, many texts at a time. Instances can be pickled and forked."""
 
     @property
@@ -103,9 +110,6 @@ class Tokenizer(TextEncoder, Protocol):
     @property
     def do_lower_case(self) -> bool:
         """Whether text is lower-cased before it is cut."""
-
-    def encode_words(self, words: Sequence[str]) -> list[list[int]]:
-        """Ids of the tokens of each word, as they are where a blank stands before the word."""
 
     def encode_with_offsets(self, text: str) -> Encoding:
         """Tokens of a text, without special tokens, with the characters that each stands for."""

@@ -12,7 +12,7 @@ from processors.records.pair_layout import PairLayout
 from processors.records.schema import Features, FeatureSpec, Field
 from processors.squad.examples import SquadExample
 from processors.squad.passages import Passage
-from tokenization.base import Tokenizer
+from tokenization.base import WordEncoder
 
 FIRST_UNIQUE_ID = 1_000_000_000
 MEMO_WORDS = 500_000
@@ -72,7 +72,7 @@ class SpanFeaturizer(Featurizer):
     Source: `convert_examples_to_features` of google-research/bert, without its padding.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_seq_length: int, doc_stride: int, max_query_length: int) -> None:
+    def __init__(self, tokenizer: WordEncoder, max_seq_length: int, doc_stride: int, max_query_length: int) -> None:
         self._layout = PairLayout.of(tokenizer)
         _check_lengths(max_seq_length, doc_stride, max_query_length, self._layout.specials_of_pair)
         self._tokenizer = tokenizer
@@ -194,9 +194,7 @@ def _layout(num_pieces: int, room: int, stride: int) -> list[tuple[int, int, np.
         start += min(length, stride)
     best, owner = np.full(num_pieces, -1.0), np.zeros(num_pieces, np.int64)
     for index, (start, length) in enumerate(spans):
-        left = np.arange(length)
-        # The length breaks ties in favour of longer windows; equal scores stay with the earlier one.
-        score = np.minimum(left, length - 1 - left) + 0.01 * length
+        score = context_score(np.arange(length), length)
         place = slice(start, start + length)
         better = score > best[place]
         best[place] = np.where(better, score, best[place])
@@ -204,21 +202,33 @@ def _layout(num_pieces: int, room: int, stride: int) -> list[tuple[int, int, np.
     return [(start, length, owner[start : start + length] == index) for index, (start, length) in enumerate(spans)]
 
 
-def _answer_span(example: SquadExample, document: Document, answer: list[int]) -> Span | None:
-    """First and last piece of the answer to learn; None where there is none.
+def context_score(left: np.ndarray | int, length: int) -> np.ndarray:
+    """How much context pieces have in a window, by their number of pieces to the left in it.
 
-    The words of the answer may hold more than it does ("(1895-1943)" for "1895"): the span is narrowed to the first
-    place in them that is exactly the tokenized answer, where there is one.
+    The length breaks ties in favour of longer windows; equal scores stay with the earlier one.
     """
+    return np.minimum(left, length - 1 - left) + 0.01 * length
+
+
+def _answer_span(example: SquadExample, document: Document, answer: list[int]) -> Span | None:
+    """First and last piece of the answer to learn; None where there is none."""
     if example.start_position is None or example.end_position is None or example.is_impossible:
         return None
     first = document.word_pieces[example.start_position]
     end = document.word_pieces[example.end_position + 1]
+    return narrowed_span(document.ids, first, end - 1, answer)
+
+
+def narrowed_span(pieces: Sequence[Any], first: int, last: int, answer: Sequence[Any]) -> Span:
+    """The first place in `first` to `last` that is exactly the tokenized answer; all of them where there is none.
+
+    The words of the answer may hold more than it does ("(1895-1943)" for "1895").
+    """
     size = len(answer)
-    for start in range(first, end - size + 1 if size else first):
-        if document.ids[start : start + size] == answer:
+    for start in range(first, last - size + 2 if size else first):
+        if pieces[start : start + size] == answer:
             return start, start + size - 1
-    return first, end - 1
+    return first, last
 
 
 def _position(span: Span | None, window: Window) -> Span:

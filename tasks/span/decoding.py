@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from processors.squad.windows import Window
 from tasks.span.ranking import Asked, DecodingSettings, Logits, Span, null_span, ranked_spans
-from tasks.span.text import LocatedText, SpanText
+from tasks.span.text import LocatedText, TextOfSpans
 
 NO_CANDIDATE_ODDS = 1_000_000.0
 """Stands for "certainly no answer" where no span of the context can be one; finite, so that it is JSON."""
@@ -116,13 +116,13 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    windows: Sequence[Window], logits: Sequence[Logits], span_text: SpanText, settings: DecodingSettings
+    windows: Sequence[Window], logits: Sequence[Logits], span_text: TextOfSpans, settings: DecodingSettings
 ) -> Decoded:
     """Ranks the answers to one question; see `decode_all`."""
     return decode_all([Asked(windows, logits)], span_text, settings)[0]
 
 
-def decode_all(asked: Sequence[Asked], span_text: SpanText, settings: DecodingSettings) -> list[Decoded]:
+def decode_all(asked: Sequence[Asked], span_text: TextOfSpans, settings: DecodingSettings) -> list[Decoded]:
     """Ranks the answers to each of some questions; `settings.questions_at_once` is a good number of them.
 
     Args:
@@ -143,7 +143,7 @@ def _decoded(
     windows: Sequence[Window],
     ranked: Iterable[Span],
     null: Span | None,
-    span_text: SpanText,
+    span_text: TextOfSpans,
     settings: DecodingSettings,
 ) -> Decoded:
     answers = distinct_answers(windows, ranked, span_text, settings.n_best_size)
@@ -161,7 +161,7 @@ def _decoded(
 
 
 def distinct_answers(
-    windows: Sequence[Window], ranked: Iterable[Span], span_text: SpanText, count: int
+    windows: Sequence[Window], ranked: Iterable[Span], span_text: TextOfSpans, count: int
 ) -> dict[str, Span]:
     """The first `count` answers of different text, by text, best first."""
     found: dict[str, Span] = {}
@@ -177,9 +177,13 @@ def distinct_answers(
 def with_probabilities(answers: Mapping[str, Span], locate: Callable[[Span], LocatedText]) -> NBest:
     """Gives each answer its softmax probability among all of them."""
     _, _, _, start_logits, end_logits = zip(*answers.values(), strict=True)
-    scores = list(map(operator.add, start_logits, end_logits))
-    highest = max(scores)
+    probabilities = softmax(list(map(operator.add, start_logits, end_logits)))
+    return NBest(list(answers), probabilities, start_logits, end_logits, list(answers.values()), locate)
+
+
+def softmax(scores: Sequence[float]) -> list[float]:
+    """Probabilities of scores; none for none."""
+    highest = max(scores, default=0.0)
     weights = [math.exp(score - highest) for score in scores]
     total = sum(weights)
-    probabilities = [weight / total for weight in weights]
-    return NBest(list(answers), probabilities, start_logits, end_logits, list(answers.values()), locate)
+    return [weight / total for weight in weights]

@@ -3,7 +3,7 @@
 import functools
 import logging
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from processors.squad.windows import Document, Window
 from tokenization import BasicTokenizer, BulkTokenizer
@@ -27,6 +27,16 @@ class LocatedText(NamedTuple):
     text: str
     start: int
     end: int
+
+
+class TextOfSpans(Protocol):
+    """Gives the text of positions `start` to `end` (inclusive) of a window."""
+
+    def __call__(self, window: Window, start: int, end: int) -> LocatedText:
+        """The text and its place in the context."""
+
+    def text(self, window: Window, start: int, end: int) -> str:
+        """The text alone."""
 
 
 class SpanText:

@@ -107,6 +107,23 @@ SIGNATURES = {
         "convert_examples_to_features": "examples, label_list, max_seq_length, tokenizer",
     },
     "run_squad": {
+        "SquadExample": "qas_id, question_text, doc_tokens, orig_answer_text=None, start_position=None, "
+                        "end_position=None, is_impossible=False",
+        "InputFeatures": "unique_id, example_index, doc_span_index, tokens, token_to_orig_map, token_is_max_context, "
+                         "input_ids, input_mask, segment_ids, start_position=None, end_position=None, "
+                         "is_impossible=None",
+        "convert_examples_to_features": "examples, tokenizer, max_seq_length, doc_stride, max_query_length, "
+                                        "is_training, output_fn",
+        "write_predictions": "all_examples, all_features, all_results, n_best_size, max_answer_length, do_lower_case, "
+                             "output_prediction_file, output_nbest_file, output_null_log_odds_file",
+        "FeatureWriter": "filename, is_training",
+        "FeatureWriter.process_feature": "self, feature",
+        "FeatureWriter.close": "self",
+        "validate_flags_or_throw": "bert_config",
+        "_improve_answer_span": "doc_tokens, input_start, input_end, tokenizer, orig_answer_text",
+        "_check_is_max_context": "doc_spans, cur_span_index, position",
+        "_get_best_indexes": "logits, n_best_size",
+        "_compute_softmax": "scores",
         "read_squad_examples": "input_file, is_training",
         "create_model": "bert_config, is_training, input_ids, input_mask, segment_ids, use_one_hot_embeddings",
         "model_fn_builder": "bert_config, init_checkpoint, learning_rate, num_train_steps, num_warmup_steps, use_tpu, "

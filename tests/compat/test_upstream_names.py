@@ -1,6 +1,7 @@
 """Code written for google-research/bert: names, signatures, and a whole training as a Colab writes it."""
 
 import importlib
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,9 @@ NAMES = {
         "_truncate_seq_pair create_model model_fn_builder input_fn_builder convert_examples_to_features main"
     ),
     "run_squad": (
-        "SquadExample read_squad_examples create_model model_fn_builder input_fn_builder RawResult get_final_text main"
+        "SquadExample InputFeatures read_squad_examples convert_examples_to_features create_model model_fn_builder "
+        "input_fn_builder RawResult write_predictions get_final_text FeatureWriter validate_flags_or_throw "
+        "_improve_answer_span _check_is_max_context _get_best_indexes _compute_softmax main"
     ),
     "run_pretraining": (
         "model_fn_builder get_masked_lm_output get_next_sentence_output gather_indexes input_fn_builder main"
@@ -181,6 +184,21 @@ def test_features_are_those_of_the_records(golden, shared, tmp_path):
             batches.append(session.run(tf1.data.make_one_shot_iterator(dataset).get_next()))
     for name in batches[1]:
         np.testing.assert_array_equal(batches[0][name], batches[1][name], name)
+
+
+def test_masking_reads_the_flag_of_the_program(program_flags):
+    tokens = ["[CLS]", *(f"{start}{index}" for index in range(6) for start in ("w", "##a", "##b")), "[SEP]"]
+
+    def masked(**settings):
+        function = create_pretraining_data.create_masked_lm_predictions
+        _, positions, _ = function(tokens, 0.4, 8, ["x"], random.Random(5), **settings)
+        return positions
+
+    by_token, by_word = masked(), masked(do_whole_word_mask=True)
+    assert by_word == [first + step for first in by_word[::3] for step in range(3)] != by_token
+    program_flags(do_whole_word_mask=True)
+    assert masked() == by_word
+    assert masked(do_whole_word_mask=False) == by_token
 
 
 def test_pairs_are_shortened_in_place():
