@@ -114,7 +114,8 @@ def build_task(flags: SimpleNamespace, tokenizer: Tokenizer, output_dir: Path) -
         decoding=decoding,
         answer_text=flags.answer_text,
         tune_null_threshold=flags.tune_null_threshold,
-        skip_bad_answers=flags.on_bad_row == "skip",
+        skip_bad_questions=flags.on_bad_row == "skip",
+        encoding=flags.encoding,
     )
     names = {TRAIN: flags.train_file, DEV: flags.eval_file or flags.predict_file, TEST: flags.predict_file}
     files = {split: Path(name) for split, name in names.items() if name and name != STANDARD_INPUT}
@@ -137,8 +138,8 @@ def report(task: SpanTask) -> None:
             impossible += sum(example.is_impossible for example in chunk)
             windows += sum(len(made) for made in task.featurizer.featurize(chunk))
         print(f"{reader.path}: {questions} questions, {impossible} unanswerable, {windows} windows")
-        if reader.left_out:
-            print(reader.report())
+        if found := reader.report():
+            print(found)
 
 
 SCRIPT = SquadScript()

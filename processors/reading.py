@@ -8,6 +8,7 @@ import bz2
 import codecs
 import contextlib
 import csv
+import functools
 import gzip
 import io
 import json
@@ -34,7 +35,11 @@ _BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark starts with that o
 _COMPRESSED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ\x00": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
 """First bytes of compressed files, which some carry under a name that does not say so."""
 _BROKEN_ARCHIVE = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-_FIELD_SIZE_LIMIT = 1 << 27  # an unclosed quote must not read a whole corpus into one cell
+LONGEST_LINE = 1 << 25
+"""Most characters of a line, and of a cell: a broken or hostile file must not fill the memory before it is refused."""
+LARGEST_VALUE = 1 << 26
+"""Most characters of a JSON value that a file holds without line breaks, such as one article of a SQuAD file."""
+_LONGEST_CHARACTER = 4  # bytes, in the encodings that Python has
 
 
 class MissingDataError(DataError):
@@ -60,25 +65,34 @@ def data_suffix(path: Path) -> str:
     return inner.suffix.lower()
 
 
+@contextlib.contextmanager
 def open_text(
-    path: Path, encoding: str | None = None, errors: str = "strict"
-) -> contextlib.AbstractContextManager[Iterator[str]]:
+    path: Path, encoding: str | None = None, errors: str = "strict", longest: int | None = None
+) -> Iterator[Iterator[str]]:
     """Opens a text file, compressed or not; gives its lines with their line ends. A line ends at a newline alone.
 
     Args:
       path: file; `.gz`, `.bz2`, `.xz`, `.zip` (one member) and `.zst` are decompressed on the way.
       encoding: name of the encoding; default UTF-8, or what a byte order mark says.
       errors: what becomes of bytes that are not of the encoding, as for `bytes.decode`.
+      longest: most characters of a line; default `LONGEST_LINE`.
 
     Raises:
-      DataError: no such file, a broken archive, an unknown encoding, bytes that are not of that encoding.
+      DataError: no such file, a broken archive, an unknown encoding, bytes that are not of that encoding, a line that
+        is too long.
     """
-    return _open_text(path, _checked_encoding(encoding), errors)
+    with open_characters(path, encoding, errors) as text:
+        yield _bounded_lines(text, path, longest or LONGEST_LINE)
 
 
 @contextlib.contextmanager
-def _open_text(path: Path, encoding: str | None, errors: str) -> Iterator[Iterator[str]]:
-    encoding = _actual_encoding(path, encoding)
+def open_characters(path: Path, encoding: str | None = None, errors: str = "strict") -> Iterator[IO[str]]:
+    """Opens a text file as `open_text` does, to be read in parts of any size.
+
+    Raises:
+      DataError: as for `open_text`, but for the length of lines.
+    """
+    encoding = _actual_encoding(path, checked_encoding(encoding))
     try:
         with (
             _readable(path),
@@ -88,6 +102,21 @@ def _open_text(path: Path, encoding: str | None, errors: str) -> Iterator[Iterat
             yield text
     except UnicodeDecodeError as error:
         raise _undecodable(path, encoding, error) from None
+
+
+def _bounded_lines(text: IO[str], path: Path, longest: int) -> Iterator[str]:
+    for number, line in enumerate(iter(functools.partial(text.readline, longest), ""), 1):
+        if len(line) == longest and not line.endswith("\n"):
+            raise too_long(f"{path}:{number}", longest)
+        yield line
+
+
+def too_long(where: str, longest: int) -> DataError:
+    """The error for a line of more than `longest` characters."""
+    return DataError(
+        f"{where}: found a line of more than {longest} characters, expected lines that end in a newline; check that it "
+        "is the right file, and break the line up"
+    )
 
 
 @contextlib.contextmanager
@@ -169,15 +198,21 @@ def _open_zstandard(path: Path, mode: str) -> IO[bytes]:
     return io.BufferedReader(zstandard.open(path, mode))
 
 
-def _checked_encoding(encoding: str | None) -> str | None:
+def checked_encoding(encoding: str | None) -> str | None:
+    """The name by which Python knows an encoding; None for None.
+
+    Raises:
+      DataError: it is not the name of a text encoding.
+    """
     if encoding is None:
         return None
     try:
         "".encode(encoding)
         return codecs.lookup(encoding).name
-    except LookupError:
+    except (LookupError, ValueError):  # no codec, or one that never encodes, or a name that cannot be one
         raise DataError(
-            f"--encoding={encoding} is not the name of a text encoding; try utf-8, utf-16, gb18030, latin-1 or cp1252"
+            f"--encoding={one_line(encoding)} is not the name of a text encoding; try utf-8, utf-16, gb18030, latin-1 "
+            "or cp1252"
         ) from None
 
 
@@ -198,7 +233,8 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataEr
     where, bad = str(path), error.object[error.start]
     if not encoding.startswith(("utf-16", "utf-32")):
         with _readable(path), open_binary(path) as binary:
-            for number, line in enumerate(binary, 1):
+            lines = iter(functools.partial(binary.readline, _LONGEST_CHARACTER * LONGEST_LINE), b"")
+            for number, line in enumerate(lines, 1):
                 try:
                     line.decode(encoding)
                 except UnicodeDecodeError as located:
@@ -212,7 +248,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataEr
 
 def lift_field_size_limit() -> None:
     """Lets a cell be longer than `csv` allows by default (128 KiB): documents are."""
-    csv.field_size_limit(max(csv.field_size_limit(), _FIELD_SIZE_LIMIT))
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
 
 
 def read_delimited(

@@ -31,8 +31,8 @@ ORDER = {
     "common": "errors files pictures garbage_collection interruption workers checkpoints exclusive run_directory",
     "tokenization": "characters base vocabulary stated_settings casing wordpiece byte_bpe unigram sentencepiece kinds",
     "processors": (
-        "problem_types reading base source_code example_source registry text_lines records tables entities report "
-        "squad pretraining graph"
+        "problem_types reading json_stream base source_code example_source registry text_lines records tables entities "
+        "report squad pretraining graph"
     ),
     "modeling": "families config settings parameter_groups encoder heads build training checkpoints",
     "tasks": "base answers classification span pretraining vectors exports",

@@ -31,6 +31,7 @@ QUESTIONS = Group(
             is_path=True,
             is_main=True,
         ),
+        TABLE["encoding"],
         ON_BAD_ROW,
         *LIMITS,
         Flag("verbose_logging", bool, False, "Log answers that cannot be aligned with the original text.", Scope.FREE),

@@ -1,25 +1,29 @@
-"""Questions on contexts, from nested SQuAD JSON: versions 1.1 and 2.0, and the Chinese sets of the same form."""
+"""Questions on contexts as examples: SQuAD 1.1 and 2.0, and sets of the same kind."""
 
 import dataclasses
-import json
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from common.errors import DataError, one_line
-from processors.reading import open_text
+from processors.squad.forms import (
+    GoldAnswer,
+    Paragraph,
+    QuestionError,
+    checked_text,
+    gold_answers,
+    is_impossible,
+    question_id,
+    read_paragraphs,
+)
 from processors.squad.passages import Passage
 
 LISTED = 20
 """Most question ids that a report line names."""
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class GoldAnswer:
-    """One reference answer: its text and the character of the context that it starts at (None if not given)."""
-
-    text: str
-    start: int | None = None
+Finding = tuple[str, str]
+"""The id of a question, or where it is, and what was found."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,17 +61,23 @@ class SquadExample:
 class SquadReader:
     """Reads one file; counts what it had to leave out.
 
+    Where a question has the id of an earlier one, training stops (the file is not what it should be), while evaluation
+    and prediction answer and score both: the later one under an id of its own, which ends in `#2`, so that no answer
+    takes the place of another's in files and scores by id.
+
     Args:
-      path: the JSON file, compressed or not.
+      path: the file, compressed or not, in one of the forms of `processors.squad.forms`.
       learns: give each example the position of an answer (training and evaluation).
       is_training: leave out a question whose answer is not where the file says; it has nothing to teach.
       version_2_with_negative: questions without an answer are allowed.
-      skip_bad_answers: leave out (and count) also questions whose answer has an impossible `answer_start` or is
-        nowhere in the context, in place of stopping.
+      skip_bad_questions: leave out (and count) questions that cannot be used, in place of stopping.
+      encoding: of the file, as for `processors.reading.open_text`.
 
     Attributes:
       num_read: questions given so far in the latest pass.
-      left_out: id and reason of each question left out of the latest pass, or scored but without a position.
+      left_out: questions left out of the latest pass, each with the reason.
+      unplaced: questions evaluated by the text of their answers alone, each with the reason.
+      renamed: ids that were taken, each with the one used instead.
     """
 
     def __init__(
@@ -76,153 +86,164 @@ class SquadReader:
         learns: bool = True,
         is_training: bool = True,
         version_2_with_negative: bool = False,
-        skip_bad_answers: bool = False,
+        skip_bad_questions: bool = False,
+        encoding: str | None = None,
     ) -> None:
         self.path = path
-        self.num_read = 0
-        self.left_out: list[tuple[str, str]] = []
         self._learns = learns
         self._is_training = is_training
         self._version_2 = version_2_with_negative
-        self._skip_bad_answers = skip_bad_answers
+        self._skips = skip_bad_questions
+        self._encoding = encoding
+        self._begin()
+
+    def _begin(self) -> None:
+        self.num_read = 0
+        self.left_out: list[Finding] = []
+        self.unplaced: list[Finding] = []
+        self.renamed: list[Finding] = []
+        self._ids: set[str] = set()
 
     def __iter__(self) -> Iterator[SquadExample]:
         """Yields the examples in file order.
 
         Raises:
-          DataError: the file is not of this form; file, article, paragraph and question are named.
+          DataError: the file is not of a known form, or a question cannot be used; its place is named.
         """
-        self.num_read, self.left_out = 0, []
-        seen: set[str] = set()
-        for where, context, questions in self._paragraphs():
-            passage = Passage(context)
-            for number, question in enumerate(questions, 1):
-                example = self._example(question, passage, f"{where}, question {number}", seen)
+        self._begin()
+        passage = None
+        for paragraph in read_paragraphs(self.path, self._encoding):
+            if passage is None or paragraph.context != passage.text:  # rows repeat the context
+                passage = self._passage(paragraph)
+            if passage is None:
+                continue
+            for where, question in paragraph.questions:
+                example = self._example(question, passage, where)
                 if example is not None:
                     self.num_read += 1
                     yield example
 
     def report(self) -> str:
-        """How many questions of the latest pass could not be used, why, and which."""
-        total = self.num_read + (len(self.left_out) if self._is_training else 0)
-        reasons: dict[str, list[str]] = {}
-        for qas_id, reason in self.left_out:
-            reasons.setdefault(reason, []).append(qas_id)
-        verb = "left out" if self._is_training else "without a gold position (scored by text)"
+        """What was found in the latest pass: questions left out or not placed, why, and which; "" for nothing."""
+        total = self.num_read + len(self.left_out)
         parts = [
-            f"{len(ids)} ({reason}): {', '.join(ids[:LISTED])}{', ...' if len(ids) > LISTED else ''}"
-            for reason, ids in reasons.items()
+            f"{len(found)} of {total} questions {what}: {_by_reason(found)}"
+            for what, found in (
+                ("left out", self.left_out),
+                ("without a gold position (scored by text)", self.unplaced),
+            )
+            if found
         ]
-        return f"{self.path}: {len(self.left_out)} of {total} questions {verb}: {'; '.join(parts)}"
+        if self.renamed:
+            listed = ", ".join(f"{one_line(old)} -> {one_line(new)}" for old, new in self.renamed[:LISTED])
+            parts.append(
+                f"{len(self.renamed)} of {total} questions have the id of an earlier one and are answered and scored "
+                f"on their own under another: {listed}{', ...' if len(self.renamed) > LISTED else ''}"
+            )
+        return f"{self.path}: {'; '.join(parts)}" if parts else ""
 
-    def _paragraphs(self) -> Iterator[tuple[str, str, list[Any]]]:
-        """Where each paragraph is, its context and its questions."""
-        for number, article in enumerate(read_articles(self.path), 1):
-            where = f"{self.path}: article {number}"
-            for index, paragraph in enumerate(_list_of(article, "paragraphs", where), 1):
-                place = f"{where}, paragraph {index}"
-                context = paragraph.get("context") if isinstance(paragraph, dict) else None
-                if not isinstance(context, str):
-                    raise DataError(f"{place}: has no context; expected a text under 'context'; add it")
-                yield place, context, _list_of(paragraph, "qas", place)
+    def _passage(self, paragraph: Paragraph) -> Passage | None:
+        """The context of a paragraph; None where its questions are left out."""
+        try:
+            return Passage(checked_text(paragraph.context, "context"))
+        except QuestionError as error:
+            if not self._skips:
+                raise DataError(f"{paragraph.where}: {error}; {_ADVICE}") from None
+            self.left_out += [(where, str(error)) for where, _ in paragraph.questions]
+            return None
 
-    def _example(self, question: Any, passage: Passage, where: str, seen: set[str]) -> SquadExample | None:
-        if not isinstance(question, dict) or not isinstance(question.get("question"), str):
-            raise DataError(f"{where}: has no question; expected a text under 'question'; add it")
-        if question.get("id") is None:
-            raise DataError(f"{where}: has no id; expected a unique text under 'id'; add one")
-        qas_id = str(question["id"])
-        if qas_id in seen:
-            raise DataError(f"{where}: id {one_line(qas_id)} is given twice; expected unique ids; rename one")
-        seen.add(qas_id)
-        where = f"{where} ({one_line(qas_id)})"
-        answers = tuple(_gold_answers(question, where)) if self._learns else ()
-        impossible = self._version_2 and self._learns and bool(question.get("is_impossible", not answers))
-        example = SquadExample(qas_id, question["question"], passage, answers, is_impossible=impossible)
+    def _example(self, question: Any, passage: Passage, where: str) -> SquadExample | None:
+        """The example of a question; None if it is left out."""
+        name = ""
+        try:
+            name = question_id(question)
+            example = self._checked(question, passage, name)
+        except QuestionError as error:
+            shown = f"{where} ({one_line(name)})" if name else where
+            if not self._skips:
+                raise DataError(f"{shown}: {error}; {_ADVICE}") from None
+            self.left_out.append((name or where, str(error)))
+            return None
+        return example
+
+    def _checked(self, question: dict[str, Any], passage: Passage, name: str) -> SquadExample | None:
+        if name in self._ids and self._is_training:
+            raise QuestionError(f"id {one_line(name)} is given twice; expected unique ids")
+        text = checked_text(question.get("question"), "question")
+        answers = gold_answers(question) if self._learns else ()
+        impossible = self._version_2 and self._learns and is_impossible(question, answers)
+        example = SquadExample(name, text, passage, answers, is_impossible=impossible)
         if impossible:
             example.answers = ()
             example.orig_answer_text, example.start_position, example.end_position = "", -1, -1
-            return example
-        return self._located(example, where) if self._learns else example
+        elif self._learns and not self._located(example):
+            return None
+        example.qas_id = self._own_id(name)
+        return example
 
-    def _located(self, example: SquadExample, where: str) -> SquadExample | None:
-        """Gives the example the position of its answer; None if it is left out."""
+    def _own_id(self, name: str) -> str:
+        """An id that no earlier question has, and takes it."""
+        own, number = name, 1
+        while own in self._ids:
+            number += 1
+            own = f"{name}#{number}"
+        if own != name:
+            self.renamed.append((name, own))
+        self._ids.add(own)
+        return own
+
+    def _located(self, example: SquadExample) -> bool:
+        """Gives the example the position of its answer; says whether the example can be used."""
         if not example.answers:
-            raise DataError(
-                f"{where}: has no answers; expected at least one; set --version_2_with_negative if questions may be "
-                "unanswerable, or remove the question"
-            )
+            advice = "" if self._version_2 else "; set --version_2_with_negative if questions may be unanswerable"
+            raise QuestionError(f"has no answers; expected at least one{advice}")
         problem = ""
         # Training learns the first answer; evaluation takes the first answer found; its loss is only indicative.
         for answer in example.answers[: 1 if self._is_training else None]:
-            problem = self._place(example, answer, where)
+            problem = self._place(example, answer)
             if not problem:
-                return example
-        self.left_out.append((example.qas_id, problem))
-        return None if self._is_training else example
+                return True
+        findings = self.left_out if self._is_training else self.unplaced
+        findings.append((example.qas_id, problem))
+        return not self._is_training
 
-    def _place(self, example: SquadExample, answer: GoldAnswer, where: str) -> str:
+    def _place(self, example: SquadExample, answer: GoldAnswer) -> str:
         """Sets the positions of an answer; otherwise returns why that cannot be done."""
         passage = example.passage
-        wanted = " ".join(answer.text.split())
+        wanted = _single_spaced(answer.text)
         fault = _answer_fault(passage, answer, wanted)
         if fault:
-            if self._is_training and not self._skip_bad_answers:
-                raise DataError(f"{where}: {fault}; correct the file, or give --on_bad_row=skip")
+            if self._is_training:
+                raise QuestionError(fault)
             return fault
         first = passage.word_at(answer.start or 0)
         last = passage.word_at((answer.start or 0) + len(answer.text) - 1)
-        if first < 0 or wanted not in passage.words_text(first, last):
+        if first < 0 or not _holds(passage.words_text(first, last), wanted):
             return "answer is not at its answer_start"
         example.orig_answer_text, example.start_position, example.end_position = answer.text, first, last
         return ""
 
 
-def read_articles(path: Path) -> list[dict[str, Any]]:
-    """The `data` list of a SQuAD file.
-
-    Raises:
-      DataError: the file cannot be read, is not JSON, or has no list under `data`.
-    """
-    with open_text(path) as lines:
-        text = "".join(lines)
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}:{error.lineno}: is not JSON ({error.msg}, column {error.colno}); expected a SQuAD file; "
-            "check that it is whole and the right one"
-        ) from None
-    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
-        raise DataError(f"{path}: is not JSON that can be read ({one_line(error)}); expected a SQuAD file") from None
-    if not isinstance(content, dict) or not isinstance(content.get("data"), list):
-        raise DataError(
-            f"{path}: has no list under 'data'; expected the nested form of SQuAD, "
-            '{"data": [{"paragraphs": [{"context": ..., "qas": [...]}]}]}; convert the file'
-        )
-    return content["data"]
+_ADVICE = "correct the file, or give --on_bad_row=skip"
 
 
-def _list_of(holder: Any, key: str, where: str) -> list[Any]:
-    values = holder.get(key) if isinstance(holder, dict) else None
-    if not isinstance(values, list):
-        raise DataError(f"{where}: has no list under '{key}'; expected the nested form of SQuAD; add it")
-    return values
+def _by_reason(findings: list[Finding]) -> str:
+    reasons: dict[str, list[str]] = {}
+    for name, reason in findings:
+        reasons.setdefault(reason, []).append(one_line(name))
+    return "; ".join(
+        f"{len(names)} ({reason}): {', '.join(names[:LISTED])}{', ...' if len(names) > LISTED else ''}"
+        for reason, names in itertools.islice(reasons.items(), LISTED)
+    )
 
 
-def _gold_answers(question: dict[str, Any], where: str) -> Iterator[GoldAnswer]:
-    answers = question.get("answers", [])
-    if not isinstance(answers, list):
-        raise DataError(f"{where}: 'answers' is {one_line(repr(answers))}; expected a list of text and answer_start")
-    for answer in answers:
-        text = answer.get("text") if isinstance(answer, dict) else None
-        start = answer.get("answer_start") if isinstance(answer, dict) else None
-        if not isinstance(text, str) or isinstance(start, bool) or not isinstance(start, int | None):
-            raise DataError(
-                f"{where}: answer {one_line(repr(answer))} is unusable; expected a text under 'text' and a whole "
-                "number under 'answer_start'; correct it"
-            )
-        yield GoldAnswer(text, start)
+def _single_spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _holds(text: str, wanted: str) -> bool:
+    """Whether a text has another in it, whatever blanks it has: a non-breaking or ideographic one is inside a word."""
+    return wanted in text or wanted in _single_spaced(text)
 
 
 def _answer_fault(passage: Passage, answer: GoldAnswer, wanted: str) -> str:
@@ -237,6 +258,6 @@ def _answer_fault(passage: Passage, answer: GoldAnswer, wanted: str) -> str:
             f"answer_start {answer.start} is out of range for answer {one_line(repr(answer.text))}; "
             f"expected it to lie within the {length} characters of the context"
         )
-    if answer.text not in passage.text and wanted not in passage.joined:
+    if answer.text not in passage.text and not _holds(passage.joined, wanted):
         return f"answer {one_line(repr(answer.text))} is not in the context; expected characters copied from it"
     return ""

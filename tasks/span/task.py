@@ -41,7 +41,8 @@ class SpanSettings:
       decoding: how answers are chosen.
       answer_text: `"upstream"` or `"offsets"`, see `tasks.span.text`.
       tune_null_threshold: an evaluation sets the threshold of the null odds to the best for F1, and stores it.
-      skip_bad_answers: leave out questions whose answer is impossible, in place of stopping.
+      skip_bad_questions: leave out questions that cannot be used, in place of stopping.
+      encoding: of the files, as for `processors.reading.open_text`.
     """
 
     max_seq_length: int = 384
@@ -50,7 +51,8 @@ class SpanSettings:
     decoding: DecodingSettings = dataclasses.field(default_factory=DecodingSettings)
     answer_text: str = "upstream"
     tune_null_threshold: bool = False
-    skip_bad_answers: bool = False
+    skip_bad_questions: bool = False
+    encoding: str | None = None
 
     def tuned_with(self) -> dict[str, Any]:
         """What a tuned threshold depends on, by flag."""
@@ -134,15 +136,17 @@ class SpanTask(Task):
         """
         reader = self.reader(split)
         yield from itertools.islice(reader, self._limits.get(split))
-        if reader.left_out and split not in self._reported:
+        report = reader.report()
+        if report and split not in self._reported:
             self._reported.add(split)
-            log.warning("%s", reader.report())
+            log.warning("%s", report)
 
     def reader(self, split: str) -> SquadReader:
         """The reader of a split's file."""
         learns, is_training = split != TEST, split == TRAIN
         path = self.data_files(split)[0]
-        return SquadReader(path, learns, is_training, self._version_2, self.settings.skip_bad_answers)
+        settings = self.settings
+        return SquadReader(path, learns, is_training, self._version_2, settings.skip_bad_questions, settings.encoding)
 
     def has(self, split: str) -> bool:
         """Whether a file was given for a split."""
@@ -155,11 +159,12 @@ class SpanTask(Task):
         return [self._files[split]]
 
     def source(self, split: str) -> dict[str, Any]:
-        """Version, limits, and what becomes of bad answers."""
+        """Version, limits, encoding, and what becomes of bad questions."""
         del split
         return {
             "version_2_with_negative": self._version_2,
-            "skip_bad_answers": self.settings.skip_bad_answers,
+            "skip_bad_questions": self.settings.skip_bad_questions,
+            "encoding": self.settings.encoding,
             "limits": self._limits,
         }
 

@@ -30,7 +30,7 @@ NOT_FLAGS = {
     TrainingSettings: {"frozen": "parsed from --freeze"},
     DeviceSettings: {"tpu_estimator_on_cpu": "checks the graph of a TPU without one"},
     LossSettings: {},
-    SpanSettings: {"decoding": "settings of their own", "skip_bad_answers": "--on_bad_row=skip"},
+    SpanSettings: {"decoding": "settings of their own", "skip_bad_questions": "--on_bad_row=skip"},
     DecodingSettings: {},
     PretrainingSettings: {"next_sentence": "told by the records", "packed": "told by the records"},
     InstanceSettings: {"masking": "settings of their own", "next_sentence": "--no_nsp"},

@@ -26,6 +26,7 @@ def write(folder, *questions, context=CONTEXT):
 
 
 def error_of(path, **options):
+    """The message that reading ends with, which is one line and names the file."""
     with pytest.raises(DataError) as error:
         list(SquadReader(path, **options))
     message = str(error.value)
@@ -116,7 +117,7 @@ def test_bad_answers(tmp_path, start, text, expected):
     message = error_of(path)
     assert f"article 1, paragraph 1, question 2 (bad): {expected}" in message
     assert message.endswith("correct the file, or give --on_bad_row=skip")
-    skipping = SquadReader(path, skip_bad_answers=True)
+    skipping = SquadReader(path, skip_bad_questions=True)
     assert [example.qas_id for example in skipping] == ["good"]
     assert expected in skipping.report()
 
@@ -129,8 +130,13 @@ def test_blanks_of_the_answer_need_not_be_those_of_the_context(tmp_path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ('{"data": [', ":1: is not JSON (Expecting value, column 11); expected a SQuAD file"),
-        ("[1]", ": has no list under 'data'; expected the nested form of SQuAD"),
+        ('{"data": [', ":1: is not JSON that can be read (Expecting value, column 11); expected a SQuAD file"),
+        ("[1]", ": article 1: has no list under 'paragraphs'; expected a SQuAD file"),
+        ("", ": is empty; expected a SQuAD file"),
+        ("id,question", ": begins with 'i'; expected a SQuAD file"),
+        ('{"data": []} {"data": []}', ":1: is not JSON that can be read (Extra data, column 14)"),
+        ('{"data": [' + "[" * 100_000, ":1: is not JSON that can be read (nested too deep, column 11)"),
+        ('{"version":\n' + "1" * 5000, ":2: is not JSON that can be read (Exceeds the limit (4300 digits)"),
         ('{"version": 1}', ": has no list under 'data'"),
         ('{"data": [{}]}', "article 1: has no list under 'paragraphs'"),
         ('{"data": [3]}', "article 1: has no list under 'paragraphs'"),
@@ -147,19 +153,103 @@ def test_files_of_another_form(tmp_path, content, expected):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"question": None}, "question 1: has no question; expected a text under 'question'"),
+        ({"question": None}, "question 1 (q1): has no question; expected a text under 'question'"),
         ({"id": None}, "question 1: has no id; expected a unique text under 'id'"),
+        ({"id": ["q"]}, "question 1: id is ['q']; expected a unique text under 'id'"),
+        ({"id": ""}, "question 1: has no id; expected a unique text under 'id'"),
+        ({"id": "\ud83d"}, "question 1: id has half a character (U+D83D); expected a text"),
+        ({"question": {"text": "a"}}, "question 1 (q1): holds {'text': 'a'} as question; expected a text"),
+        ({"question": "a \ude00"}, "question 1 (q1): question has half a character (U+DE00); expected a text"),
+        ({"answers": ["mat"]}, "question 1 (q1): answer 'mat' is unusable; expected a text under 'text'"),
+        ({"answers": [{"text": "\ude00", "answer_start": 1}]}, "(q1): text has half a character (U+DE00)"),
         ({"answers": "mat"}, "question 1 (q1): 'answers' is 'mat'; expected a list of text and answer_start"),
         ({"answers": [{"text": "mat", "answer_start": "20"}]}, "'answer_start': '20'} is unusable; expected"),
     ],
 )
 def test_questions_of_another_form(tmp_path, changes, expected):
-    assert expected in error_of(write(tmp_path, question(**changes)))
+    path = write(tmp_path, question(**changes), question("good"))
+    assert expected in error_of(path)
+    reader = SquadReader(path, skip_bad_questions=True)
+    assert [example.qas_id for example in reader] == ["good"]
+    assert "1 of 2 questions left out: 1 (" in reader.report()
 
 
-def test_duplicate_ids_and_missing_file(tmp_path):
-    assert "question 2: id q1 is given twice; expected unique ids" in error_of(write(tmp_path, question(), question()))
+def test_missing_file(tmp_path):
     assert "no such file" in error_of(tmp_path / "absent.json")
+
+
+def test_an_id_twice_stops_training(tmp_path):
+    path = write(tmp_path, question(), question(), question("q2"))
+    assert "question 2 (q1): id q1 is given twice; expected unique ids; correct the file, or give" in error_of(path)
+    reader = SquadReader(path, skip_bad_questions=True)
+    assert [example.qas_id for example in reader] == ["q1", "q2"]
+    assert "1 of 3 questions left out: 1 (id q1 is given twice; expected unique ids): q1" in reader.report()
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_questions_with_one_id_are_answered_under_ids_of_their_own(tmp_path, learns):
+    questions = [question(), question(question="Who?", text="cat", start=4), question("q1#2"), question("q2")]
+    reader = SquadReader(write(tmp_path, *questions), learns=learns, is_training=False)
+    assert [(example.qas_id, example.question_text) for example in reader] == [
+        ("q1", "On what?"), ("q1#2", "Who?"), ("q1#2#2", "On what?"), ("q2", "On what?"),
+    ]  # fmt: skip
+    assert reader.report().endswith(
+        "2 of 4 questions have the id of an earlier one and are answered and scored on their own under another: "
+        "q1 -> q1#2, q1#2 -> q1#2#2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("context", "text", "answer"),
+    [
+        ("It is 100\u00a0km away.", "100\u00a0km", (2, 2)),
+        ("It is 100\u00a0km away.", "100 km", (2, 2)),
+        ("It is 100 km away.", "100\u00a0km", (2, 3)),
+        ("It is\u00a0100 km away.", "100 km", (1, 2)),
+        ("他住在北京\u3000朝阳区。", "北京\u3000朝阳区", (3, 8)),
+        ("他住在北京\u3000朝阳区。", "北京 朝阳区", (3, 8)),
+        ("It is \u2003100\u2009km away.", "100\u2009km", (2, 2)),
+    ],
+)
+def test_answers_at_other_blanks_are_placed(tmp_path, context, text, answer):
+    start = context.index(text[:2])
+    path = write(tmp_path, question(text=text, start=start), context=context)
+    example = next(iter(SquadReader(path)))
+    assert (example.start_position, example.end_position) == answer
+    assert example.orig_answer_text == text
+
+
+@pytest.mark.parametrize("context", [{"text": "a"}, None, "half \ud83d"])
+def test_a_context_that_is_no_text(tmp_path, context):
+    path = write(tmp_path, question(), context=context)
+    assert "article 1, paragraph 1: " in error_of(path)
+    assert "context" in error_of(path)
+    reader = SquadReader(path, skip_bad_questions=True)
+    assert list(reader) == []
+    assert "1 of 1 questions left out" in reader.report()
+
+
+def test_is_impossible_is_true_or_false(tmp_path):
+    path = write(tmp_path, question(is_impossible="false"))
+    message = error_of(path, version_2_with_negative=True)
+    assert "question 1 (q1): 'is_impossible' is 'false'; expected true or false" in message
+    assert "has no answers; expected at least one; correct" in error_of(
+        write(tmp_path, question(answers=[], is_impossible=False)), version_2_with_negative=True
+    )
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "latin-1", "utf-16"])
+def test_other_encodings(tmp_path, encoding):
+    context = {"gbk": "他住在北京。", "latin-1": "Le café était là.", "utf-16": "他住在北京。"}[encoding]
+    path = tmp_path / "data.json"
+    paragraph = {"context": context, "qas": [question(text=context[3:5], start=3)]}
+    content = json.dumps({"data": [{"paragraphs": [paragraph]}]}, ensure_ascii=False)
+    path.write_bytes(content.encode(encoding))
+    assert next(iter(SquadReader(path, encoding=encoding))).passage.text == context
+    if encoding != "utf-16":  # which a byte order mark tells
+        assert "name the file's encoding, e.g. --encoding=gb18030" in error_of(path)
+    with pytest.raises(DataError, match="--encoding=base64 is not the name of a text encoding"):
+        list(SquadReader(path, encoding="base64"))
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
