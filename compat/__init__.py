@@ -42,7 +42,10 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 MODULES = tuple(NAMES)
 
-_FLAGS = "flags are not global here: give settings to functions, or run the script; see command_line/flags"
+_FLAGS = (
+    "flags are not global here: give settings to functions, define the flags of your program with absl.flags, or run "
+    "the script"
+)
 _TENSORFLOW = "import tensorflow.compat.v1 as tf"
 HUB_MODULES = "modules of TensorFlow 1's hub are not loaded; use run_classifier.py with --init_checkpoint"
 
@@ -60,8 +63,16 @@ INSTEAD: dict[str, dict[str, str]] = {
 """Names of upstream without a counterpart, and what to use."""
 
 _GENERAL = {"FLAGS": _FLAGS, "flags": _FLAGS, "tf": _TENSORFLOW}
-_ITS_IMPORTS = ("modeling", "optimization", "tokenization")
-"""Modules that upstream's scripts import and that people take from there, as in `run_classifier.tokenization`."""
+_ITS_IMPORTS: dict[str, tuple[str, ...]] = {
+    "run_classifier": ("collections", "csv", "os", "modeling", "optimization", "tokenization"),
+    "run_squad": ("collections", "json", "math", "os", "random", "modeling", "optimization", "tokenization"),
+    "run_pretraining": ("os", "modeling", "optimization"),
+    "create_pretraining_data": ("collections", "random", "tokenization"),
+    "extract_features": ("codecs", "collections", "json", "re", "modeling", "tokenization"),
+    "optimization": ("re",),
+    "run_classifier_with_tfhub": ("os", "optimization", "run_classifier", "tokenization"),
+}
+"""Modules that upstream's import, which people take from there: `run_classifier.tokenization`, or by a star."""
 
 _WITHOUT_TENSORFLOW = {
     ("run_classifier", name): "processors.base" for name in ("DataProcessor", "InputExample", "PaddingInputExample")
@@ -95,7 +106,7 @@ def lookup(module: str) -> Callable[[str], object]:
         if instead is not None:
             kind = _NoNameToImportError if _is_import(sys._getframe(1)) else _NoAttributeError
             raise kind(f"{module}.{name}: not in this project; {instead}")
-        if name in _ITS_IMPORTS and name != module:
+        if name in _ITS_IMPORTS[module]:
             return importlib.import_module(name)
         if name not in NAMES[module]:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -108,9 +119,8 @@ def lookup(module: str) -> Callable[[str], object]:
 def _star(module: str) -> list[str]:
     """What `from module import *` binds: upstream's public names, `main`, and the modules that upstream imports."""
     names = [name for name in NAMES[module] if not name.startswith("_")]
-    if module == "optimization":
-        return names
-    return [*names, "main", *_ITS_IMPORTS]
+    main = [] if module == "optimization" else ["main"]
+    return [*names, *main, *_ITS_IMPORTS[module]]
 
 
 def _is_import(frame: object) -> bool:

@@ -1,12 +1,14 @@
 """Names of upstream's `run_classifier.py`."""
 
-from collections.abc import Callable, Iterable, Sequence
+import dataclasses
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from common.errors import DataError, one_line
 from compat.features import TokenizerAdapter, memory_input_fn, padded, records_input_fn
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from modeling.config import BertConfig
@@ -41,8 +43,10 @@ class _Lists(TableProcessor):
         return list(super().get_dev_examples(data_dir))
 
     def get_test_examples(self, data_dir: str | None) -> list[InputExample]:
-        """Examples to predict."""
-        return list(super().get_test_examples(data_dir))
+        """Examples to predict; where the file has no labels, they have the first one, as upstream's."""
+        first = self.get_labels()[0]
+        found = super().get_test_examples(data_dir)
+        return [dataclasses.replace(one, label=first) if one.label is None else one for one in found]
 
 
 class ColaProcessor(_Lists, glue.ColaProcessor):
@@ -107,13 +111,15 @@ def convert_examples_to_features(
       tokenizer: a `tokenization.FullTokenizer`, or an object with its `tokenize` and `convert_tokens_to_ids`.
 
     Raises:
-      DataError: a label that is not in the list, or a tokenizer that cannot be used.
+      DataError: a label that is missing or not in the list, or a tokenizer that cannot be used.
     """
     adapter = TokenizerAdapter(tokenizer)
     labels = [label_text(label) for label in label_list]
+    # 1, 1.0, True and numpy's numbers are one label, as they are one key of a dictionary.
+    names = dict(zip(label_list, labels, strict=True))
     featurizer = PairFeaturizer(adapter, max_seq_length, labels, "single_label")
     found = []
-    for (window,) in featurizer.featurize([_normal(example) for example in examples]):
+    for (window,) in featurizer.featurize([_normal(example, names) for example in examples]):
         length = max_seq_length
         is_real = bool(window["is_real_example"])
         found.append(
@@ -128,11 +134,17 @@ def convert_examples_to_features(
     return found
 
 
-def _normal(example: Any) -> InputExample | PaddingInputExample:
+def _normal(example: Any, names: Mapping[Any, str]) -> InputExample | PaddingInputExample:
     if isinstance(example, PaddingInputExample):
         return example
-    label = None if example.label is None else label_text(example.label)
-    return InputExample(example.guid, example.text_a, example.text_b or None, label)
+    label = example.label
+    if label is None and None not in names:
+        raise DataError(
+            f"example {example.guid!r}: has no label; expected one of {one_line(', '.join(names.values()))}; "
+            "to predict, give any of them"
+        )
+    name = names.get(label) if isinstance(label, Hashable) else None
+    return InputExample(example.guid, example.text_a, example.text_b or None, name or label_text(label))
 
 
 def _spec(seq_length: int) -> FeatureSpec:

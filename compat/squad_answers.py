@@ -119,10 +119,11 @@ def write_predictions(  # noqa: PLR0913 - upstream's signature
         for chunk in chunked(zip(examples, asked, strict=True), settings.questions_at_once):
             decoded: Sequence[Decoded] = decode_all([question for _, question in chunk], span_text, settings)
             for (example, _), answers in zip(chunk, decoded, strict=True):
-                predictions(example.qas_id, json.dumps(answers.answer(threshold).text))
-                nbest(example.qas_id, nbest_json(answers))
+                key = str(example.qas_id)
+                predictions(key, json.dumps(answers.answer(threshold).text))
+                nbest(key, nbest_json(answers))
                 if odds is not None:
-                    odds(example.qas_id, json.dumps(answers.null_odds))
+                    odds(key, json.dumps(answers.null_odds))
 
 
 def _asked(examples: Sequence[Any], features: Iterable[Any], results: dict[int, Any]) -> list[Asked]:

@@ -1,6 +1,7 @@
 """Code written for google-research/bert: names, signatures, and a whole training as a Colab writes it."""
 
 import importlib
+import inspect
 import random
 import subprocess
 import sys
@@ -56,6 +57,16 @@ NAMES = {
     "run_classifier_with_tfhub": "main",
 }
 
+IMPORTED = {
+    "run_classifier": "collections csv os modeling optimization tokenization",
+    "run_squad": "collections json math os random modeling optimization tokenization",
+    "run_pretraining": "os modeling optimization",
+    "create_pretraining_data": "collections random tokenization",
+    "extract_features": "codecs collections json re modeling tokenization",
+    "optimization": "re",
+    "run_classifier_with_tfhub": "os optimization run_classifier tokenization",
+}
+
 
 @pytest.mark.parametrize("module", MODULES)
 def test_upstreams_names_are_there(module):
@@ -91,7 +102,8 @@ def test_a_star_binds_what_upstreams_does(module):
     bound = {}
     exec(f"from {module} import *", bound)
     names = {name for name in NAMES[module].split() if not name.startswith("_")}
-    modules = {"modeling", "optimization", "tokenization"} if module != "optimization" else set()
+    modules = {name for name, value in bound.items() if inspect.ismodule(value)}
+    assert modules == set(IMPORTED[module].split())
     assert set(bound) - {"__builtins__"} == names | modules
     assert all(bound[name] is getattr(importlib.import_module(module), name) for name in names)
     assert set(COMPAT_NAMES[module]) == set(NAMES[module].split()) - {"main"}
@@ -162,12 +174,35 @@ def test_names_can_be_imported_as_in_upstreams_package():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
 
-def test_processors_give_lists(shared):
-    folder = str(shared / "data" / "glue" / "MRPC")
+def test_processors_give_lists(tmp_path):
+    header = "label\tid\tid\ta\tb\n"
+    for name, label in (("train", "1"), ("dev", "1"), ("test", "12")):
+        (tmp_path / f"{name}.tsv").write_text(header + f"{label}\tx\ty\tthe film\twas good\n" * 3)
     processor = run_classifier.MrpcProcessor()
     assert isinstance(processor, DataProcessor)
     assert isinstance(processor, MrpcProcessor)
-    assert len(processor.get_dev_examples(folder)) == 408
+    assert [one.label for one in processor.get_train_examples(str(tmp_path))] == ["1"] * 3
+    assert len(processor.get_dev_examples(str(tmp_path))) == 3
+    # Test rows have the first label, so that upstream's conversion, which needs one, takes them.
+    assert [(one.text_a, one.label) for one in processor.get_test_examples(str(tmp_path))] == [("the film", "0")] * 3
+
+
+def label_ids(labels, label_list):
+    examples = [run_classifier.InputExample("g", "a", None, label) for label in labels]
+    features = run_classifier.convert_examples_to_features(examples, label_list, 8, Letters())
+    return [one.label_id for one in features]
+
+
+def test_labels_are_found_as_keys_of_a_dictionary():
+    assert label_ids([1.0, np.float64(0), np.int64(1), True], [0, 1]) == [1, 0, 1, 1]
+    assert label_ids(["y", np.str_("x")], np.array(["x", "y"])) == [1, 0]
+    assert label_ids([None], [None]) == [0]
+    with pytest.raises(BertError, match="example 'g': has no label; expected one of 0, 1; to predict, give any of th"):
+        label_ids([None], [0, 1])
+    with pytest.raises(BertError, match="label '2' is not one of the labels; known: 0, 1"):
+        label_ids([2], [0, 1])
+    with pytest.raises(BertError, match="is not one of the labels; known: 0, 1"):
+        label_ids([[1]], [0, 1])
 
 
 def test_features_are_those_of_the_records(golden, shared, tmp_path):
