@@ -18,7 +18,8 @@ from command_line.flags import help as help_text
 from command_line.flags.declaration import FlagSet
 from command_line.flags.parsing import parse
 from common import interruption
-from common.errors import BertError, FlagError
+from common.errors import BertError, FlagError, one_line
+from common.source_code import users_place
 
 TENSORFLOW_SERIES = "2.15."
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -73,12 +74,11 @@ def start(script: Runnable, description: str, argv: Sequence[str] | None = None)
             let_xla_compile_for_cpu()
         with interruption.sigterm_raises():
             script.run(options)
-    except BertError as error:
+    except Exception as error:
+        told = error if isinstance(error, BertError) else unnamed(error)
         if "--traceback" in argv:
             traceback.print_exc()
-        fail(error)
-    except OSError as error:
-        fail(unwritten(error))
+        fail(told)
     except KeyboardInterrupt as error:
         print(INTERRUPTED, file=sys.stderr)
         sys.exit(interruption.exit_code(error))
@@ -91,14 +91,14 @@ def fail(error: BertError) -> None:
     sys.exit(error.exit_code)
 
 
-def unwritten(error: OSError) -> BertError:
-    """What to say of an error of the system that no part of the program has named.
+def unnamed(error: Exception) -> BertError:
+    """What to say of an error that no part of the program has named: of the system, or in code of the user's.
 
     Raises:
-      OSError: the error is a bug, not something the user can fix.
+      Exception: the error is a bug, not something the user can fix.
     """
-    if error.errno not in (*NO_SPACE, errno.EPIPE):
-        raise error
+    if not isinstance(error, OSError) or error.errno not in (*NO_SPACE, errno.EPIPE):
+        return in_users_code(error)
     try:
         sys.stdout.flush()
     except OSError:
@@ -110,6 +110,19 @@ def unwritten(error: OSError) -> BertError:
         )
     where = error.filename or "a file, or standard output"
     return BertError(f"{where}: cannot be written ({error.strerror}); free disk space, then run the same command again")
+
+
+def in_users_code(error: Exception) -> BertError:
+    """What to say of a mistake in a class of the user's: its file and line, and the error.
+
+    Raises:
+      Exception: the error, a bug, where no code of the user's has taken part in it.
+    """
+    place = users_place(error)
+    if place is None:
+        raise error
+    what = f"{type(error).__name__}: {one_line(error)}"
+    return BertError(f"{place}: {what}; correct the code (--traceback shows all)")
 
 
 def set_up_streams() -> None:

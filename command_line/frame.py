@@ -6,15 +6,35 @@ A new script declares its flags and says how they become a task.
 import abc
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Generic, TypeVar, final
+from typing import Any, Generic, TypeVar, final
 
 from command_line import execution, model_files, scopes
-from command_line.flags.declaration import FlagSet
+from command_line.flags.actions import ACTIONS
+from command_line.flags.declaration import FlagSet, Group
+from command_line.flags.devices import DEVICES
+from command_line.flags.model import MODEL
+from command_line.flags.training import EVALUATION, STEPS_FLAGS, UPDATES
 from command_line.model_files import ModelFiles
 from common.run_directory import RunDirectory
-from tasks.base import Task
+from processors.reading import MissingDataError
+from tasks.base import DEV, TEST, TRAIN, Task
 
 AnyTask = TypeVar("AnyTask", bound=Task)
+
+
+def task_flags(*groups: Group, **model_defaults: Any) -> FlagSet:
+    """The flags of a script that runs a task in epochs: actions, model, training, evaluation and devices.
+
+    Args:
+      groups: flags of the task itself, which name what it reads; `DATA_SOURCES` in `command_line.flags.data` has those
+        that every task needs.
+      model_defaults: other defaults of flags of the model, such as `max_seq_length`.
+    """
+    model = MODEL
+    for name, default in model_defaults.items():
+        model = model.changed(name, default=default)
+    evaluation = EVALUATION.without("max_eval_steps")
+    return FlagSet((ACTIONS, model, *groups, UPDATES.without(*STEPS_FLAGS), evaluation, DEVICES))
 
 
 class TaskScript(abc.ABC, Generic[AnyTask]):
@@ -50,13 +70,13 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
             with directory.owned():
                 self.execute(flags, task, directory, files)
 
-    @abc.abstractmethod
     def check(self, flags: SimpleNamespace) -> None:
-        """Checks flags against each other before anything is read.
+        """Checks flags against each other before anything is read; those that every script has by default.
 
         Raises:
           FlagError: one is missing, or two contradict each other.
         """
+        execution.check_actions(flags)
 
     def is_answered(self, flags: SimpleNamespace, directory: RunDirectory) -> bool:
         """Answers standard input from the newest export where the command asks for nothing else."""
@@ -75,9 +95,16 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
     def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> AnyTask:
         """The task that the flags describe."""
 
-    @abc.abstractmethod
     def report(self, flags: SimpleNamespace, task: AnyTask) -> None:
-        """Prints the data report of `--validate_only`."""
+        """Prints the data report of `--validate_only`: by default the examples and windows of each split."""
+        del flags
+        for split in (TRAIN, DEV, TEST):
+            try:
+                counts = [len(windows) for windows in task.featurizer.featurize(list(task.examples(split)))]
+            except MissingDataError as error:
+                print(f"{split}: {error}")
+                continue
+            print(f"{split}: {len(counts)} examples, {sum(counts)} windows")
 
     def execute(self, flags: SimpleNamespace, task: AnyTask, directory: RunDirectory, files: ModelFiles) -> None:
         """Trains, evaluates, predicts, exports."""

@@ -7,13 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from command_line.execution import STANDARD_INPUT, check_actions
-from command_line.flags.actions import ACTIONS
 from command_line.flags.data import TABLE, TASK
-from command_line.flags.declaration import FlagSet
-from command_line.flags.devices import DEVICES
-from command_line.flags.model import MODEL
-from command_line.flags.training import EVALUATION, STEPS_FLAGS, UPDATES
-from command_line.frame import TaskScript
+from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
 from command_line.settings import limits, require
 from command_line.table import refuse_columns, table_changes, table_processor
@@ -30,9 +25,7 @@ from tokenization.base import Tokenizer
 class ClassifierScript(TaskScript[ClassificationTask]):
     """run_classifier.py."""
 
-    flags = FlagSet(
-        (ACTIONS, MODEL, TASK, TABLE, UPDATES.without(*STEPS_FLAGS), EVALUATION.without("max_eval_steps"), DEVICES)
-    )
+    flags = task_flags(TASK, TABLE)
 
     def check(self, flags: SimpleNamespace) -> None:
         """Checks the flags against each other."""
@@ -61,7 +54,9 @@ def build_task(
     processor = build_processor(name, flags, identity)
     source = ExampleSource(processor, flags.data_dir, output_dir)
     loss = LossSettings(class_weights(flags.class_weights, source.labels), flags.label_smoothing, flags.focal_gamma)
-    return ClassificationTask(name, source, tokenizer, flags.max_seq_length, loss, limits(flags), flags.truncation)
+    return ClassificationTask(
+        name, source, tokenizer, flags.max_seq_length, loss, limits(flags), flags.truncation, flags.head
+    )
 
 
 def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, Any]) -> DataProcessor:

@@ -5,13 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from command_line.execution import STANDARD_INPUT, check_actions
-from command_line.flags.actions import ACTIONS
-from command_line.flags.declaration import FlagSet
-from command_line.flags.devices import DEVICES
-from command_line.flags.model import MODEL
 from command_line.flags.squad import QUESTIONS, WINDOWS
-from command_line.flags.training import EVALUATION, STEPS_FLAGS, UPDATES
-from command_line.frame import TaskScript
+from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
 from command_line.settings import limits, require
 from common.errors import FlagError
@@ -29,17 +24,7 @@ log = logging.getLogger(__name__)
 class SquadScript(TaskScript[SpanTask]):
     """run_squad.py."""
 
-    flags = FlagSet(
-        (
-            ACTIONS,
-            MODEL.changed("max_seq_length", default=SpanSettings.max_seq_length),
-            QUESTIONS,
-            WINDOWS,
-            UPDATES.without(*STEPS_FLAGS),
-            EVALUATION.without("max_eval_steps"),
-            DEVICES,
-        )
-    )
+    flags = task_flags(QUESTIONS, WINDOWS, max_seq_length=SpanSettings.max_seq_length)
 
     def check(self, flags: SimpleNamespace) -> None:
         """Checks the flags against each other."""

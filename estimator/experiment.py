@@ -17,6 +17,7 @@ from common.errors import DataError, FlagError
 from common.files import write_atomically
 from common.interruption import Interruption
 from common.run_directory import warn_of_other_labels
+from common.source_code import source_digest
 from estimator import devices, learning_curve, memory, score_table
 from estimator.config import ExperimentSettings
 from estimator.failures import running
@@ -314,7 +315,9 @@ class Experiment:
         if files:
             return record_sets.given(files)
         files = self.task.data_files(split)
+        code = source_digest(type(self.task), type(self.task.featurizer))
         inputs = {"split": split, **self.task.source(split), **self.task.featurizer.settings()}
+        inputs |= {"task_code": code} if code else {}
         return record_sets.build(
             self.output_dir / f"{RECORD_NAMES[split]}.tf_record",
             lambda: self.task.examples(split),

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import BertError, DataError, one_line
+from common.source_code import is_users, source_digest
 from processors.base import DataProcessor, InputExample, SelfDescribing
 from processors.problem_types import PROBLEM_TYPES, SINGLE_LABEL, LabelError, ProblemType, label_text
 from processors.reading import MissingDataError, lone_surrogate
-from processors.source_code import is_users, source_digest
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,9 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
 from common.errors import closest, one_line
 
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 
 
 class LabelError(ValueError):
@@ -145,8 +143,8 @@ class _MultiLabel(ProblemType):
         return tuple(label)
 
     def _several(self, label: Any) -> Iterable[Any]:
-        if isinstance(label, list | tuple | set | frozenset | np.ndarray):
-            return label
+        if isinstance(label, list | tuple | set | frozenset) or getattr(label, "ndim", 0) == 1:  # or an array of NumPy
+            return list(label)
         raise LabelError(f"label {_shown(label)} is not a list of labels; expected one for --problem_type={self.name}")
 
 
@@ -190,12 +188,12 @@ def label_text(label: Any) -> str:
     """A label as text: numbers as Python writes integers, so that 1, True's kin in NumPy and 1.0 are each one label.
 
     Example:
-      >>> label_text(1), label_text(np.int64(1)), label_text(1.0), label_text(True)
-      ('1', '1', '1', 'True')
+      >>> label_text(1), label_text(1.0), label_text(True)
+      ('1', '1', 'True')
     """
     if isinstance(label, bytes):
         return label.decode("utf-8")
-    if isinstance(label, np.generic):
+    if not isinstance(label, str) and hasattr(label, "item"):  # a scalar of NumPy
         label = label.item()
     if isinstance(label, float) and label.is_integer():
         return str(int(label))

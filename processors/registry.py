@@ -8,21 +8,18 @@ A processor comes from outside in three ways: a module named by `--processor_mod
 import contextlib
 import dataclasses
 import functools
-import hashlib
-import importlib
 import importlib.metadata
-import importlib.util
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from common.errors import BertError, RegistryError, closest, one_line
+from common import user_code
+from common.errors import RegistryError, closest
 from processors.base import DataProcessor
 
 ENTRY_POINT_GROUP = "bert.processors"
+PROCESSOR_MODULE = "--processor_module"
 XNLI_LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 
 Factory = Callable[..., DataProcessor]
@@ -59,9 +56,6 @@ _ENTRIES: dict[str, _Entry] = {
     "xnli": _built_in("tables.glue:XnliProcessor"),
     **{f"xnli-{language}": _built_in("tables.glue:XnliProcessor", language=language) for language in XNLI_LANGUAGES},
 }
-
-_MODULES: dict[Path, ModuleType] = {}
-"""Files that were imported for what they register."""
 
 
 def register(name: str) -> Callable[[ProcessorClass], ProcessorClass]:
@@ -129,13 +123,12 @@ def names() -> list[str]:
 @contextlib.contextmanager
 def isolated() -> Iterator[None]:
     """Forgets at the end of a `with` block what was registered in it; for tests."""
-    before, modules = dict(_ENTRIES), dict(_MODULES)
+    before = dict(_ENTRIES)
     try:
-        yield
+        with user_code.forgotten():
+            yield
     finally:
         _restore(before)
-        _MODULES.clear()
-        _MODULES.update(modules)
 
 
 @contextlib.contextmanager
@@ -159,39 +152,11 @@ def import_module(module: str) -> ModuleType:
       RegistryError: there is no such module, or it fails while it is imported; then nothing it registered stays.
     """
     before = dict(_ENTRIES)
-    is_file = module.endswith(".py") or "/" in module or "\\" in module
     try:
-        return _import_file(Path(module)) if is_file else importlib.import_module(module)
-    except BaseException as error:
-        _restore(before)
-        if isinstance(error, BertError) or not isinstance(error, Exception | SystemExit):
-            raise
-        dotted = "" if is_file else module
-        raise RegistryError(_import_failure(f"--processor_module={module}", dotted, error)) from error
-
-
-def _import_file(path: Path) -> ModuleType:
-    path = path.resolve()
-    if not path.is_file():
-        raise RegistryError(
-            f"--processor_module={path}: no such file; expected a Python file, or a dotted module on the import path"
-        )
-    name = f"processor_module_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if path in _MODULES:
-        return _MODULES[path]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise RegistryError(f"--processor_module={path}: is not Python; expected a file that ends in .py")
-    if str(path.parent) not in sys.path:  # last: its neighbours can be imported and shadow nothing
-        sys.path.append(str(path.parent))
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
+        return user_code.import_module(module, PROCESSOR_MODULE)
     except BaseException:
-        del sys.modules[name]
+        _restore(before)
         raise
-    _MODULES[path] = module
-    return module
 
 
 def _unregistered(module: ModuleType, name: str, flag: str) -> type[DataProcessor] | None:
@@ -245,36 +210,11 @@ def _is_processor(value: object) -> bool:
     )
 
 
-def _import_failure(flag: str, module: str, error: BaseException) -> str:
-    """One line with the innermost line of user code that failed."""
-    kind = type(error).__name__
-    if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
-        return f"{flag}: no module {error.name!r} on the import path; expected a .py file or a dotted module"
-    if isinstance(error, SyntaxError):
-        return f"{flag}: {error.filename}:{error.lineno}: {kind}: {one_line(error.msg)}; correct the module"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<frozen") and frame.filename != __file__ and "importlib" not in frame.filename
-    ]
-    where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
-    return f"{flag}: {where}{kind}: {one_line(error)}; correct the module"
-
-
 def _load(target: str, owner: str) -> type[DataProcessor]:
     """The class that `"module:object"` names."""
-    module_name, _, attribute = target.partition(":")
-    if not module_name or not attribute:
-        raise RegistryError(f"{owner}: expected package.module:Class")
-    try:
-        found: Any = importlib.import_module(module_name)
-    except Exception as error:
-        raise RegistryError(_import_failure(owner, module_name, error)) from error
-    if not hasattr(found, attribute):
-        classes = [key for key, value in vars(found).items() if isinstance(value, type)]
-        raise RegistryError(f"{owner}: module {module_name} has no {attribute!r}; {closest(attribute, classes)}")
-    processor: type[DataProcessor] = getattr(found, attribute)
-    _check_processor(processor, owner)
+    found = user_code.attribute(target, owner)
+    _check_processor(found, owner)
+    processor: type[DataProcessor] = found
     return processor
 
 

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
+from common.source_code import source_digest
 from processors.records.featurizer import Featurizer
 from processors.records.schema import Features, FeatureSpec
 from tokenization.base import Tokenizer
@@ -66,8 +67,8 @@ class Task(abc.ABC):
         return []
 
     def code_digest(self) -> str | None:
-        """Digest of the user's code that gives the examples; None where there is none."""
-        return None
+        """Digest of the user's code that takes part: by default the file of the task; None where there is none."""
+        return source_digest(type(self))
 
     def held_out_file(self) -> Path | None:
         """The training file that the dev rows are held out from; None where they come from elsewhere."""

@@ -28,11 +28,14 @@ MAY_IMPORT = {
 PACKAGES = set(MAY_IMPORT)
 
 ORDER = {
-    "common": "errors files pictures garbage_collection interruption workers checkpoints exclusive run_directory",
+    "common": (
+        "errors files source_code user_code pictures garbage_collection interruption workers checkpoints exclusive "
+        "run_directory"
+    ),
     "tokenization": "characters base vocabulary stated_settings casing wordpiece byte_bpe unigram sentencepiece kinds",
     "processors": (
-        "problem_types reading json_stream base source_code example_source registry text_lines records tables entities "
-        "report squad pretraining graph"
+        "problem_types reading json_stream base example_source registry text_lines records tables entities report "
+        "squad pretraining graph"
     ),
     "modeling": "families config settings parameter_groups encoder heads build training checkpoints",
     "tasks": "base answers classification span pretraining vectors exports",
@@ -51,7 +54,7 @@ ORDER = {
     ),
     "command_line": (
         "flags app settings model_files scopes execution frame table run_classifier run_squad run_pretraining "
-        "create_pretraining_data extract_features convert_checkpoint run_server reference"
+        "create_pretraining_data extract_features convert_checkpoint run_server run_task reference"
     ),
 }
 """The modules and subpackages of each package; each may import those before it. `__init__` may import any."""

@@ -8,6 +8,7 @@ import pytest
 
 from command_line.flags.parsing import parse
 from command_line.reference import SCRIPTS, page
+from command_line.run_task import find
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [
@@ -38,7 +39,8 @@ def test_there_are_commands_to_check():
 @pytest.mark.parametrize("command", commands())
 def test_command_parses_and_its_files_exist(command):
     script, *arguments = shlex.split(command)[1:]
-    parsed = parse([script, *arguments], SCRIPTS[Path(script).stem].flags)
+    declared = find(str(ROOT / arguments.pop(0))).flags if script == "run_task.py" else SCRIPTS[Path(script).stem].flags
+    parsed = parse([script, *arguments], declared)
     for argument in arguments:
         path = argument.partition("=")[2]
         if path.startswith("examples/"):

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from command_line.flags.declaration import Flag, Group, Scope, default_of
+from command_line.flags.declaration import Flag, Group, Scope, default_of, same_code
+from common.user_code import is_file
 from processors.problem_types import PROBLEM_TYPES
 from processors.records.featurizer import HEAD, TRUNCATIONS
 from processors.tables.labels import LABELS_AS
@@ -42,6 +43,19 @@ PREDICT_FILE = Flag(
 )
 
 
+DATA_SOURCES = Group(
+    "Data",
+    (
+        Flag(
+            "data_dir", str, None, "Folder of the data files of the task.", Scope.REMEMBERED, is_path=True, is_main=True
+        ),
+        PREDICT_FILE,
+        *LIMITS,
+    ),
+)
+"""Flags that the frame of a task's script asks for; a task adds its own (`Group.plus`)."""
+
+
 def _table(field: str) -> Any:
     return default_of(TableSpec, field)
 
@@ -77,8 +91,16 @@ TASK = Group(
             names_code=bool,
         ),
         Flag(
-            "data_dir", str, None, "Folder of the data files of the task.", Scope.REMEMBERED, is_path=True, is_main=True
+            "head",
+            str,
+            None,
+            "Head of your own in place of that of the problem type: path/to/file.py, path/to/file.py:Class, "
+            "package.module:Class, or an entry point of the group bert.heads.",
+            Scope.FIXED,
+            names_code=lambda name: ":" in name or is_file(name),
+            same=same_code,
         ),
+        DATA_SOURCES["data_dir"],
         Flag(
             "problem_type",
             tuple(PROBLEM_TYPES),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from common.user_code import is_file
+
 Value = str | int | float | bool | None
 
 
@@ -37,6 +39,16 @@ def same_path(given: Any, recorded: Any, identity: Any) -> bool:
     if not (first.is_file() and second.is_file()) or first.stat().st_size != second.stat().st_size:
         return False
     return first.read_bytes() == second.read_bytes()
+
+
+def same_code(given: Any, recorded: Any, identity: Any) -> bool:
+    """Whether two values lead to the same class; each is `path/to/file.py`, one with `:Class`, or a dotted name."""
+    first, second = (str(value or "").rpartition(":") for value in (given, recorded))
+    if not (is_file(first[0] or first[2]) and is_file(second[0] or second[2])):
+        return bool(given == recorded)
+    names = [part[2] if part[0] else "" for part in (first, second)]
+    paths = [part[0] or part[2] for part in (first, second)]
+    return names[0] == names[1] and same_path(paths[0], paths[1], identity)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +120,10 @@ class Group:
     def only(self, *names: str) -> "Group":
         """The group with these flags alone."""
         return dataclasses.replace(self, flags=tuple(flag for flag in self.flags if self._is_one(flag, names)))
+
+    def plus(self, *flags: Flag) -> "Group":
+        """The group with further flags at its beginning."""
+        return dataclasses.replace(self, flags=(*flags, *self.flags))
 
     def without(self, *names: str) -> "Group":
         """The group without these flags."""

@@ -1,7 +1,6 @@
 """Heads over the pooled output: one label, several labels, a score."""
 
 from collections.abc import Sequence
-from typing import final
 
 import tensorflow as tf
 
@@ -34,7 +33,6 @@ class _LabelHead(Head):
         return pooled_logits(encoder.get_pooled_output(), self.num_labels, is_training, encoder.classifier_dropout)
 
 
-@final
 class ClassificationHead(_LabelHead):
     """One label of several: softmax cross-entropy; `label_ids` int32 `[B]`.
 
@@ -87,7 +85,6 @@ class ClassificationHead(_LabelHead):
         return weights
 
 
-@final
 class RegressionHead(Head):
     """One number: squared error; `label_ids` float32 `[B]`."""
 
@@ -113,7 +110,6 @@ class RegressionHead(Head):
         return {"eval_loss": tf.compat.v1.metrics.mean(per_example_loss, weights)}
 
 
-@final
 class MultiLabelHead(_LabelHead):
     """Any of several labels: sigmoid cross-entropy, averaged over labels; `label_ids` float32 multi-hot `[B, C]`.
 

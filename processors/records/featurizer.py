@@ -87,14 +87,14 @@ def kept_pieces(pieces: list[int], keep: int, truncation: str) -> list[int]:
     return pieces[:head] + pieces[len(pieces) - (keep - head) :]
 
 
-class PairFeaturizer(Featurizer):
+class TextFeaturizer(Featurizer):
     """`[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, or as the tokenizer's `PairLayout` joins texts, with a label.
+
+    A subclass says what the label is, before it calls this constructor.
 
     Args:
       tokenizer: of the model.
-      max_seq_length: most pieces a row, specials included.
-      labels: label names in the order of the classes; empty for regression.
-      problem_type: `"single_label"`, `"regression"` or `"multi_label"`.
+      max_seq_length: most tokens a row, specials included.
       truncation: one of `TRUNCATIONS`, as `kept_pieces`; how many pieces each text keeps does not depend on it.
 
     Raises:
@@ -107,8 +107,6 @@ class PairFeaturizer(Featurizer):
         self,
         tokenizer: TextEncoder,
         max_seq_length: int,
-        labels: Sequence[str],
-        problem_type: str,
         truncation: str = HEAD,
     ) -> None:
         self._layout = layout = PairLayout.of(tokenizer)
@@ -120,22 +118,34 @@ class PairFeaturizer(Featurizer):
             )
         self._tokenizer = tokenizer
         self._max_seq_length = max_seq_length
-        self._labels = tuple(labels)
-        self._problem_type = PROBLEM_TYPES[problem_type]
         self._truncation = truncation
-        self._label_ids = {label: index for index, label in enumerate(labels)}
         inputs = sequence_fields(max_seq_length, layout.pad)
-        self.spec = FeatureSpec((*inputs, self._label_field(), Field("is_real_example")))
+        self.spec = FeatureSpec((*inputs, self.label_field(), Field("is_real_example")))
+
+    @abc.abstractmethod
+    def label_field(self) -> Field:
+        """How a label is stored, in a field `label_ids`."""
+
+    @abc.abstractmethod
+    def label_value(self, example: InputExample) -> Any:
+        """The label as stored; None for an unlabelled row.
+
+        Raises:
+          DataError: it cannot be used.
+        """
+
+    @abc.abstractmethod
+    def label_settings(self) -> dict[str, Any]:
+        """What decides how labels are stored, as plain JSON."""
 
     def settings(self) -> dict[str, Any]:
-        """Everything that shapes a record: tokenizer, length, labels, problem type, spec, and truncation."""
+        """Everything that shapes a record: tokenizer, length, labels, spec, and truncation."""
         # Upstream's way is left out, so that record sets made before there was another are still reused.
         truncation = {} if self._truncation == HEAD else {"truncation": self._truncation}
         return truncation | {
             "tokenizer": self._tokenizer.fingerprint(),
             "max_seq_length": self._max_seq_length,
-            "labels": list(self._labels),
-            "problem_type": self._problem_type.name,
+            **self.label_settings(),
             "spec": self.spec.to_json(),
         }
 
@@ -159,6 +169,42 @@ class PairFeaturizer(Featurizer):
             features["is_real_example"] = 1
             yield [features]
 
+    def _joined(self, a: list[int], b: list[int] | None) -> Features:
+        """The encoder's inputs of texts that are cut where they are too long."""
+        layout = self._layout
+        if b is None:
+            return layout.features(kept_pieces(a, self._max_seq_length - layout.specials_alone, self._truncation))
+        keep_a, keep_b = truncated_lengths(len(a), len(b), self._max_seq_length - layout.specials_of_pair)
+        return layout.features(kept_pieces(a, keep_a, self._truncation), kept_pieces(b, keep_b, self._truncation))
+
+
+class PairFeaturizer(TextFeaturizer):
+    """A text or a pair with a class, several classes or a score.
+
+    Args:
+      tokenizer: of the model.
+      max_seq_length: most tokens a row, specials included.
+      labels: label names in the order of the classes; empty for regression.
+      problem_type: `"single_label"`, `"regression"` or `"multi_label"`.
+      truncation: as for `TextFeaturizer`.
+
+    Raises:
+      FlagError: as `TextFeaturizer`.
+    """
+
+    def __init__(
+        self,
+        tokenizer: TextEncoder,
+        max_seq_length: int,
+        labels: Sequence[str],
+        problem_type: str,
+        truncation: str = HEAD,
+    ) -> None:
+        self._labels = tuple(labels)
+        self._problem_type = PROBLEM_TYPES[problem_type]
+        self._label_ids = {label: index for index, label in enumerate(labels)}
+        super().__init__(tokenizer, max_seq_length, truncation)
+
     def label_value(self, example: InputExample) -> Any:
         """The label as stored (class id, score, or 0/1 for each class); None for an unlabelled row."""
         if example.label is None:
@@ -169,17 +215,14 @@ class PairFeaturizer(Featurizer):
             advice = "; correct the row or give --labels" if self._problem_type.has_labels else "; correct the row"
             raise DataError(f"example {example.guid}: {error}{advice}") from None
 
-    def _joined(self, a: list[int], b: list[int] | None) -> Features:
-        """The encoder's inputs of texts that are cut where they are too long."""
-        layout = self._layout
-        if b is None:
-            return layout.features(kept_pieces(a, self._max_seq_length - layout.specials_alone, self._truncation))
-        keep_a, keep_b = truncated_lengths(len(a), len(b), self._max_seq_length - layout.specials_of_pair)
-        return layout.features(kept_pieces(a, keep_a, self._truncation), kept_pieces(b, keep_b, self._truncation))
-
-    def _label_field(self) -> Field:
+    def label_field(self) -> Field:
+        """A class id, a float for each class, or a score."""
         kind = self._problem_type
         return Field("label_ids", kind.dtype, kind.shape(len(self._labels)), 0.0 if kind.takes_several else 0)
+
+    def label_settings(self) -> dict[str, Any]:
+        """Labels and problem type."""
+        return {"labels": list(self._labels), "problem_type": self._problem_type.name}
 
 
 def chunked(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -32,13 +32,18 @@ class Kind(ExportAnswers):
     output: str = "probabilities"
 
     @abc.abstractmethod
-    def head(self, num_labels: int, *loss: Any) -> Any:
+    def head_class(self) -> Any:
+        """The class of the head, a `modeling.heads.base.Head`; a user's head is derived from it."""
+
+    def head(self, num_labels: int, loss: Sequence[Any] = (), users: Any = None) -> Any:
         """A `modeling.heads.base.Head`.
 
         Args:
           num_labels: number of classes C.
           loss: class weights, label smoothing and focal gamma, for training; none otherwise.
+          users: a class to use in place of `head_class`.
         """
+        return (users or self.head_class())(num_labels, *loss)
 
     @abc.abstractmethod
     def score(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
@@ -119,10 +124,10 @@ class _SingleLabel(_Labels):
 
     problem_type = SINGLE_LABEL
 
-    def head(self, num_labels: int, *loss: Any) -> Any:
+    def head_class(self) -> Any:
         from modeling.heads.classification import ClassificationHead
 
-        return ClassificationHead(num_labels, *loss)
+        return ClassificationHead
 
     def score(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
         gold = collected["label_ids"]
@@ -162,10 +167,10 @@ class _MultiLabel(_Labels):
 
     problem_type = MULTI_LABEL
 
-    def head(self, num_labels: int, *loss: Any) -> Any:
+    def head_class(self) -> Any:
         from modeling.heads.classification import MultiLabelHead
 
-        return MultiLabelHead(num_labels, *loss)
+        return MultiLabelHead
 
     def score(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
         return metrics.multi_label_scores(collected["label_ids"], collected[self.output], names)
@@ -189,10 +194,13 @@ class _Regression(Kind):
     output = "score"
     predicts_number = True
 
-    def head(self, num_labels: int, *loss: Any) -> Any:
+    def head_class(self) -> Any:
         from modeling.heads.classification import RegressionHead
 
-        return RegressionHead()
+        return RegressionHead
+
+    def head(self, num_labels: int, loss: Sequence[Any] = (), users: Any = None) -> Any:
+        return (users or self.head_class())()
 
     def score(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
         return metrics.regression_scores(collected["label_ids"], collected[self.output])

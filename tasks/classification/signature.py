@@ -16,23 +16,14 @@ from tokenization.base import Tokenizer
 
 
 class PairTextSignature(TextSignature):
-    """`text_a` [N] and optional `text_b` ([N], or [1] for all rows; empty means none) -> labels and probabilities.
+    """`text_a` [N] and optional `text_b` ([N], or [1] for all rows; empty means none) -> predictions.
 
-    Its arguments are those of the `PairFeaturizer` whose rows it makes in the graph.
+    Its arguments are those of the `TextFeaturizer` whose rows it makes in the graph.
     """
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        max_seq_length: int,
-        labels: Sequence[str],
-        kind: Kind,
-        truncation: str = HEAD,
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, max_seq_length: int, truncation: str = HEAD) -> None:
         super().__init__(tokenizer)
         self._max_seq_length = max_seq_length
-        self._labels = list(labels)
-        self._kind = kind
         self._truncation = truncation
 
     def inputs(self) -> dict[str, tf.Tensor]:
@@ -52,11 +43,8 @@ class PairTextSignature(TextSignature):
         return pack_pairs(layout, pieces[:rows], pieces[rows:], has_b, self._max_seq_length, self._truncation)
 
     def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Single-label: `label` [N], `score` [N] (its probability), `probabilities` [N, C], `labels` [N, C].
-
-        Multi-label has no single `label`; regression has `score` alone.
-        """
-        return self._kind.in_graph(predictions, self._labels)
+        """The head's predictions, as they are."""
+        return dict(predictions)
 
     def parity_examples(self) -> tuple[dict[str, list[str]], list[InputExample]]:
         """Every parity text alone, and in a pair with its neighbour; and texts that are too long, alike."""
@@ -72,12 +60,38 @@ class PairTextSignature(TextSignature):
         return {"text_a": first, "text_b": second}, examples
 
     def settings(self) -> dict[str, Any]:
-        """Length, problem type, and which tokens of long texts are read."""
-        return {
-            "max_seq_length": self._max_seq_length,
-            "problem_type": self._kind.problem_type.name,
-            "truncation": self._truncation,
-        }
+        """Length, and which tokens of long texts are read."""
+        return {"max_seq_length": self._max_seq_length, "truncation": self._truncation}
+
+
+class LabelTextSignature(PairTextSignature):
+    """Texts and pairs -> labels and probabilities, or a score.
+
+    Args:
+      tokenizer: of the model.
+      max_seq_length: most tokens a row.
+      labels: names of the classes.
+      kind: of the problem type.
+      truncation: as for `PairTextSignature`.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str], kind: Kind, truncation: str = HEAD
+    ) -> None:
+        super().__init__(tokenizer, max_seq_length, truncation)
+        self._labels = list(labels)
+        self._kind = kind
+
+    def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Single-label: `label` [N], `score` [N] (its probability), `probabilities` [N, C], `labels` [N, C].
+
+        Multi-label has no single `label`; regression has `score` alone.
+        """
+        return self._kind.in_graph(predictions, self._labels)
+
+    def settings(self) -> dict[str, Any]:
+        """Also the problem type."""
+        return super().settings() | {"problem_type": self._kind.problem_type.name}
 
     def further_assets(self) -> dict[str, str | bytes]:
         """`labels.txt`: names in the order of the classes, a line each."""

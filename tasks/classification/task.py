@@ -16,16 +16,20 @@ import numpy as np
 
 from common.errors import DataError, FlagError, one_line
 from common.files import atomic_writer
+from common.source_code import source_digest
+from common.user_code import find_class
 from processors.base import InputExample
 from processors.example_source import ExampleSource
 from processors.records.featurizer import HEAD, PairFeaturizer
 from processors.records.schema import Features
-from processors.source_code import source_digest
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
 from tasks.classification.kinds import KINDS
 from tokenization.base import Tokenizer
 
 log = logging.getLogger(__name__)
+
+HEADS = "bert.heads"
+"""Group of entry points of heads."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +59,7 @@ class ClassificationTask(Task):
       loss: how mistakes count in training.
       limits: most examples to take from the start of a split, by split.
       truncation: which tokens of a text that is too long are kept, one of `processors.records.featurizer.TRUNCATIONS`.
+      head: names a head of the user's, as `common.user_code.find_class` has it; that of the problem type by default.
 
     Raises:
       FlagError: loss settings for a regression, class weights of another length than the labels, or numbers out of
@@ -72,6 +77,7 @@ class ClassificationTask(Task):
         loss: LossSettings = LossSettings(),
         limits: Mapping[str, int | None] | None = None,
         truncation: str = HEAD,
+        head: str | None = None,
     ) -> None:
         self.name = name
         self.example_source = source
@@ -85,14 +91,14 @@ class ClassificationTask(Task):
         )
         self._limits = dict(limits or {})
         self._loss = loss
+        self._users_head = head
         self._check_loss()
 
     def head(self, is_training: bool) -> Any:
         """The head of the problem type; loss settings count in training alone."""
-        if not is_training:
-            return self.kind.head(len(self.labels))
         loss = self._loss
-        return self.kind.head(len(self.labels), self._training_weights(), loss.label_smoothing, loss.focal_gamma)
+        settings = (self._training_weights(), loss.label_smoothing, loss.focal_gamma) if is_training else ()
+        return self.kind.head(len(self.labels), settings, self._head_class())
 
     def examples(self, split: str) -> Iterator[InputExample]:
         """Yields the processor's examples of a split.
@@ -120,8 +126,9 @@ class ClassificationTask(Task):
         return self.example_source.data_files(split)
 
     def code_digest(self) -> str | None:
-        """Digest of the source of the processor's class; None for the processors of this project."""
-        return source_digest(type(self.example_source.processor))
+        """Digest of the source of the user's processor and head; None where there is neither."""
+        head = self._head_class()
+        return source_digest(type(self.example_source.processor), *([] if head is None else [head]))
 
     def held_out_file(self) -> Path | None:
         """The training table, where dev rows are held out from it."""
@@ -146,6 +153,7 @@ class ClassificationTask(Task):
             "problem_type": self.kind.problem_type.name,
             "labels": self.labels,
             "truncation": self.truncation,
+            **({} if self._users_head is None else {"head": self._head_class().__name__}),
         }
 
     def score(self, collected: Collected) -> dict[str, float]:
@@ -185,9 +193,23 @@ class ClassificationTask(Task):
 
     def text_signature(self) -> TextSignature:
         """Raw `text_a` and optional `text_b` -> label names, probabilities, scores."""
-        from tasks.classification.signature import PairTextSignature
+        from tasks.classification.signature import LabelTextSignature
 
-        return PairTextSignature(self.tokenizer, self.max_seq_length, self.labels, self.kind, self.truncation)
+        return LabelTextSignature(self.tokenizer, self.max_seq_length, self.labels, self.kind, self.truncation)
+
+    def _head_class(self) -> Any:
+        """The class of the user's head; None where there is none.
+
+        Raises:
+          RegistryError: it is not a head of this problem type.
+        """
+        if self._users_head is None:
+            return None
+        expected = self.kind.head_class()
+        what = f"a subclass of modeling.{expected.__name__} (--problem_type={self.kind.problem_type.name})"
+        return find_class(
+            self._users_head, "--head", lambda one: isinstance(one, type) and issubclass(one, expected), what, HEADS
+        )
 
     def _scores(self, output: Mapping[str, Any]) -> np.ndarray:
         return np.atleast_1d(output[self.kind.output])

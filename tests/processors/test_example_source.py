@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from common.errors import DataError
+from common.source_code import is_users, source_digest
 from processors.base import DataProcessor, InputExample
 from processors.example_source import ExampleSource
 from processors.problem_types import label_text
 from processors.reading import MissingDataError
-from processors.source_code import is_users, source_digest
 from processors.tables.glue import MrpcProcessor
 
 

@@ -4,22 +4,23 @@ import hashlib
 import inspect
 import sys
 import sysconfig
+import traceback
 from pathlib import Path
 
 _OURS = Path(__file__).resolve().parent.parent
 _INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
 
 
-def source_digest(cls: type) -> str | None:
-    """Digest of the files that define a class, its bases, and the modules beside them that are imported.
+def source_digest(*classes: type) -> str | None:
+    """Digest of the files that define classes, their bases, and the modules beside them that are imported.
 
     Args:
-      cls: any class.
+      classes: any classes.
 
     Returns:
       None where all of it belongs to this project or to installed packages, whose versions stand for them.
     """
-    own = {path for path in map(_file_of, cls.__mro__) if path is not None}
+    own = {path for cls in classes for path in map(_file_of, cls.__mro__) if path is not None}
     if not own:
         return None
     folders = {path.parent for path in own}
@@ -35,6 +36,12 @@ def source_digest(cls: type) -> str | None:
 def is_users(cls: type) -> bool:
     """Whether a class, or one of its bases, was written outside this project and outside installed packages."""
     return any(_file_of(base) is not None for base in cls.__mro__)
+
+
+def users_place(error: BaseException) -> str | None:
+    """File and line of the innermost frame of an error that is in code of the user's; None where there is none."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_user(Path(frame.filename).resolve())]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
 
 
 def _file_of(cls: type) -> Path | None:
