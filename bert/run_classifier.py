@@ -1,7 +1,10 @@
-"""`bert.run_classifier` is `run_classifier`."""
+"""`bert.run_classifier` is `run_classifier`, which `python -m` runs."""
 
 import sys
 
 import run_classifier
 
-sys.modules[__name__] = run_classifier
+if __name__ == "__main__":
+    run_classifier.main()
+else:
+    sys.modules[__name__] = run_classifier

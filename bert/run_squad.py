@@ -1,7 +1,10 @@
-"""`bert.run_squad` is `run_squad`."""
+"""`bert.run_squad` is `run_squad`, which `python -m` runs."""
 
 import sys
 
 import run_squad
 
-sys.modules[__name__] = run_squad
+if __name__ == "__main__":
+    run_squad.main()
+else:
+    sys.modules[__name__] = run_squad
