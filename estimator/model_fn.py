@@ -246,7 +246,8 @@ def _evaluation_spec(
     hooks = []
     if collector is not None and not graph.use_tpu:
         gold = {name: value for name, value in features.items() if name not in ENCODER_INPUTS}
-        collector.watch({**gold, **head.predictions(logits, features), PER_EXAMPLE_LOSS: per_example_loss})
+        kept = {**gold, **head.predictions(logits, features), PER_EXAMPLE_LOSS: per_example_loss}
+        collector.watch(kept, head.row_constants)
         hooks.append(collector)
     # Flat, as TPUEstimator has it: logits of several kinds are put together again on the other side.
     flat = {f"logits_{name}": value for name, value in logits.items()} if isinstance(logits, dict) else {}

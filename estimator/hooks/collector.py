@@ -1,6 +1,6 @@
 """The outputs of an evaluation, kept on the host."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,28 +24,41 @@ class Collector(SessionRunHook):
     def __init__(self, padding: Mapping[str, float] | None = None) -> None:
         self._padding = dict(padding or {})
         self._tensors: dict[str, tf.Tensor] = {}
+        self._constants: dict[str, tf.Tensor] = {}
         self._batches: list[dict[str, np.ndarray]] = []
+        self._kept: dict[str, np.ndarray] = {}
 
-    def watch(self, tensors: dict[str, tf.Tensor]) -> None:
-        """Sets the tensors [B, ...] to keep; called while the graph is built."""
-        self._tensors = tensors
-        self._batches = []
+    def watch(self, tensors: dict[str, tf.Tensor], row_constants: Collection[str] = ()) -> None:
+        """Sets the tensors [B, ...] to keep; called while the graph is built.
+
+        Args:
+          tensors: by name.
+          row_constants: names of those that are the same for every row, of which one row is kept.
+        """
+        self._tensors = {name: tensor for name, tensor in tensors.items() if name not in row_constants}
+        self._constants = {name: tensors[name][:1] for name in row_constants}
+        self._batches, self._kept = [], {}
 
     def before_run(self, run_context: Any) -> Any:
         """Fetches the tensors along with the metric updates."""
         del run_context
-        return SessionRunArgs(self._tensors)
+        return SessionRunArgs((self._tensors, {} if self._kept else self._constants))
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Keeps one batch."""
         del run_context
-        self._batches.append(run_values.results)
+        batch, constants = run_values.results
+        self._batches.append(batch)
+        self._kept = self._kept or constants
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Every real row of the evaluation in the order of the records; rows that only fill a batch are left out."""
+        """Every real row of the evaluation in the order of the records; rows that only fill a batch are left out.
+
+        Of row constants there is one row.
+        """
         real = self._column("is_real_example").astype(bool)
         own = ("is_real_example", ROW_INDEX, PER_EXAMPLE_LOSS)
-        return {name: self._column(name)[real] for name in self._tensors if name not in own}
+        return {name: self._column(name)[real] for name in self._tensors if name not in own} | self._kept
 
     def mean_loss(self, batch_size: int) -> np.float32:
         """The mean over batches of each one's mean loss, as the Estimator reports it of batches in order.

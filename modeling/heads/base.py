@@ -23,6 +23,8 @@ class Reader(abc.ABC):
     replaceable: tuple[str, ...] = ()
     # Variables that are trained otherwise than the rest; `--freeze` comes before them, `--head_learning_rate` after.
     parameter_groups: tuple[ParameterGroup, ...] = ()
+    # Predictions that are the same for every row; an evaluation keeps them once, as a row of their own.
+    row_constants: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:

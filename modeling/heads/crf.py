@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from common.errors import ConfigError
 
+VARIABLES = ("crf/transitions", "crf/start", "crf/end")
 FORBIDDEN = -10000.0
 """What a transition that the scheme forbids adds to a path, as a share of nothing beside any other path."""
 

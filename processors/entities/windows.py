@@ -1,12 +1,12 @@
 """Long sentences as overlapping windows of word pieces, such that every word is in one and has one answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from common.errors import DataError
+from tokenization.base import Tokenizer
 
-UNKNOWN = "[UNK]"
-
+Piece = TypeVar("Piece", int, str)
 Value = TypeVar("Value")
 
 
@@ -24,9 +24,13 @@ class Windows(NamedTuple):
     owners: list[int]
 
 
-def pieces_of_words(words: Sequence[str], tokenize: Callable[[str], list[str]]) -> list[list[str]]:
-    """Tokenizes each word; one of which nothing is left (control characters, say) is `[UNK]`, so that none vanishes."""
-    return [tokenize(word) or [UNKNOWN] for word in words]
+def pieces_of_words(words: Iterable[str], tokenizer: Tokenizer) -> dict[str, list[int]]:
+    """Ids of the tokens of each word; one of which nothing is left (control characters, say) is the unknown token, so
+    that none vanishes.
+    """
+    once = list(dict.fromkeys(words))
+    unknown = [tokenizer.special_ids.unk]
+    return {word: ids or unknown for word, ids in zip(once, tokenizer.encode_words(once), strict=True)}
 
 
 def cut_windows(lengths: Sequence[int], capacity: int, overlap: int) -> Windows:
@@ -92,9 +96,9 @@ def _owners(lengths: Sequence[int], windows: Sequence[Window]) -> list[int]:
     return owners
 
 
-def window_pieces(pieces: Sequence[list[str]], window: Window, capacity: int) -> tuple[list[str], list[int]]:
+def window_pieces(pieces: Sequence[list[Piece]], window: Window, capacity: int) -> tuple[list[Piece], list[int]]:
     """The pieces of a window, and where the first piece of each of its words is among them."""
-    tokens: list[str] = []
+    tokens: list[Piece] = []
     starts: list[int] = []
     for word in pieces[window.start : window.end]:
         starts.append(len(tokens))

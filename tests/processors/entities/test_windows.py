@@ -7,7 +7,7 @@ import pytest
 from common.errors import DataError
 from processors.entities.tagged_file import read_tagged
 from processors.entities.windows import Window, cut_windows, join_windows, pieces_of_words, window_pieces
-from tokenization.wordpiece.full import FullTokenizer
+from tokenization import BulkTokenizer
 
 
 def test_every_word_has_one_owner_that_holds_it_and_every_window_fits():
@@ -68,16 +68,20 @@ def test_a_window_with_another_number_of_answers_is_refused():
         join_windows(cut, [[0] * 3, [0] * 4])
 
 
-def test_a_word_of_dropped_characters_is_unknown():
-    assert pieces_of_words(["a", "\u200b"], lambda word: [word] if word.isalpha() else []) == [["a"], ["[UNK]"]]
+def test_a_word_of_dropped_characters_is_unknown(tiny_model):
+    tokenizer = BulkTokenizer(tiny_model / "vocab.txt")
+    unknown = tokenizer.special_ids.unk
+    found = pieces_of_words(["film", "\u200b", "film", "?"], tokenizer)
+    assert found == {"film": [tokenizer.vocab["film"]], "\u200b": [unknown], "?": [unknown]}
 
 
 @pytest.mark.parametrize("max_seq_length", [8, 32, 128])
 def test_every_word_of_a_published_set_is_answered_at_any_length(shared, vocab_dir, max_seq_length):
-    tokenizer = FullTokenizer(str(vocab_dir / "bert-base-uncased" / "vocab.txt"))
+    tokenizer = BulkTokenizer(vocab_dir / "bert-base-uncased" / "vocab.txt")
     capacity, answered = max_seq_length - 2, 0
     for sentence in read_tagged(shared / "data" / "wnut17" / "emerging.test.annotated", "iob2"):
-        pieces = pieces_of_words(sentence.words, tokenizer.tokenize)
+        by_word = pieces_of_words(sentence.words, tokenizer)
+        pieces = [by_word[word] for word in sentence.words]
         cut = cut_windows([len(word) for word in pieces], capacity, capacity // 2)
         firsts = []
         for window in cut.windows:
