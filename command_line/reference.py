@@ -5,6 +5,7 @@ from command_line import (
     create_pretraining_data,
     extract_features,
     run_classifier,
+    run_ner,
     run_pretraining,
     run_server,
     run_squad,
@@ -15,6 +16,7 @@ from command_line.flags.help import markdown
 SCRIPTS: dict[str, Runnable] = {
     "run_classifier": run_classifier.SCRIPT,
     "run_squad": run_squad.SCRIPT,
+    "run_ner": run_ner.SCRIPT,
     "run_pretraining": run_pretraining.SCRIPT,
     "create_pretraining_data": create_pretraining_data.SCRIPT,
     "extract_features": extract_features.SCRIPT,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 BASELINE = "eval_majority_baseline"
-FIRST = ("eval_accuracy", BASELINE, "exact_match", "f1", "eval_pearson", "eval_spearman", "loss")
+FIRST = ("eval_accuracy", BASELINE, "exact_match", "f1", "eval_f1", "eval_pearson", "eval_spearman", "loss")
 """Scores that come first, in this order; `global_step` is in the heading."""
 MOST_CLASSES = 30
 

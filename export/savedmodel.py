@@ -232,9 +232,9 @@ def check_features(session: Any, task: Task, text: TextSignature, inputs: Ends, 
     found = session.run(features, feed)
     made = zip(examples, task.featurizer.featurize(examples), strict=True)
     for row, (example, window) in enumerate((example, window) for example, windows in made for window in windows):
-        length = len(window["input_ids"])
-        for name in ENCODER_INPUTS:
+        for name in (name for name in found if name in window):
             expected = np.asarray(window[name])
+            length = len(expected)
             if not np.array_equal(found[name][row][:length], expected) or found[name][row][length:].any():
                 raise ExportError(
                     f"the in-graph tokenizer differs from the featurizer in {name} of {one_line(ascii(example))}; "

@@ -4,10 +4,16 @@ from collections.abc import Mapping
 
 from tasks.answers import ExportAnswers
 from tasks.classification.kinds import KINDS
+from tasks.entities.answers import EntityAnswers
 from tasks.pretraining.answers import MaskAnswers
 from tasks.span.answers import SpanAnswers
 
-READERS: Mapping[str, ExportAnswers] = {**KINDS, "masked_lm": MaskAnswers(), "span": SpanAnswers()}
+READERS: Mapping[str, ExportAnswers] = {
+    **KINDS,
+    "masked_lm": MaskAnswers(),
+    "span": SpanAnswers(),
+    "entities": EntityAnswers(),
+}
 """By the `problem_type` in an export's settings."""
 
 

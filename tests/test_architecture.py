@@ -34,11 +34,11 @@ ORDER = {
     ),
     "tokenization": "characters base vocabulary stated_settings casing wordpiece byte_bpe unigram sentencepiece kinds",
     "processors": (
-        "problem_types reading json_stream base example_source registry text_lines records tables entities report "
+        "problem_types reading json_stream base example_source registry text_lines records tables report entities "
         "squad pretraining graph"
     ),
     "modeling": "families config settings parameter_groups encoder heads build training checkpoints",
-    "tasks": "base answers classification span pretraining vectors exports",
+    "tasks": "base answers classification span entities pretraining vectors exports",
     "export": "signatures savedmodel conversion",
     "estimator": (
         "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction "
@@ -53,7 +53,7 @@ ORDER = {
         "create_pretraining_data extract_features"
     ),
     "command_line": (
-        "flags app settings model_files scopes execution frame table run_classifier run_squad run_pretraining "
+        "flags app settings model_files scopes execution frame table run_classifier run_squad run_ner run_pretraining "
         "create_pretraining_data extract_features convert_checkpoint run_server run_task reference"
     ),
 }

@@ -46,7 +46,7 @@ MODEL = Group(
             "max_seq_length",
             int,
             128,
-            "Tokens of a row at most, special tokens included; longer text is truncated.",
+            "Tokens of a row at most, special tokens included; longer text is truncated, or read in windows.",
             Scope.REMEMBERED,
             is_main=True,
         ),

@@ -149,3 +149,42 @@ def best_paths(scores: tf.Tensor, lengths: tf.Tensor, transitions: Transitions) 
     )  # [W, B]: the tag of each word, from that of the next
     path_scores = tf.where(lengths > 0, tf.reduce_max(totals, axis=1), tf.zeros_like(totals[:, 0]))
     return tf.transpose(tf.where(is_word, tags, tf.zeros_like(tags))), path_scores
+
+
+class Sums(NamedTuple):
+    """Logarithms of sums over paths, float32.
+
+    `before` `[B, W, L]` is over the paths that end in each tag of each word, `after` `[B, W, L]` over those that go on
+    from it, the word left out; `total` `[B]` is over all.
+    """
+
+    before: tf.Tensor
+    after: tf.Tensor
+    total: tf.Tensor
+
+
+def path_sums(scores: tf.Tensor, lengths: tf.Tensor, transitions: Transitions) -> Sums:
+    """The forward-backward algorithm; arguments as for `best_paths`. What is beyond the length of a row is undefined.
+
+    The probability of a tag is `exp(before + after - total)`.
+    """
+    by_word = tf.transpose(tf.cast(scores, tf.float32), [1, 0, 2])  # [W, B, L]
+    is_word = tf.transpose(tf.sequence_mask(lengths, tf.shape(scores)[1]))  # [W, B]
+    first = transitions.start + by_word[0]
+    end = tf.zeros_like(first) + transitions.end
+
+    def forward(alpha: tf.Tensor, score: tf.Tensor) -> tf.Tensor:
+        return score + tf.reduce_logsumexp(alpha[:, :, tf.newaxis] + transitions.between, axis=1)
+
+    def backward(beta: tf.Tensor, word: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        score, exists = word
+        reached = tf.reduce_logsumexp(transitions.between + (score + beta)[:, tf.newaxis, :], axis=2)
+        return tf.where(exists[:, tf.newaxis], reached, end)
+
+    # One step more than there are transitions: a scan over nothing cannot be stacked.
+    following = tf.pad(by_word[1:], [[0, 1], [0, 0], [0, 0]]), tf.pad(is_word[1:], [[0, 1], [0, 0]])
+    reached = tf.scan(forward, following[0], first)  # [W, B, L], of the next word
+    before = tf.transpose(tf.concat([first[tf.newaxis], reached[:-1]], axis=0), [1, 0, 2])
+    after = tf.transpose(tf.scan(backward, following, end, reverse=True), [1, 0, 2])
+    last = tf.gather(before, tf.maximum(lengths - 1, 0), axis=1, batch_dims=1)  # [B, L]
+    return Sums(before, after, tf.reduce_logsumexp(last + transitions.end, axis=1))

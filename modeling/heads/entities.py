@@ -93,7 +93,9 @@ class WordTagHead(_TagHead):
         return tf.reduce_sum(losses * weights, axis=1), tf.reduce_sum(weights, axis=1)
 
     def _counts(self, features: Features) -> tf.Tensor:
-        return tf.reduce_sum(self._token_weights(features), axis=1) if self.label_all_tokens else super()._counts(features)
+        if self.label_all_tokens:
+            return tf.reduce_sum(self._token_weights(features), axis=1)
+        return super()._counts(features)
 
     @staticmethod
     def _token_weights(features: Features) -> tf.Tensor:

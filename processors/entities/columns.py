@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import DataError
-from processors.entities.sentence import Sentence
+from processors.entities.sentence import OnProblem, Sentence, stop
 from processors.reading import open_text
 
 _DOCUMENT_START = "-DOCSTART-"
@@ -34,7 +34,9 @@ class _Layout(NamedTuple):
         return [cell for cell in re.split("[ \t]+", line) if cell]  # a non-breaking space may be part of a word
 
 
-def read_columns(path: Path, columns: Columns = FIRST_AND_LAST, encoding: str | None = None) -> Iterator[Sentence]:
+def read_columns(
+    path: Path, columns: Columns = FIRST_AND_LAST, encoding: str | None = None, on_problem: OnProblem = stop
+) -> Iterator[Sentence]:
     """Sentences of a column file, which may be tab- or blank-separated.
 
     The first line with a word decides how cells are separated and how many each line has. `-DOCSTART-` lines are
@@ -45,6 +47,7 @@ def read_columns(path: Path, columns: Columns = FIRST_AND_LAST, encoding: str | 
       path: file, compressed or not.
       columns: which cell is the word and which the tag.
       encoding: as for `open_text`.
+      on_problem: takes the error of a row that cannot be used, which is left out where this returns.
 
     Yields:
       The sentences, with their cells.
@@ -58,7 +61,11 @@ def read_columns(path: Path, columns: Columns = FIRST_AND_LAST, encoding: str | 
         rows: list[list[str]] = []
         start = 0
         for number, line in lines:
-            cells = _cells(f"{path}:{number}", _stripped(line), columns, layout)
+            try:
+                cells = _cells(f"{path}:{number}", _stripped(line), columns, layout)
+            except DataError as error:
+                on_problem(error)
+                continue
             if cells is None:
                 continue
             if cells:

@@ -5,13 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError
-from processors.entities.sentence import Sentence, sentence_of_text
+from processors.entities.sentence import OnProblem, Sentence, sentence_of_text, stop
 from processors.entities.tags import Span
 from processors.reading import read_json_lines
 
+TAG_KEYS = ("tags", "entities", "label")
+"""Where a row has its tags or entities, each form its own."""
+
 
 def read_json_sentences(
-    path: Path, with_tags: bool = True, by_character: bool = False, encoding: str | None = None
+    path: Path,
+    with_tags: bool = True,
+    by_character: bool = False,
+    encoding: str | None = None,
+    on_problem: OnProblem = stop,
 ) -> Iterator[Sentence]:
     """Sentences of a JSON-lines file; the keys of an object tell its form, which is the same in every row.
 
@@ -23,6 +30,7 @@ def read_json_sentences(
       with_tags: rows must have tags or entities; without, they are not read.
       by_character: text is split into characters instead of words.
       encoding: as for `open_text`.
+      on_problem: takes the error of a row that cannot be used, which is left out where this returns.
 
     Yields:
       The sentences; tags made from spans are IOB2.
@@ -47,7 +55,7 @@ def read_json_sentences(
                 else sentence_of_text(line, _text(row), _ENTITIES[form](row), by_character)
             )
         except DataError as error:
-            raise DataError(f"{path}:{line}: {error}") from None
+            on_problem(DataError(f"{path}:{line}: {error}"))
     if not first_form:
         raise DataError(f"{path}: has no rows, expected one sentence a line")
 

@@ -1,11 +1,26 @@
 """A sentence of words, and text with entities as character offsets made into one."""
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from common.errors import DataError
 from processors.entities.tags import Span, tags_of_spans
 from tokenization.characters import is_chinese_char, is_control, is_punctuation, is_whitespace
+
+PART, BLANK, ALONE = range(3)
+
+OnProblem = Callable[[DataError], None]
+"""What becomes of a row that cannot be used: raises the error, or notes it and lets reading go on."""
+
+
+def stop(error: DataError) -> None:
+    """Stops at the first problem.
+
+    Raises:
+      DataError: the error.
+    """
+    raise error
 
 
 class Sentence(NamedTuple):
@@ -36,17 +51,33 @@ def split_words(text: str, by_character: bool = False) -> Iterator[tuple[int, in
     """
     start = None
     for position, char in enumerate(text):
-        blank = is_whitespace(char) or (char.isspace() and is_control(char))
-        alone = not blank and (by_character or is_punctuation(char) or is_chinese_char(ord(char)))
-        if (blank or alone) and start is not None:
+        kind = kind_of(char, by_character)
+        if kind != PART and start is not None:
             yield start, position
             start = None
-        if alone:
+        if kind == ALONE:
             yield position, position + 1
-        elif not blank and start is None:
+        elif kind == PART and start is None:
             start = position
     if start is not None:
         yield start, len(text)
+
+
+def kind_of(char: str, by_character: bool) -> int:
+    """What a character does to words: `BLANK` parts them, `ALONE` is one by itself, `PART` belongs to one."""
+    if is_whitespace(char) or (char.isspace() and is_control(char)):
+        return BLANK
+    return ALONE if by_character or is_punctuation(char) or is_chinese_char(ord(char)) else PART
+
+
+def text_of(sentence: Sentence, between: str = " ") -> tuple[str, list[tuple[int, int]]]:
+    """The text of a sentence, and where in it each word starts and ends; words alone are joined by `between`."""
+    if sentence.text is not None and sentence.offsets is not None:
+        return sentence.text, sentence.offsets
+    lengths = [len(word) for word in sentence.words]
+    starts = itertools.accumulate((length + len(between) for length in lengths[:-1]), initial=0)
+    offsets = [(start, start + length) for start, length in zip(starts, lengths, strict=True)]
+    return between.join(sentence.words), offsets
 
 
 def sentence_of_text(

@@ -127,7 +127,7 @@ class GraphTokenizer:
 
     def _normalize(self, codes: tf.RaggedTensor, properties: BlockArray) -> tf.RaggedTensor:
         """Expand code points [N, (T)] with what depends on their neighbours."""
-        props = _look_up(properties, codes.values)
+        props = look_up(properties, codes.values)
         flat = tf.cond(
             tf.reduce_any(tf.equal(codes.values, _CAPITAL_SIGMA)),
             lambda: _with_final_sigmas(codes, tf.bitwise.bitwise_and(props, SIGMA_CLASS_MASK)),
@@ -144,7 +144,7 @@ class GraphTokenizer:
     def _expand(self, codes: tf.RaggedTensor) -> tf.RaggedTensor:
         """Replace each code point by those that it becomes."""
         rows = tf.RaggedTensor.from_row_splits(self._expansions.values, self._expansions.row_splits, validate=False)
-        expanded = tf.gather(rows, _look_up(self._expansions.row_of, codes.values))  # [T, (expansion)]
+        expanded = tf.gather(rows, look_up(self._expansions.row_of, codes.values))  # [T, (expansion)]
         unchanged = tf.gather(codes.values, expanded.value_rowids())
         values = tf.where(tf.equal(expanded.values, SELF), unchanged, expanded.values)
         return tf.RaggedTensor.from_row_splits(values, tf.gather(expanded.row_splits, codes.row_splits), validate=False)
@@ -157,7 +157,7 @@ class GraphTokenizer:
         A run ends at a character of class 0. Some of these are dropped, so they are kept as barriers until after.
         """
         expanded = self._expand(codes.with_values(tf.where(is_barrier, BARRIER_CODE, codes.values)))
-        props = _look_up(properties, tf.maximum(expanded.values, 0))
+        props = look_up(properties, tf.maximum(expanded.values, 0))
         mark_class = tf.cast(tf.bitwise.right_shift(props, COMBINING_CLASS_SHIFT), tf.int64)
         # Texts are apart as runs are; adding the position makes the sort stable.
         run = tf.cumsum(tf.cast(tf.equal(mark_class, 0), tf.int64)) + expanded.value_rowids()
@@ -186,7 +186,7 @@ def _with_final_sigmas(codes: tf.RaggedTensor, sigma_class: tf.Tensor) -> tf.Ten
     return tf.tensor_scatter_nd_update(codes.values, final[:, tf.newaxis], updates)
 
 
-def _look_up(array: BlockArray, codes: tf.Tensor) -> tf.Tensor:
+def look_up(array: BlockArray, codes: tf.Tensor) -> tf.Tensor:
     """Values of an array over code points: [T]."""
     block = tf.gather(array.block_of, codes // BLOCK_SIZE)
     return tf.gather(array.values, block * BLOCK_SIZE + codes % BLOCK_SIZE)

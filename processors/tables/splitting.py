@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from pathlib import Path
 
 from common.errors import DataError
@@ -14,12 +14,13 @@ STEMS = {"train": ("train",), "dev": ("dev", "val", "valid", "validation"), "tes
 _LOOKS_LIKE_A_SPLIT = ("train", "dev", "val", "test", "eval")
 
 
-def find_file(split: str, data_dir: str | None) -> Path | None:
+def find_file(split: str, data_dir: str | None, suffixes: Collection[str] = TABLE_SUFFIXES) -> Path | None:
     """The table in `data_dir` that is named after `split`; None where there is none.
 
     Args:
       split: `"train"`, `"dev"` (also `val`, `valid`, `validation`) or `"test"`.
       data_dir: folder to look in.
+      suffixes: of the names of files that count, compression put aside.
 
     Raises:
       DataError: several files fit, or no such folder.
@@ -29,16 +30,16 @@ def find_file(split: str, data_dir: str | None) -> Path | None:
     folder = Path(data_dir)
     if not folder.is_dir():
         raise DataError(f"--data_dir={data_dir}: no such folder; give the folder of the data files")
-    found = [path for path in tables_in(folder) if path.name.partition(".")[0] in STEMS[split]]
+    found = [path for path in tables_in(folder, suffixes) if path.name.partition(".")[0] in STEMS[split]]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise DataError(f"{folder}: {len(found)} files fit the {split} split ({names}); name one with --{split}_file")
     return found[0] if found else None
 
 
-def tables_in(folder: Path) -> list[Path]:
+def tables_in(folder: Path, suffixes: Collection[str] = TABLE_SUFFIXES) -> list[Path]:
     """The files of a folder that are tables by their names, sorted."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and data_suffix(path) in TABLE_SUFFIXES)
+    return sorted(path for path in folder.iterdir() if path.is_file() and data_suffix(path) in suffixes)
 
 
 def unused_splits(folder: Path, used: Iterable[Path]) -> list[str]:

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from modeling.config import BertConfig
+from processors.entities.featurizer import labels_of_types
+from processors.entities.source import SentenceFiles
+from processors.entities.tagged_file import FileForm
 from serving.predictor import Predictor
 from tasks import exports
+from tasks.entities.task import EntitySettings, EntityTask
 from tasks.pretraining.task import PretrainingSettings, PretrainingTask
 from tasks.span.task import SpanSettings, SpanTask
 from tests.support import serving, tiny
@@ -48,3 +52,14 @@ def test_spans(tiny_model, tmp_path):
     context = " ".join(TEXTS * 3)
     columns = {"question": ["was it good ?", "the day"], "context": [context, TEXTS[0]]}
     check(serving.export_random(task, tmp_path), "span", columns)
+
+
+@pytest.mark.parametrize(
+    ("use_crf", "scheme", "labels"),
+    [(False, "iob2", labels_of_types(["good", "bad"])), (True, "bioes", labels_of_types([""])),
+     (True, "none", ["NN", "VB"])],
+)  # fmt: skip
+def test_entities(tiny_model, tmp_path, use_crf, scheme, labels):
+    source = SentenceFiles({}, FileForm(), scheme, labels)
+    task = EntityTask(BulkTokenizer(tiny_model / "vocab.txt"), source, EntitySettings(12, use_crf=use_crf))
+    check(serving.export_random(task, tmp_path), "entities", {"text": [*TEXTS, " ".join(TEXTS * 3), "zz"]})

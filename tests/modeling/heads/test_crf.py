@@ -15,6 +15,7 @@ from modeling.heads.crf import (
     log_likelihood,
     log_partition,
     path_score,
+    path_sums,
     transition_variables,
 )
 
@@ -200,3 +201,18 @@ def test_a_table_of_other_tags_is_refused():
     _, _, _, transitions = as_tensors(random_case(10, [2]))
     with pytest.raises(ConfigError, match=r"table of allowed transitions is \(2, 2\), expected \(6, 6\)"):
         constrained(transitions, [[True, True], [True, True]])
+
+
+def test_sums_give_the_probability_of_every_tag():
+    scores, _, lengths, transitions = case = random_case(7, [4, 1, 3], tags=3)
+    with_tensors = as_tensors(case)
+    before, after, total = evaluate(*path_sums(with_tensors[0], with_tensors[2], with_tensors[3]))
+    for row, length in enumerate(lengths):
+        paths = every_path(scores[row, :length], transitions)
+        weights = {path: np.exp(value) for path, value in paths.items()}
+        whole = sum(weights.values())
+        np.testing.assert_allclose(total[row], np.log(whole), rtol=1e-5)
+        for word, tag in itertools.product(range(length), range(3)):
+            expected = sum(weight for path, weight in weights.items() if path[word] == tag) / whole
+            found = np.exp(before[row, word, tag] + after[row, word, tag] - total[row])
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

@@ -1,0 +1,133 @@
+"""run_ner.py: its flags, and how they become a task."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from command_line.execution import STANDARD_INPUT, check_actions
+from command_line.flags.entities import SENTENCES, TAGGING
+from command_line.frame import TaskScript, task_flags
+from command_line.model_files import ModelFiles
+from command_line.settings import limits
+from common.errors import DataError, FlagError
+from common.run_directory import RunDirectory
+from processors.base import SPLITS
+from processors.entities.columns import Columns
+from processors.entities.featurizer import labels_of_types
+from processors.entities.report import Problems, split_lines
+from processors.entities.sentence import stop
+from processors.entities.source import SentenceFiles
+from processors.entities.tagged_file import SUFFIXES, FileForm
+from processors.entities.tags import NONE
+from processors.tables.spec import checked_labels, parse_labels
+from processors.tables.splitting import find_file
+from tasks.base import DEV, TEST, TRAIN
+from tasks.entities.task import EntitySettings, EntityTask
+
+NO_COLUMN = "none"
+
+
+class NerScript(TaskScript[EntityTask]):
+    """run_ner.py."""
+
+    flags = task_flags(SENTENCES, TAGGING)
+
+    def check(self, flags: SimpleNamespace) -> None:
+        """Checks the flags against each other."""
+        check_actions(flags)
+        tag_column(flags.tag_column)
+        if flags.predict_file and not flags.do_predict:
+            raise FlagError("--predict_file needs --do_predict; add it")
+
+    def settled(self, flags: SimpleNamespace) -> SimpleNamespace:
+        """Looks for the data files before a model is read."""
+        files = data_files(flags)
+        needed = {
+            TRAIN: flags.do_train,
+            DEV: flags.do_eval or flags.eval_every_n_steps,
+            TEST: flags.do_predict and flags.predict_file != STANDARD_INPUT,
+        }
+        for split, is_needed in needed.items():
+            if is_needed and split not in files:
+                flag = "predict_file or --test_file" if split == TEST else f"{split}_file"
+                raise FlagError(f"--{flag} is missing; give it, or a folder with {split}.* as --data_dir")
+            if is_needed and not files[split].is_file():
+                raise FlagError(f"{files[split]}: no such file to read the {split} split from; check the path")
+        return flags
+
+    def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> EntityTask:
+        """Sentences of the files that the flags name, with the labels of an earlier run."""
+        identity = (directory.description() or {}).get("identity", {})
+        settings = EntitySettings(
+            max_seq_length=flags.max_seq_length,
+            window_overlap=flags.window_overlap,
+            use_crf=flags.use_crf,
+            constrain_tags=flags.constrain_tags,
+            label_all_tokens=flags.label_all_tokens,
+            by_character=flags.by_character,
+        )
+        return EntityTask(files.text_tokenizer, build_source(flags, identity), settings, limits(flags))
+
+    def report(self, flags: SimpleNamespace, task: EntityTask) -> None:
+        """Prints sentences, words, windows, entities and problems of each split.
+
+        Raises:
+          DataError: there are rows that cannot be used, all of which were read.
+        """
+        source = task.sentence_source
+        unknown = task.tokenizer.special_ids.unk
+        for split in SPLITS:
+            if source.has(split):
+                print("\n".join(split_lines(source, task.featurizer, unknown, split)))
+        problems = source.on_problem
+        if isinstance(problems, Problems) and problems.found:
+            print("\n".join([f"{len(problems.found)} problems:", *problems.lines()]))
+            raise DataError(f"{len(problems.found)} rows cannot be used, the first: {next(iter(problems.found))}")
+
+
+def build_source(flags: SimpleNamespace, identity: Mapping[str, Any]) -> SentenceFiles:
+    """The files that the flags name; scheme and labels as given, else those of the run, else of the training file."""
+    form = FileForm(Columns(flags.token_column, tag_column(flags.tag_column)), flags.by_character, flags.encoding)
+    scheme = flags.tag_scheme or identity.get("tag_scheme")
+    labels = None if flags.do_train else identity.get("labels")
+    if flags.labels:
+        given = checked_labels(parse_labels(flags.labels), "multi_label")
+        labels = list(given) if scheme == NONE else labels_of_types(given)
+    return SentenceFiles(data_files(flags), form, scheme, labels, Problems() if flags.validate_only else stop)
+
+
+def data_files(flags: SimpleNamespace) -> dict[str, Path]:
+    """The file of each split: by flag, else as `--data_dir` has it.
+
+    Raises:
+      DataError: several files fit a split, or there is no such folder.
+    """
+    named = {TRAIN: flags.train_file, DEV: flags.dev_file, TEST: test_file(flags)}
+    found = {split: Path(name) if name else find_file(split, flags.data_dir, SUFFIXES) for split, name in named.items()}
+    return {split: path for split, path in found.items() if path is not None}
+
+
+def test_file(flags: SimpleNamespace) -> str | None:
+    """The file to predict, where a flag names one."""
+    path: str | None = flags.test_file if flags.predict_file in (None, STANDARD_INPUT) else flags.predict_file
+    return path
+
+
+def tag_column(text: str) -> int | None:
+    """Parses `--tag_column`: a number, or `none`.
+
+    Raises:
+      FlagError: it is neither.
+    """
+    if text.lower() == NO_COLUMN:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise FlagError(
+            f"--tag_column={text}: expected a number, counted from 0, or from the last with -1; or none"
+        ) from None
+
+
+SCRIPT = NerScript()

@@ -1,0 +1,188 @@
+"""Token classification: a tag for each word of a sentence, entities as what tags spell out."""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.errors import FlagError
+from processors.entities.featurizer import CUT, SentenceFeaturizer
+from processors.entities.sentence import Sentence
+from processors.entities.source import SentenceSource
+from processors.entities.tags import IOB2, NONE, allowed_transitions
+from processors.entities.windows import join_windows
+from processors.records.featurizer import chunked
+from processors.records.schema import Features
+from tasks.base import DEV, AnswerSink, Collected, Task, TextSignature
+from tasks.entities.decoding import Decoded, Transitions, decode
+from tasks.entities.files import tag_files
+from tasks.entities.scores import entity_scores, word_scores
+from tokenization.base import Tokenizer
+
+CHUNK_SENTENCES = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class EntitySettings:
+    """How sentences are read by the model, and which head tags them.
+
+    Args:
+      max_seq_length: most tokens a window, special ones included.
+      window_overlap: tokens that neighbouring windows of a long sentence share; None for a quarter of a window.
+      use_crf: score whole sentences by a conditional random field, not each word on its own.
+      constrain_tags: with `use_crf`, predict no tag where its scheme forbids it.
+      label_all_tokens: train on every token of a word, not only on its first.
+      by_character: texts are split into characters, and words are joined without blanks.
+    """
+
+    max_seq_length: int = 128
+    window_overlap: int | None = None
+    use_crf: bool = False
+    constrain_tags: bool = True
+    label_all_tokens: bool = False
+    by_character: bool = False
+
+
+class EntityTask(Task):
+    """Named entities, parts of speech, segmentation: whatever gives each word one tag.
+
+    Args:
+      tokenizer: of the model.
+      source: gives sentences and labels.
+      settings: of windows and head.
+      limits: most sentences to take from the start of a split, by split.
+
+    Raises:
+      FlagError: lengths or settings that do not go together.
+    """
+
+    name = "ner"
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        source: SentenceSource,
+        settings: EntitySettings,
+        limits: Mapping[str, int | None] | None = None,
+    ) -> None:
+        if settings.use_crf and settings.label_all_tokens:
+            raise FlagError(
+                "--label_all_tokens has no meaning for --use_crf, which is over the first token of each word; remove "
+                "one of them"
+            )
+        self.tokenizer: Tokenizer = tokenizer
+        self.sentence_source = source
+        self.settings = settings
+        self.labels = source.labels
+        self.featurizer: SentenceFeaturizer = SentenceFeaturizer(
+            tokenizer, settings.max_seq_length, self.labels, settings.window_overlap, settings.label_all_tokens
+        )
+        self.main_metric = "accuracy" if source.scheme == NONE else "f1"
+        self._limits = dict(limits or {})
+
+    def head(self, is_training: bool) -> Any:
+        """A `CrfHead` or a `WordTagHead`; constraints hold in predictions alone."""
+        from modeling.heads.entities import CrfHead, WordTagHead
+
+        del is_training  # losses are the same in evaluation
+        settings = self.settings
+        if not settings.use_crf:
+            return WordTagHead(len(self.labels), settings.label_all_tokens)
+        constrains = settings.constrain_tags and self.sentence_source.scheme != NONE
+        return CrfHead(len(self.labels), allowed_transitions(self.labels, IOB2) if constrains else None)
+
+    def examples(self, split: str) -> Iterator[Sentence]:
+        """Yields the sentences of a split.
+
+        Raises:
+          DataError: one that cannot be used, or no data for the split.
+        """
+        return itertools.islice(self.sentence_source.sentences(split), self._limits.get(split))
+
+    def data_files(self, split: str) -> list[Path]:
+        """Those of the source."""
+        return self.sentence_source.data_files(split)
+
+    def source(self, split: str) -> dict[str, Any]:
+        """How the source reads, and limits."""
+        del split
+        return self.sentence_source.description() | {"limits": self._limits}
+
+    def identity(self) -> dict[str, Any]:
+        """Task name, labels, scheme, and what kind of head there is."""
+        return {
+            "task": self.name,
+            "labels": self.labels,
+            "tag_scheme": self.sentence_source.scheme,
+            "use_crf": self.settings.use_crf,
+        }
+
+    def score(self, collected: Collected) -> dict[str, float]:
+        """Scores of entities and words, over every word of every sentence."""
+        pairs = [(sentence.tags or [], self.names(decoded)) for sentence, decoded in self._decoded(DEV, collected)]
+        return word_scores(pairs) if self.sentence_source.scheme == NONE else entity_scores(pairs)
+
+    def names(self, decoded: Decoded) -> list[str]:
+        """The predicted tags by name."""
+        return [self.labels[tag] for tag in decoded.tags]
+
+    @contextlib.contextmanager
+    def answers(self, folder: Path) -> Iterator[AnswerSink]:
+        """Opens `predictions.conll`, `predictions.jsonl` and `label_test.txt`."""
+        between = "" if self.settings.by_character else " "
+        with tag_files(folder, self.sentence_source.scheme, between) as write:
+            pending: list[tuple[Sentence, np.ndarray]] = []
+            transitions: list[Transitions] = []
+
+            def sink(
+                example: Sentence, windows: Sequence[Features], outputs: Sequence[Mapping[str, np.ndarray]]
+            ) -> None:
+                if self.settings.use_crf and not transitions:
+                    transitions.append(Transitions.of(outputs[0]["transitions"]))
+                # A copy: a row is a view of its whole batch.
+                pending.append((example, joined(windows, [output["scores"] for output in outputs]).copy()))
+                if len(pending) >= CHUNK_SENTENCES:
+                    flush()
+
+            def flush() -> None:
+                found = decode([scores for _, scores in pending], transitions[0] if transitions else None)
+                for (example, _), decoded in zip(pending, found, strict=True):
+                    write(example, self.names(decoded), decoded)
+                pending.clear()
+
+            yield sink
+            flush()
+
+    def text_signature(self) -> TextSignature:
+        """Raw `text` -> words, tags, entities."""
+        from tasks.entities.signature import EntityTextSignature
+
+        return EntityTextSignature(self.tokenizer, self.settings, self.labels, self.sentence_source.scheme)
+
+    def _decoded(self, split: str, collected: Collected) -> Iterator[tuple[Sentence, Decoded]]:
+        """Every sentence of a split with what the collected scores say, in order."""
+        transitions = Transitions.of(collected["transitions"][0]) if self.settings.use_crf else None
+        rows = iter(collected["scores"])
+        for chunk in chunked(self.examples(split), CHUNK_SENTENCES):
+            scores = [
+                joined(windows, list(itertools.islice(rows, len(windows))))
+                for windows in self.featurizer.featurize(chunk)
+            ]
+            yield from zip(chunk, decode(scores, transitions), strict=True)
+        if next(rows, None) is not None:
+            raise ValueError(f"more rows were evaluated than the {split} split has windows")
+
+
+def joined(windows: Sequence[Features], rows: Sequence[np.ndarray]) -> np.ndarray:
+    """The scores of every word of a sentence `[w, L]`, each from the window that answers for it.
+
+    Args:
+      windows: as the featurizer made them.
+      rows: scores `[W, L]` of each window, filled up behind its words.
+    """
+    words = [row[: len(window["word_starts"])] for window, row in zip(windows, rows, strict=True)]
+    return words[0] if len(words) == 1 else np.stack(join_windows(windows[0][CUT], [list(row) for row in words]))
