@@ -64,6 +64,7 @@ class NerScript(TaskScript[EntityTask]):
             window_overlap=flags.window_overlap,
             use_crf=flags.use_crf,
             constrain_tags=flags.constrain_tags,
+            crf_learning_rate=flags.crf_learning_rate,
             label_all_tokens=flags.label_all_tokens,
             by_character=flags.by_character,
         )

@@ -92,6 +92,15 @@ TAGGING = Group(
             is_main=True,
         ),
         Flag(
+            "crf_learning_rate",
+            float,
+            _default("crf_learning_rate"),
+            "With --use_crf: peak learning rate of the scores between tags, which need a larger one than BERT. Without "
+            "it, --head_learning_rate, else --learning_rate.",
+            Scope.REMEMBERED,
+            minimum=0.0,
+        ),
+        Flag(
             "constrain_tags",
             bool,
             _default("constrain_tags"),

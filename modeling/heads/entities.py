@@ -10,19 +10,21 @@ from modeling.encoder.layers import create_initializer, dropout
 from modeling.encoder.model import BertModel
 from modeling.heads import crf
 from modeling.heads.base import Features, Head, Metrics, real_rows
-from modeling.heads.classification import CLASSIFIER_VARIABLES
+from modeling.parameter_groups import ParameterGroup
+
+TAG_VARIABLES = ("cls/tags/output_weights", "cls/tags/output_bias")
 
 
 class _TagHead(Head):
     """What the heads over L tags have in common.
 
     `word_starts` int32 `[B, W]` is the position of the first token of each word, 0 where a row has fewer words;
-    `label_ids` int32 `[B, W]` is the tag of each word. The variables are `output_weights` `[L, H]` and `output_bias`
-    `[L]`, as of a classifier.
+    `label_ids` int32 `[B, W]` is the tag of each word. The variables are `cls/tags/output_weights` `[L, H]` and
+    `cls/tags/output_bias` `[L]`.
     """
 
     further_inputs = ("word_starts",)
-    replaceable: tuple[str, ...] = CLASSIFIER_VARIABLES
+    replaceable: tuple[str, ...] = TAG_VARIABLES
 
     def __init__(self, num_tags: int) -> None:
         self.num_tags = num_tags
@@ -31,7 +33,7 @@ class _TagHead(Head):
         """Scores of each tag for each token `[B, S, L]`."""
         del features
         hidden = encoder.get_sequence_output()  # [B, S, H]
-        weights_name, bias_name = CLASSIFIER_VARIABLES
+        weights_name, bias_name = TAG_VARIABLES
         weights = tf.compat.v1.get_variable(
             weights_name, [self.num_tags, hidden.shape[-1]], initializer=create_initializer(0.02)
         )
@@ -111,13 +113,18 @@ class CrfHead(_TagHead):
     Args:
       num_tags: number of tags L.
       allowed: which tag may follow which in predictions, as for `crf.constrained`; None for any. Training is free.
+      crf_learning_rate: peak rate of the scores between tags; None for that of the head.
     """
 
     row_constants = ("transitions",)
-    replaceable = (*CLASSIFIER_VARIABLES, *crf.VARIABLES)
+    replaceable = (*TAG_VARIABLES, *crf.VARIABLES)
 
-    def __init__(self, num_tags: int, allowed: Sequence[Sequence[bool]] | None = None) -> None:
+    def __init__(
+        self, num_tags: int, allowed: Sequence[Sequence[bool]] | None = None, crf_learning_rate: float | None = None
+    ) -> None:
         super().__init__(num_tags)
+        if crf_learning_rate is not None:
+            self.parameter_groups = (ParameterGroup("CRF", "^crf/", learning_rate=crf_learning_rate),)
         self.allowed = None if allowed is None else [list(row) for row in allowed]
 
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:

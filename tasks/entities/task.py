@@ -35,6 +35,7 @@ class EntitySettings:
       window_overlap: tokens that neighbouring windows of a long sentence share; None for a quarter of a window.
       use_crf: score whole sentences by a conditional random field, not each word on its own.
       constrain_tags: with `use_crf`, predict no tag where its scheme forbids it.
+      crf_learning_rate: peak rate of the field's scores between tags; None for that of the head.
       label_all_tokens: train on every token of a word, not only on its first.
       by_character: texts are split into characters, and words are joined without blanks.
     """
@@ -43,6 +44,7 @@ class EntitySettings:
     window_overlap: int | None = None
     use_crf: bool = False
     constrain_tags: bool = True
+    crf_learning_rate: float | None = None
     label_all_tokens: bool = False
     by_character: bool = False
 
@@ -69,11 +71,7 @@ class EntityTask(Task):
         settings: EntitySettings,
         limits: Mapping[str, int | None] | None = None,
     ) -> None:
-        if settings.use_crf and settings.label_all_tokens:
-            raise FlagError(
-                "--label_all_tokens has no meaning for --use_crf, which is over the first token of each word; remove "
-                "one of them"
-            )
+        _check_head(settings)
         self.tokenizer: Tokenizer = tokenizer
         self.sentence_source = source
         self.settings = settings
@@ -93,7 +91,8 @@ class EntityTask(Task):
         if not settings.use_crf:
             return WordTagHead(len(self.labels), settings.label_all_tokens)
         constrains = settings.constrain_tags and self.sentence_source.scheme != NONE
-        return CrfHead(len(self.labels), allowed_transitions(self.labels, IOB2) if constrains else None)
+        allowed = allowed_transitions(self.labels, IOB2) if constrains else None
+        return CrfHead(len(self.labels), allowed, settings.crf_learning_rate)
 
     def examples(self, split: str) -> Iterator[Sentence]:
         """Yields the sentences of a split.
@@ -175,6 +174,16 @@ class EntityTask(Task):
             yield from zip(chunk, decode(scores, transitions), strict=True)
         if next(rows, None) is not None:
             raise ValueError(f"more rows were evaluated than the {split} split has windows")
+
+
+def _check_head(settings: EntitySettings) -> None:
+    if settings.use_crf and settings.label_all_tokens:
+        raise FlagError(
+            "--label_all_tokens has no meaning for --use_crf, which is over the first token of each word; remove one "
+            "of them"
+        )
+    if settings.crf_learning_rate is not None and not settings.use_crf:
+        raise FlagError("--crf_learning_rate needs --use_crf; add it, or give --head_learning_rate")
 
 
 def joined(windows: Sequence[Features], rows: Sequence[np.ndarray]) -> np.ndarray:

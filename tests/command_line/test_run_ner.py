@@ -224,15 +224,39 @@ def test_flags_that_do_not_go_together(arguments, message, run_script):
     assert message in err
 
 
-def test_a_crf_has_no_labels_for_every_token(tiny_model, tmp_path, run_script):
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--use_crf", "--label_all_tokens"], "--label_all_tokens has no meaning for --use_crf"),
+        (["--crf_learning_rate=0.1"], "--crf_learning_rate needs --use_crf; add it, or give --head_learning_rate"),
+        (["--window_overlap=14"], "--window_overlap=14: windows of --max_seq_length=16 hold 14 tokens of text"),
+    ],
+)
+def test_heads_and_windows_that_cannot_be(tiny_model, tmp_path, run_script, flags, message):
     data = tiny_sentences.write_splits(tmp_path / "data")
     code, _, err = run_script(
-        run_ner.main, f"--data_dir={data}", f"--init_checkpoint={tiny_model}", "--do_train", "--use_crf",
-        "--label_all_tokens", f"--output_dir={tmp_path / 'run'}", "--max_seq_length=16",
+        run_ner.main, f"--data_dir={data}", f"--init_checkpoint={tiny_model}", "--do_train", *flags,
+        f"--output_dir={tmp_path / 'run'}", "--max_seq_length=16",
     )  # fmt: skip
     assert code == 2
-    assert "--label_all_tokens has no meaning for --use_crf" in err
+    assert message in err
     assert not (tmp_path / "run").exists()
+
+
+def test_the_scores_between_tags_have_a_rate_of_their_own(tiny_model, tmp_path):
+    import tensorflow as tf
+
+    data = tiny_sentences.write_splits(tmp_path / "data")
+    run(f"--data_dir={data}", f"--init_checkpoint={tiny_model}", f"--output_dir={tmp_path / 'run'}", *TRAINING,
+        "--do_train", "--use_crf", "--learning_rate=0", "--crf_learning_rate=0.1", "--num_train_epochs=0.2",
+        "--warmup_proportion=0")  # fmt: skip
+    paths = str(tmp_path / "run" / "model.ckpt-0"), tf.train.latest_checkpoint(str(tmp_path / "run"))
+    first, last = map(tf.train.load_checkpoint, paths)
+    moved = {
+        name for name in first.get_variable_to_shape_map()
+        if "/adam_" not in name and name != "global_step" and (first.get_tensor(name) != last.get_tensor(name)).any()
+    }  # fmt: skip
+    assert moved == {"crf/transitions", "crf/start", "crf/end"}
 
 
 def test_a_dev_tag_that_training_lacks_is_named_before_anything_is_written(tiny_model, tmp_path, run_script):
