@@ -56,6 +56,7 @@ def run(options: SimpleNamespace) -> None:
         num_shards=options.num_shards,
         block_size=options.block_size,
         pack_sequences=options.pack_sequences,
+        encoding=options.encoding,
     )
     if options.runner:
         from processors.pretraining import beam

@@ -60,7 +60,7 @@ def answered_from_export(flags: SimpleNamespace, directory: RunDirectory) -> boo
     if not (flags.do_predict and asks_only_standard_input(flags)) or flags.validate_only or flags.only_check_args:
         return False
     if directory.latest_export() is not None:
-        answer_standard_input(directory, flags.predict_batch_size)
+        answer_standard_input(directory, flags.predict_batch_size, flags.encoding)
         return True
     if not directory.is_trained():
         raise FlagError(
@@ -99,7 +99,9 @@ def execute(flags: SimpleNamespace, declared: FlagSet, task: Task, directory: Ru
     if flags.do_predict and flags.predict_file == STANDARD_INPUT:
         if directory.latest_export() is None:
             experiment.export()
-        answer_standard_input(directory, flags.predict_batch_size)
+        # A recorded encoding is that of files.
+        encoding = flags.encoding if "encoding" in flags.typed else None
+        answer_standard_input(directory, flags.predict_batch_size, encoding)
 
 
 def begin(
@@ -177,7 +179,7 @@ def _held_out(flags: SimpleNamespace, task: Task, directory: RunDirectory) -> di
     return found if flags.do_train or not directory.is_trained() else recorded
 
 
-def answer_standard_input(directory: RunDirectory, batch_size: int) -> None:
+def answer_standard_input(directory: RunDirectory, batch_size: int, encoding: str | None = None) -> None:
     """Answers lines of standard input from the newest export, as JSON lines on standard output.
 
     Raises:
@@ -193,4 +195,4 @@ def answer_standard_input(directory: RunDirectory, batch_size: int) -> None:
     devices.quiet_tensorflow()
     with Predictor(export) as predictor:
         log.info("answering standard input from %s, a line at a time: text columns parted by tabs, or JSON", export)
-        answer_lines(predictor, sys.stdin.buffer, sys.stdout, batch_size)
+        answer_lines(predictor, sys.stdin.buffer, sys.stdout, batch_size, encoding)

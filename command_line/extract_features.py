@@ -58,7 +58,7 @@ def run(options: SimpleNamespace) -> None:
     left_out = [] if options.special_tokens else [special.cls, special.sep]
     reader = VectorReader(options.pooling, layers, left_out, options.normalize)
     size = options.batch_size * batches_at_once(options, len(layers) * files.config.hidden_size)
-    examples = chunked(map(text_or_pair, read_text_lines(Path(options.input_file))), size)
+    examples = chunked(map(text_or_pair, read_text_lines(Path(options.input_file), options.encoding)), size)
     model = ModelSettings(files.config, options.init_checkpoint, options.use_one_hot_embeddings)
     device = device_settings(options)
     log.info(devices.banner(device))

@@ -71,6 +71,11 @@ def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, An
     if isinstance(processor, TableProcessor):
         return factory(data_dir=flags.data_dir, **table_changes(flags, name))
     refuse_columns(flags, name)
+    if flags.encoding and flags.predict_file != STANDARD_INPUT:
+        raise FlagError(
+            f"--encoding={flags.encoding}: task {name} reads its files itself; give the encoding there, as in "
+            f"self._read_tsv(path, encoding={flags.encoding!r})"
+        )
     if flags.predict_file not in (None, STANDARD_INPUT):
         raise FlagError(
             f"--predict_file={flags.predict_file}: task {name} reads no tables but its own; "

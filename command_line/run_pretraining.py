@@ -193,10 +193,10 @@ def _lines(flags: SimpleNamespace, batches: int) -> Iterator[list[TextLine]]:
     """Lines of `--predict_file` in lists: some batches each, or what has arrived."""
     size = flags.predict_batch_size * batches
     if flags.predict_file != STANDARD_INPUT:
-        return chunked(read_text_lines(Path(flags.predict_file)), size)
+        return chunked(read_text_lines(Path(flags.predict_file), flags.encoding), size)
     from serving.lines import arriving_lines
 
-    return decoded_lines(arriving_lines(sys.stdin.buffer, size))
+    return decoded_lines(arriving_lines(sys.stdin.buffer, size), encoding=flags.encoding)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ def settle(flags: SimpleNamespace, declared: FlagSet, directory: RunDirectory) -
       directory: the output directory.
 
     Returns:
-      The flags; `given` also has the names whose values were recorded.
+      The flags; `given` also has the names whose values were recorded, `typed` has not.
 
     Raises:
       RunDirectoryError: a fixed flag contradicts the run, or a recorded value cannot be used.
@@ -43,7 +43,7 @@ def settle(flags: SimpleNamespace, declared: FlagSet, directory: RunDirectory) -
     told = [flag for flag in declared if flag.name in taken and taken[flag.name] != flag.default]
     if told:
         log.info("from %s: %s", directory.path / RUN_FILE, " ".join(_as_given(f, taken[f.name]) for f in told))
-    return SimpleNamespace(**{**vars(flags), **taken, "given": flags.given | taken.keys()})
+    return SimpleNamespace(**{**vars(flags), **taken, "given": flags.given | taken.keys(), "typed": flags.given})
 
 
 def to_record(flags: SimpleNamespace, declared: Iterable[Flag], directory: RunDirectory) -> dict[str, Any]:

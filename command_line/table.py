@@ -11,7 +11,7 @@ from processors.problem_types import PROBLEM_TYPES
 from processors.tables.processor import TableProcessor
 from processors.tables.spec import Columns, Split, TableFormat, TableSpec, parse_labels
 
-COLUMN_FLAGS = ("text_a", "text_b", "label", "label_separator", "delimiter", "quoting", "encoding", "header")
+COLUMN_FLAGS = ("text_a", "text_b", "label", "label_separator", "delimiter", "quoting", "header")
 """Flags that only a table described by flags has a use for."""
 
 
@@ -52,7 +52,7 @@ def table_processor(flags: SimpleNamespace, identity: Mapping[str, Any]) -> Tabl
 
 
 def table_changes(flags: SimpleNamespace, name: str) -> dict[str, Any]:
-    """What flags change in a declared table: files, labels, problem type, bad rows.
+    """What flags change in a declared table: files, encoding, labels, problem type, bad rows.
 
     Raises:
       FlagError: a flag that the declaration decides, such as a column.
@@ -62,7 +62,8 @@ def table_changes(flags: SimpleNamespace, name: str) -> dict[str, Any]:
         "train_file": flags.train_file,
         "dev_file": flags.dev_file,
         "test_file": _test_file(flags),
-        "labels": parse_labels(flags.labels) if flags.labels else None,
+        "encoding": flags.encoding,
+        "labels": parse_labels(flags.labels, flags.encoding) if flags.labels else None,
         "problem_type": flags.problem_type,
     }
     always = {"label_as", "dev_fraction", "seed", "on_bad_row"} & flags.given
@@ -120,5 +121,5 @@ def _test_file(flags: SimpleNamespace) -> str | None:
 def _labels(flags: SimpleNamespace, identity: Mapping[str, Any]) -> list[str] | None:
     """Given, else found in the training data that is about to be read, else those of the earlier run."""
     if flags.labels:
-        return parse_labels(flags.labels)
+        return parse_labels(flags.labels, flags.encoding)
     return None if flags.do_train or not identity.get("labels") else list(identity["labels"])

@@ -71,10 +71,10 @@ class DataProcessor:
         raise _lacks(self, "get_labels")
 
     @classmethod
-    def _read_tsv(cls, input_file: str, quotechar: str | None = None) -> list[list[str]]:
+    def _read_tsv(cls, input_file: str, quotechar: str | None = None, encoding: str | None = None) -> list[list[str]]:
         """All rows of a tab-separated file, header included; quotes are text unless `quotechar` says otherwise."""
         lift_field_size_limit()
-        with open_text(Path(input_file)) as lines:
+        with open_text(Path(input_file), encoding) as lines:
             return list(csv.reader(lines, delimiter="\t", quotechar=quotechar))
 
 

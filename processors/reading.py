@@ -216,6 +216,26 @@ def checked_encoding(encoding: str | None) -> str | None:
         ) from None
 
 
+def line_encoding(encoding: str | None) -> str:
+    """The name of an encoding in which lines may be cut before they are decoded: corpora and standard input.
+
+    Args:
+      encoding: as given; None is UTF-8.
+
+    Raises:
+      DataError: no text encoding, or one in which the byte of a newline is also part of other characters.
+    """
+    checked = checked_encoding(encoding) or "utf-8"
+    if checked == "utf-8-sig":
+        return "utf-8"
+    if "\n".encode(checked) != b"\n":
+        raise DataError(
+            f"--encoding={encoding}: lines cannot be told apart by their bytes; convert the text, as in "
+            f"iconv -f {encoding} -t UTF-8"
+        )
+    return checked
+
+
 def _actual_encoding(path: Path, encoding: str | None) -> str:
     """`encoding`, or the one that the byte order mark tells; a mark in front of declared UTF-8 is dropped too."""
     if encoding not in (None, "utf-8", "utf-16", "utf-32"):

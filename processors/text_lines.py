@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.errors import DataError, one_line
 from processors.base import InputExample
-from processors.reading import open_text
+from processors.reading import LONGEST_LINE, line_encoding, open_text, too_long
 
 PAIR_SEPARATOR = " ||| "
 
@@ -26,36 +26,49 @@ class TextLine:
     text: str
 
 
-def read_text_lines(path: Path) -> Iterator[TextLine]:
+def read_text_lines(path: Path, encoding: str | None = None) -> Iterator[TextLine]:
     """Yields the lines of a text file, compressed or not, blank ones too.
 
+    Args:
+      path: the file.
+      encoding: as for `open_text`.
+
     Raises:
-      DataError: no such file, a broken archive, bytes that are not UTF-8.
+      DataError: as for `open_text`.
     """
-    with open_text(path) as lines:
+    with open_text(path, encoding) as lines:
         for number, line in enumerate(lines, start=1):
             yield TextLine(f"{path}:{number}", number, line.strip())
 
 
-def decoded_lines(batches: Iterable[list[bytes]], source: str = "standard input") -> Iterator[list[TextLine]]:
+def decoded_lines(
+    batches: Iterable[list[bytes]], source: str = "standard input", encoding: str | None = None
+) -> Iterator[list[TextLine]]:
     """Batches of lines as text, as they come.
 
     Args:
-      batches: lines as UTF-8, without their ends.
+      batches: lines without their ends.
       source: what to call them in messages.
+      encoding: as for `line_encoding`.
 
     Raises:
-      DataError: bytes that are not UTF-8; the lines of earlier batches are through by then.
+      DataError: bytes that are not of the encoding, or a line that is too long; the lines of earlier batches are
+        through by then.
     """
-    number = 0
+    codec, number = line_encoding(encoding), 0
     for batch in batches:
         made = []
         for line in batch:
             number += 1
+            if len(line) > LONGEST_LINE:
+                raise too_long(f"{source}:{number}", LONGEST_LINE)
             try:
-                made.append(TextLine(f"{source}:{number}", number, line.decode("utf-8").strip()))
+                made.append(TextLine(f"{source}:{number}", number, line.decode(codec).strip()))
             except UnicodeDecodeError as error:
-                raise DataError(f"{source}:{number}: {one_line(error)}; expected UTF-8 text") from None
+                raise DataError(
+                    f"{source}:{number}: {one_line(error)}; expected {codec} text; name its encoding, e.g. "
+                    "--encoding=gb18030"
+                ) from None
         yield made
 
 

@@ -1,6 +1,5 @@
 """Standard input: a line in, a JSON line out, at once."""
 
-import codecs
 import itertools
 import json
 import os
@@ -8,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, Protocol
 
 from common.errors import DataError, one_line
-from processors.reading import lone_surrogate
+from processors.reading import LONGEST_LINE, line_encoding, lone_surrogate
 from processors.records.length_order import BATCHES_SORTED_AT_ONCE
 
 READ_BYTES = 1 << 16
@@ -29,7 +28,9 @@ class Answering(Protocol):
         """One answer a row."""
 
 
-def answer_lines(predictor: Answering, source: IO[bytes], sink: IO[str], batch_size: int) -> int:
+def answer_lines(
+    predictor: Answering, source: IO[bytes], sink: IO[str], batch_size: int, encoding: str | None = None
+) -> int:
     """Answers lines as they come: a JSON object a line out for each line in, in order, flushed at once.
 
     A line is `text_a`, `text_a<TAB>text_b`, or a JSON object with those keys, whose other keys come back beside the
@@ -37,16 +38,23 @@ def answer_lines(predictor: Answering, source: IO[bytes], sink: IO[str], batch_s
     the stream goes on. Whatever has arrived is answered together, at most `batch_size` lines a run, so a person waits
     for one line only, and a pipe gets full batches of lines of similar length.
 
+    Args:
+      predictor: answers.
+      source: the lines.
+      sink: takes the answers.
+      batch_size: most lines of a run.
+      encoding: of the lines, as for `processors.reading.line_encoding`.
+
     Returns:
       The number of lines read.
 
     Raises:
-      DataError: at the end, where some lines could not be answered.
+      DataError: an encoding that cannot be used; at the end, where some lines could not be answered.
     """
-    count, failed = 0, 0
+    codec, count, failed = line_encoding(encoding), 0, 0
     first = ""
     for lines in arriving_lines(source, batch_size * BATCHES_SORTED_AT_ONCE):
-        rows = [_read(line, number, predictor) for number, line in enumerate(lines, count + 1)]
+        rows = [_read(line, number, predictor, codec) for number, line in enumerate(lines, count + 1)]
         for row, answer in zip(rows, _answers(predictor, rows, batch_size), strict=True):
             sink.write(json.dumps(row | answer, ensure_ascii=False) + "\n")
         sink.flush()
@@ -68,21 +76,36 @@ def _answers(predictor: Answering, rows: Sequence[Mapping[str, Any]], batch_size
 
 
 def arriving_lines(source: IO[bytes], batch_size: int) -> Iterator[list[bytes]]:
-    """Batches of complete lines; blocks only while there is none."""
-    rest = b""
+    """Batches of complete lines; blocks only while there is none.
+
+    Of a line of more than `LONGEST_LINE` bytes only the beginning is kept and given, which is longer than that.
+    """
+    parts: list[bytes] = []
+    size = 0
     while chunk := os.read(source.fileno(), READ_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
+        first, *lines = chunk.split(b"\n")
+        if size <= LONGEST_LINE:
+            parts.append(first)
+            size += len(first)
+        if not lines:
+            continue
+        lines = [b"".join(parts), *lines]
+        parts = [lines.pop()]
+        size = len(parts[0])
         for start in range(0, len(lines), batch_size):
             yield lines[start : start + batch_size]
-    if rest:
-        yield [rest]
+    if size:
+        yield [b"".join(parts)]
 
 
-def _read(line: bytes, number: int, predictor: Answering) -> dict[str, Any]:
+def _read(line: bytes, number: int, predictor: Answering, codec: str) -> dict[str, Any]:
     """The row of a line, or its number and what is wrong with it."""
     names, required = predictor.text_names, predictor.required_names
     try:
-        return _parsed(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, names, required)
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"a line of more than {LONGEST_LINE} bytes")
+        text = line.decode(codec)
+        return _parsed(text.removeprefix("\ufeff") if number == 1 else text, names, required)
     except (ValueError, RecursionError) as error:
         columns = ", ".join("<TAB>".join(names[:size]) for size in range(len(required), len(names) + 1))
         return {
@@ -91,8 +114,8 @@ def _read(line: bytes, number: int, predictor: Answering) -> dict[str, Any]:
         }
 
 
-def _parsed(line: bytes, names: Sequence[str], required: Sequence[str]) -> dict[str, Any]:
-    text = line.decode("utf-8").rstrip("\r")
+def _parsed(text: str, names: Sequence[str], required: Sequence[str]) -> dict[str, Any]:
+    text = text.rstrip("\r")
     if text.startswith("{"):
         row: dict[str, Any] = json.loads(text)
     else:

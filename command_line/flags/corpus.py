@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from command_line.flags.data import ENCODING
 from command_line.flags.declaration import Flag, Group, Scope, default_of
 from command_line.flags.devices import DEVICES
 from command_line.flags.model import MODEL
@@ -39,6 +40,7 @@ FILES = Group(
             is_path=True,
             is_main=True,
         ),
+        ENCODING.changed(help="Encoding of the corpus. Without it, UTF-8.", scope=Scope.FREE, decides_rows=False),
         *MODEL.only("vocab_file", "do_lower_case", "max_seq_length").changed("vocab_file", help="Vocabulary.").flags,
     ),
 )

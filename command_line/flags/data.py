@@ -32,6 +32,15 @@ ON_BAD_ROW = Flag(
     is_main=True,
 )
 
+ENCODING = Flag(
+    "encoding",
+    str,
+    default_of(TableFormat, "encoding"),
+    "Encoding of the text files, and of standard input. Without it, UTF-8 or what a byte order mark says.",
+    Scope.FIXED,
+    decides_rows=True,
+)
+
 PREDICT_FILE = Flag(
     "predict_file",
     str,
@@ -215,14 +224,7 @@ TABLE = Group(
             Scope.FIXED,
             decides_rows=True,
         ),
-        Flag(
-            "encoding",
-            str,
-            _format("encoding"),
-            "Encoding of the data files. Without it, UTF-8 or what the byte order mark says.",
-            Scope.FIXED,
-            decides_rows=True,
-        ),
+        ENCODING,
         Flag(
             "header",
             bool,

@@ -1,6 +1,6 @@
 """What run_pretraining.py reads: records, and text to fill or score."""
 
-from command_line.flags.data import PREDICT_FILE
+from command_line.flags.data import ENCODING, PREDICT_FILE
 from command_line.flags.declaration import Flag, Group, Scope, default_of
 from processors.pretraining.masking import MaskingSettings
 from tasks.pretraining.task import PretrainingSettings
@@ -27,6 +27,11 @@ PRETRAINING = Group(
             is_main=True,
         ),
         PREDICT_FILE.changed(help="Text for --do_predict or --do_score, a line an example; - for standard input."),
+        ENCODING.changed(
+            help="Encoding of --predict_file. Without it, UTF-8 or what a byte order mark says.",
+            scope=Scope.FREE,
+            decides_rows=False,
+        ),
         Flag(
             "do_score",
             bool,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from command_line.flags.data import LIMITS, ON_BAD_ROW, PREDICT_FILE, TABLE
+from command_line.flags.data import ENCODING, LIMITS, ON_BAD_ROW, PREDICT_FILE, TABLE
 from command_line.flags.declaration import Flag, Group, Scope, default_of
 from tasks.span.ranking import DecodingSettings
 from tasks.span.task import SpanSettings
@@ -31,7 +31,7 @@ QUESTIONS = Group(
             is_path=True,
             is_main=True,
         ),
-        TABLE["encoding"],
+        ENCODING,
         ON_BAD_ROW,
         *LIMITS,
         Flag("verbose_logging", bool, False, "Log answers that cannot be aligned with the original text.", Scope.FREE),

@@ -11,9 +11,10 @@ FORMATS = ("jsonl", "npy", "parquet")
 VECTORS = Group(
     "Text and vectors",
     (
-        *FILES.only("input_file", "output_file")
+        *FILES.only("input_file", "output_file", "encoding")
         .changed("input_file", help="Text, a line an example: a text, or two as in 'A ||| B'; also compressed.")
         .changed("output_file", help="File to write.")
+        .changed("encoding", help="Encoding of the text. Without it, UTF-8 or what a byte order mark says.")
         .flags,
         Flag(
             "layers",

@@ -1,11 +1,12 @@
 """A corpus of running text, a sentence a line, blank lines between documents, of any size; and its statistics.
 
-As with google-research/bert, the end of a file does not end a document: only a blank line does. Bytes that are not
-UTF-8 are dropped, and counted.
+As with google-research/bert, the end of a file does not end a document: only a blank line does. Bytes that are not of
+the encoding are dropped, and counted.
 """
 
 import codecs
 import dataclasses
+import functools
 import hashlib
 import itertools
 import zlib
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from common.errors import DataError, one_line
-from processors.reading import open_binary
+from processors.reading import LONGEST_LINE, line_encoding, open_binary, too_long
 from tokenization.base import Tokenizer
 
 LONGEST_COUNTED = 4096
@@ -110,19 +111,23 @@ class CorpusReader:
     Args:
       files: in the order of the text.
       start: where to begin; by default at the beginning. The `end` of another reader's block.
+      encoding: of all files, as for `processors.reading.line_encoding`.
 
     Attributes:
-      undecodable: lines of the last pass that were not UTF-8.
+      codec: Python's name of the encoding.
+      lines: lines of the last pass that were not blank.
+      undecodable: of them, those that were not of the encoding.
       run_on: files of the last pass whose last document runs on into the next file.
       cut: places of the last pass where a document was cut for its length.
     """
 
-    def __init__(self, files: Sequence[Path], start: Place = BEGINNING) -> None:
+    def __init__(self, files: Sequence[Path], start: Place = BEGINNING, encoding: str | None = None) -> None:
+        self.codec = line_encoding(encoding)
         self._files = files
         self._start = start
         self._file, self._offset = start
         self._end: tuple[int, int] = start
-        self.undecodable = 0
+        self.lines = self.undecodable = 0
         self.run_on: list[Path] = []
         self.cut = 0
 
@@ -176,7 +181,8 @@ class CorpusReader:
             yield block
 
     def _lines(self) -> Iterator[str]:
-        self.undecodable, self.run_on = 0, []
+        self.lines = self.undecodable = 0
+        self.run_on = []
         for index, path in enumerate(self._files):
             if index < self._start.file:
                 continue
@@ -192,7 +198,9 @@ class CorpusReader:
         try:
             with open_binary(path) as stream:
                 _skip(stream, self._offset)
-                for line in stream:
+                for line in iter(functools.partial(stream.readline, LONGEST_LINE), b""):
+                    if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                        raise too_long(f"{path}: byte {self._offset}", LONGEST_LINE)
                     if self._offset == 0 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                         raise DataError(f"{path}: is UTF-16, expected UTF-8; convert it with iconv -f UTF-16 -t UTF-8")
                     self._offset += len(line)
@@ -201,11 +209,12 @@ class CorpusReader:
             raise DataError(f"{path}: cannot be read ({one_line(error)}); copy or download it again") from error
 
     def _decoded(self, line: bytes) -> str:
+        self.lines += not line.isspace()
         try:
-            return line.decode()
+            return line.decode(self.codec)
         except UnicodeDecodeError:
             self.undecodable += 1
-            return line.decode(errors="ignore")
+            return line.decode(self.codec, errors="ignore")
 
 
 def _skip(stream: IO[bytes], size: int) -> None:

@@ -74,6 +74,7 @@ class PretrainingData:
       num_shards: files to write in place of a single output.
       block_size: characters of text in a block of the streaming mode.
       pack_sequences: put several short instances into a row.
+      encoding: of the corpus, as for `processors.reading.line_encoding`.
     """
 
     files: Sequence[Path]
@@ -86,11 +87,16 @@ class PretrainingData:
     num_shards: int | None = None
     block_size: int = BLOCK_SIZE
     pack_sequences: bool = False
+    encoding: str | None = None
 
     @property
     def shards(self) -> list[Path]:
         """The files to write."""
         return shard_paths(self.outputs, self.num_shards)
+
+    def reader(self, start: Place = BEGINNING) -> CorpusReader:
+        """Reads the corpus from a place on."""
+        return CorpusReader(self.files, start, self.encoding)
 
     @property
     def report_path(self) -> Path:
@@ -123,6 +129,7 @@ class PretrainingData:
             "shards": len(self.shards),
             "block_size": self.block_size if streaming else None,
             **({"pack_sequences": True} if self.pack_sequences else {}),
+            **({"encoding": self.encoding} if self.encoding else {}),
         }
         return record_sets.fingerprint(inputs, self.files)
 
@@ -143,7 +150,7 @@ def exact(data: PretrainingData) -> dict[str, Any]:
     if all(manifests) and report is not None:
         log.info("keeping %s: made from the same corpus and settings", ", ".join(map(str, data.shards)))
         return report
-    reader, duplicates, statistics = CorpusReader(data.files), DuplicateCounter(), CorpusStatistics()
+    reader, duplicates, statistics = data.reader(), DuplicateCounter(), CorpusStatistics()
     tokenize = CorpusTokenizer(data.tokenizer, data.segmented)
     documents = []
     for block in reader.blocks(BLOCK_SIZE, cut_documents=False):
@@ -177,7 +184,7 @@ def stream(data: PretrainingData, num_workers: int = 1) -> dict[str, Any]:
     """
     survey = Survey(data)
     # One pass over the corpus for all shards: in a compressed file there is no quick way to a place.
-    numbered = enumerate(CorpusReader(data.files).blocks(data.block_size, cut_documents=True))
+    numbered = enumerate(data.reader().blocks(data.block_size, cut_documents=True))
     done = []
     with ordered_map(BlockMaker(data), num_workers) as make:
         for shard in survey.shards:
@@ -236,7 +243,7 @@ class Shard:
 
     def blocks(self, data: PretrainingData) -> Iterator[Block]:
         """Its numbered blocks, read from where they begin."""
-        blocks = CorpusReader(data.files, self.start).blocks(data.block_size, cut_documents=True)
+        blocks = data.reader(self.start).blocks(data.block_size, cut_documents=True)
         return itertools.islice(enumerate(blocks, self.first_block), self.num_blocks)
 
 
@@ -257,7 +264,7 @@ class Survey:
     def __init__(self, data: PretrainingData) -> None:
         self._started = time.monotonic()
         self._data = data
-        self._reader, self._duplicates = CorpusReader(data.files), DuplicateCounter()
+        self._reader, self._duplicates = data.reader(), DuplicateCounter()
         starts, num_documents = [BEGINNING], 0
         for block in self._reader.blocks(data.block_size, cut_documents=True):
             _count_duplicates(block, self._duplicates)
@@ -352,6 +359,11 @@ def _count_duplicates(block: list[Lines], duplicates: DuplicateCounter) -> None:
 def _check_text(data: PretrainingData, reader: CorpusReader, num_documents: int) -> None:
     """Raises where there is nothing to learn from, and warns of what may not be meant."""
     names = ", ".join(map(str, data.files[:3])) + (", ..." if len(data.files) > 3 else "")
+    if 2 * reader.undecodable > reader.lines:
+        raise DataError(
+            f"--input_file: {names}: {reader.undecodable} of {reader.lines} lines are not {reader.codec}; name the "
+            "encoding, e.g. --encoding=gb18030 or --encoding=cp1252"
+        )
     if num_documents == 0:
         raise DataError(f"--input_file: {names}: no text, expected a sentence a line; check the files")
     if num_documents == 1 and data.instances.next_sentence:
@@ -360,7 +372,7 @@ def _check_text(data: PretrainingData, reader: CorpusReader, num_documents: int)
             "blank lines between documents, or give --no_nsp", names,
         )  # fmt: skip
     if reader.undecodable:
-        log.warning("%s: dropped bytes that are not UTF-8 from %d lines", names, reader.undecodable)
+        log.warning("%s: dropped bytes that are not %s from %d lines", names, reader.codec, reader.undecodable)
     if reader.cut:
         log.warning(
             "%s: cut %d times inside a document longer than --block_size=%d", names, reader.cut, data.block_size

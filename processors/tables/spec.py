@@ -157,7 +157,8 @@ class TableSpec:
         return dataclasses.replace(split, columns=split.columns or self.columns, format=split.format or self.format)
 
     def replace(self, **changes: Any) -> "TableSpec":
-        """A copy with fields changed; `train_file`, `dev_file` and `test_file` change the file of that split.
+        """A copy with fields changed; `train_file`, `dev_file` and `test_file` change the file of that split, and
+        `encoding` is that of all files.
 
         Example:
           >>> spec.replace(on_bad_row="skip", test_file="new.tsv")
@@ -167,11 +168,23 @@ class TableSpec:
             file = changes.pop(f"{name}_file", None)
             if file is not None:
                 splits[name] = dataclasses.replace(splits.get(name, Split()), file=str(file))
+        encoding = changes.pop("encoding", None)
+        if encoding is not None:
+            changes["format"] = dataclasses.replace(changes.get("format", self.format), encoding=encoding)
+            for name, split in splits.items():
+                if split.format is not None:
+                    splits[name] = dataclasses.replace(
+                        split, format=dataclasses.replace(split.format, encoding=encoding)
+                    )
         return dataclasses.replace(self, splits=splits, **changes)
 
 
-def parse_labels(text: str) -> list[str]:
+def parse_labels(text: str, encoding: str | None = None) -> list[str]:
     """Labels from the text of a flag: `a,b,c`, or the path of a file with one label a line.
+
+    Args:
+      text: as given.
+      encoding: of the file, as for `open_text`.
 
     Raises:
       DataError: no such file, or nothing in it.
@@ -181,9 +194,10 @@ def parse_labels(text: str) -> list[str]:
         return [label.strip() for label in text.split(",")]
     if not path.is_file():
         raise DataError(f"--labels={text}: no such file; give a file with one label a line, or the labels as a,b,c")
-    with open_text(path) as lines:
-        labels = "".join(lines).strip().splitlines()
-    labels = [label.strip() for label in labels]
+    with open_text(path, encoding) as lines:
+        labels = [line.strip() for line in lines]
+    while labels and not labels[-1]:
+        labels.pop()
     if not labels:
         raise DataError(f"--labels={text}: the file is empty, expected one label a line")
     return labels

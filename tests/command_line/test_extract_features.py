@@ -237,6 +237,20 @@ def test_unusable_flags_are_named_in_one_line(tiny_model, texts, tmp_path, run_s
     assert not out.exists()
 
 
+def test_lines_end_at_newlines_alone_in_any_encoding(tiny_model, tmp_path, run_script):
+    source = tmp_path / "text.txt"
+    lines = ["the film\rwas", "good\u2028day", "very caf\u00e9", "the day"]
+    flags = [f"--init_checkpoint={tiny_model}", "--layers=-1"]
+    source.write_bytes("\r\n".join(lines).encode("gb18030"))
+    found = json_lines(extract(run_script, source, tmp_path / "a.jsonl", *flags, "--encoding=gb18030"))
+    assert [[piece["token"] for piece in line["features"]][1:-1] for line in found] == [
+        ["the", "film", "was"], ["good", "day"], ["very", "[UNK]"], ["the", "day"],
+    ]  # fmt: skip
+    source.write_text("\n".join(lines), encoding="utf-8", newline="")
+    plain = json_lines(extract(run_script, source, tmp_path / "b.jsonl", *flags))
+    assert plain == found
+
+
 def test_text_that_is_not_utf8_or_empty_leaves_no_file(tiny_model, tmp_path, run_script):
     source, out = tmp_path / "latin.txt", tmp_path / "out.jsonl"
     flags = [f"--input_file={source}", f"--output_file={out}", f"--init_checkpoint={tiny_model}", LENGTH]

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import run_classifier
-from processors import registry
+from processors import DataProcessor, registry
 from tests.support import tiny
 
 CLASS = """
@@ -55,6 +55,17 @@ def ids_and_texts(folder):
     with (folder / "data" / "test.tsv").open() as stream:
         rows = list(csv.reader(stream, delimiter="\t"))[1:]
     return {f"test-{number}": text for number, (text, _) in enumerate(rows)}
+
+
+def test_the_encoding_of_files_that_a_class_reads_is_given_in_the_class(theirs, tmp_path):
+    code, _, err = theirs("--do_train", "--encoding=gbk")
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        "error: --encoding=gbk: task theirs reads its files itself; give the encoding there, as in "
+        "self._read_tsv(path, encoding='gbk')"
+    )
+    (tmp_path / "a.tsv").write_bytes("红\t1\n".encode("gbk"))
+    assert DataProcessor._read_tsv(str(tmp_path / "a.tsv"), encoding="gbk") == [["红", "1"]]
 
 
 def test_a_class_that_shuffles_gets_its_answers_beside_their_texts(theirs, tmp_path):

@@ -361,6 +361,50 @@ def test_standard_input_reader_answers_what_has_arrived_and_names_a_bad_line(tmp
     assert "text_a has half a character" in answers[7]["error"]
 
 
+class Echo:
+    """Answers a row with its text."""
+
+    text_names = required_names = ("text_a",)
+
+    def answer(self, rows, batch_size):
+        return [{"label": row["text_a"]} for row in rows]
+
+
+def answered(content, folder, **options):
+    """What standard input with this content is answered, and the error at the end."""
+    from common.errors import DataError
+    from serving.lines import answer_lines
+
+    (folder / "lines").write_bytes(content)
+    sink, message = io.StringIO(), ""
+    with (folder / "lines").open("rb") as stream:
+        try:
+            answer_lines(Echo(), stream, sink, batch_size=2, **options)
+        except DataError as error:
+            message = str(error)
+    return [json.loads(line) for line in sink.getvalue().splitlines()], message
+
+
+def test_standard_input_in_other_encodings(tmp_path):
+    for encoding, text in (("gbk", "他住在北京"), ("latin-1", "café"), ("utf-8-sig", "né")):
+        answers, _ = answered(f"{text}\r\none\rline\n".encode(encoding), tmp_path, encoding=encoding)
+        assert answers == [{"text_a": line, "label": line} for line in (text, "one\rline")]
+    assert answered(b"", tmp_path, encoding="utf-16")[1].startswith("--encoding=utf-16: lines cannot be told apart by")
+    assert answered(b"", tmp_path, encoding="hex")[1].startswith("--encoding=hex is not the name of a text encoding")
+
+
+def test_a_line_without_end_on_standard_input_is_an_error_line(tmp_path, monkeypatch):
+    from serving import lines
+
+    monkeypatch.setattr(lines, "LONGEST_LINE", 100)
+    monkeypatch.setattr(lines, "READ_BYTES", 64)
+    answers, message = answered(b"a" * 1000 + b"\n" + b"b" * 90 + b"\nc\n" + b"d" * 1000, tmp_path)
+    assert [answer.get("label", answer.get("error", "")[:30]) for answer in answers] == [
+        "a line of more than 100 bytes;", "b" * 90, "c", "a line of more than 100 bytes;",
+    ]  # fmt: skip
+    assert message.startswith("standard input: 2 of 4 lines could not be answered (first: line 1: a line of more")
+
+
 def test_a_predictor_refuses_rows_that_it_would_not_understand(trained):
     from common.errors import DataError
     from serving.predictor import Predictor

@@ -19,6 +19,7 @@ from command_line import create_pretraining_data as command
 from command_line.flags.parsing import parse
 from common.errors import BertError
 from common.workers import ordered_map
+from processors.pretraining import corpus as corpus_module
 from processors.pretraining.corpus import CorpusReader, CorpusStatistics, DuplicateCounter, corpus_files
 from processors.pretraining.instance_records import read_manifest, record_files
 from tests.support.dying_worker import Dying
@@ -298,6 +299,43 @@ def test_only_line_feeds_end_sentences_and_only_blank_lines_documents(tmp_path):
     assert [len(block) for block in reader.blocks(3, cut_documents=False)] == [1, 2]
 
 
+@pytest.mark.parametrize(("encoding", "word"), [("gbk", "红龙虾"), ("latin-1", "café")])
+@pytest.mark.parametrize("streaming", [True, False])
+def test_corpora_in_other_encodings(create, fails, tmp_path, vocab_file, encoding, word, streaming):
+    with vocab_file.open("a", encoding="utf-8") as stream:
+        stream.write("cafe\n")
+    other, plain = tmp_path / "other.txt", tmp_path / "plain.txt"
+    text = "".join(f"The {word} is blue .\r\n" + "Slow .\n" * (line % 2) + "\n" * (line % 3) for line in range(20))
+    other.write_bytes(text.encode(encoding))
+    plain.write_text(text, encoding="utf-8", newline="\n")
+    found = contents(create(input_file=other, encoding=encoding, streaming=streaming, num_workers=1))
+    assert found == contents(create(input_file=plain, streaming=streaming, num_workers=1))
+    (tmp_path / "out" / "train.tf_record").unlink()
+    assert fails(input_file=other, streaming=streaming) == (
+        f"--input_file: {other}: 20 of 30 lines are not utf-8; name the encoding, e.g. --encoding=gb18030 or "
+        "--encoding=cp1252"
+    )
+    assert not (tmp_path / "out" / "train.tf_record").exists()
+
+
+def test_encodings_that_corpora_cannot_have(fails):
+    assert fails(encoding="rot13").startswith("--encoding=rot13 is not the name of a text encoding; try utf-8")
+    assert fails(encoding="utf-16") == (
+        "--encoding=utf-16: lines cannot be told apart by their bytes; convert the text, as in iconv -f utf-16 -t UTF-8"
+    )
+
+
+def test_a_line_without_end_is_refused(create, fails, tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus_module, "LONGEST_LINE", 1000)
+    path = tmp_path / "long.txt.gz"
+    path.write_bytes(gzip.compress(b"The sea .\n" + b"a " * 5000))
+    for streaming in (True, False):
+        assert fails(input_file=path, streaming=streaming) == (
+            f"{path}: byte 10: found a line of more than 1000 characters, expected lines that end in a newline; check "
+            "that it is the right file, and break the line up"
+        )
+
+
 def test_what_may_not_be_meant_is_said(create, tmp_path, caplog):
     first, second = tmp_path / "1.txt", tmp_path / "2.txt"
     first.write_bytes(b"The sea is blue .\nThe lobster is slow . \xff\nThe lobster is blue .")
@@ -305,7 +343,7 @@ def test_what_may_not_be_meant_is_said(create, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         folder = create(input_file=f"{first},{second}", dupe_factor=10)
     assert "only one document, so that no sentence can come from another" in caplog.text
-    assert "dropped bytes that are not UTF-8 from 1 lines" in caplog.text
+    assert "dropped bytes that are not utf-8 from 1 lines" in caplog.text
     assert f"{first} does not end with a blank line (1 such files)" in caplog.text
     assert {row["next_sentence_labels"][0] for row in rows(folder / "train.tf_record")} == {0}
 

@@ -162,6 +162,30 @@ def test_a_file_of_another_encoding_stops_even_when_rows_are_skipped(tmp_path):
     assert "30 of 32 rows are malformed or not of the encoding; give --encoding" in refused(tmp_path, on_bad_row="skip")
 
 
+@pytest.mark.parametrize(("encoding", "text"), [("gbk", "他住在北京"), ("latin-1", "café"), ("utf-16-le", "né")])
+@pytest.mark.parametrize("name", ["train.tsv", "train.csv", "train.jsonl", "train.json"])
+def test_files_in_other_encodings(tmp_path, encoding, text, name):
+    rows = [{"text": f"{text} {number}", "label": "ab"[number % 2]} for number in range(4)]
+    content = {
+        "train.tsv": "text\tlabel\n" + "".join(f"{row['text']}\t{row['label']}\r\n" for row in rows),
+        "train.csv": "text,label\n" + "".join(f"{row['text']},{row['label']}\n" for row in rows),
+        "train.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
+        "train.json": json.dumps(rows, ensure_ascii=False),
+    }[name]
+    write(tmp_path, name, content.encode(encoding))
+    expected = [(row["text"], row["label"]) for row in rows]
+    assert read(tmp_path, format=TableFormat(encoding=encoding)) == expected
+
+
+def test_a_declared_task_in_another_encoding(tmp_path):
+    for split in ("train", "dev"):
+        write(tmp_path, f"{split}.tsv", "a\t1\t\t他住在北京\nb\t0\t\t好\n".encode("gbk"))
+    write(tmp_path, "test.tsv", "index\tsentence\n0\t好\n".encode("gbk"))
+    processor = ColaProcessor(data_dir=str(tmp_path), encoding="gbk")
+    assert [example.text_a for example in processor.get_train_examples(str(tmp_path))] == ["他住在北京", "好"]
+    assert [example.text_a for example in processor.get_test_examples(str(tmp_path))] == ["好"]
+
+
 @pytest.mark.parametrize("name", ["dev.csv", "val.csv", "valid.csv", "validation.csv"])
 def test_names_of_dev_files(tmp_path, name):
     write(tmp_path, "train.csv", "text,label\na good film,pos\na bad film,neg\n")

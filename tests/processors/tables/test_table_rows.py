@@ -216,7 +216,10 @@ def test_labels_from_flags(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_text("one label\ntwo, three\n\n", encoding="utf-8")
     assert parse_labels(str(path)) == ["one label", "two, three"]
+    path.write_bytes(b"one\rlabel\r\ntwo\xe2\x80\xa8lines\n \n")
+    assert parse_labels(str(path)) == ["one\rlabel", "two\u2028lines"]
     path.write_bytes(b"caf\xe9\n")
+    assert parse_labels(str(path), "latin-1") == ["café"]
     assert "labels.txt:1: byte 4 of the row: found 0xe9" in failure(parse_labels, str(path))
     assert len(parse_labels(",".join(map(str, range(2000))))) == 2000
     path.write_text("")
