@@ -4,7 +4,7 @@ import ast
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,25 @@ _YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 
 
 class RowError(Exception):
-    """A row that cannot be used: a reason to count it under, and a message without file and row."""
+    """A row that cannot be used.
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+    Args:
+      reason: to count it under.
+      message: without file and row; or a function that gives it, where that takes long: rows are skipped without it.
+      where: column, before the message.
+    """
+
+    def __init__(self, reason: str, message: str | Callable[[], str], where: str = "") -> None:
+        super().__init__(reason)
         self.reason = reason
+        self._message, self._where = message, where
+
+    def __str__(self) -> str:
+        return self._where + (self._message if isinstance(self._message, str) else self._message())
+
+    def at(self, where: str) -> "RowError":
+        """The error with the column before its message."""
+        return RowError(self.reason, self._message, where + self._where)
 
 
 class LabelReader:
@@ -144,10 +158,13 @@ class LabelReader:
             raise RowError("list as label", f"found {one_line(repr(name), 60)}, expected a label, not part of a list")
         if self._labels is None or name in self._labels:
             return name
-        raise RowError(
-            "unknown label",
+        raise RowError("unknown label", lambda: self._unknown(name))
+
+    def _unknown(self, name: str) -> str:
+        """What is wrong with a label, with those that are close, which takes long where there are many."""
+        return (
             f"found label {one_line(repr(name), 80)}, {self._near(name)}; correct the row, add it to --labels, or skip "
-            "such rows with --on_bad_row=skip",
+            "such rows with --on_bad_row=skip"
         )
 
     def _at(self, text: str) -> str:

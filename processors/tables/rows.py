@@ -81,7 +81,7 @@ class RowParser:
         try:
             label = self._labels.read(cells[self._label])
         except RowError as error:
-            raise RowError(error.reason, f"column {self._name(self._label)}: {error}") from None
+            raise error.at(f"column {self._name(self._label)}: ") from None
         if label is None and self._split != "test":
             label = self._blank_label
             if label is None:

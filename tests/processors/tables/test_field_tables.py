@@ -162,6 +162,18 @@ def test_a_file_of_another_encoding_stops_even_when_rows_are_skipped(tmp_path):
     assert "30 of 32 rows are malformed or not of the encoding; give --encoding" in refused(tmp_path, on_bad_row="skip")
 
 
+def test_close_labels_are_not_looked_for_where_rows_are_skipped(tmp_path, monkeypatch, caplog):
+    write(tmp_path, "train.csv", "text,label\na,pos\nb,neg\nc,other\n")
+    write(tmp_path, "test.csv", "text,label\na,pos\nb,other\n")
+    expected = r"train.csv:4: column 'label': found label 'other', known: neg, pos; correct the row"
+    with pytest.raises(DataError, match=expected):
+        read(tmp_path, labels=["neg", "pos"])
+    monkeypatch.setattr("processors.tables.labels.closest", None)  # not called
+    assert read(tmp_path, labels=["neg", "pos"], on_bad_row="skip") == [("a", "pos"), ("b", "neg")]
+    assert "skipped 1 of 3 rows of train.csv: 1 unknown label (first: row 4)" in caplog.text
+    assert read(tmp_path, "test", labels=["neg", "pos"]) == [("a", "pos"), ("b", None)]
+
+
 @pytest.mark.parametrize(("encoding", "text"), [("gbk", "他住在北京"), ("latin-1", "café"), ("utf-16-le", "né")])
 @pytest.mark.parametrize("name", ["train.tsv", "train.csv", "train.jsonl", "train.json"])
 def test_files_in_other_encodings(tmp_path, encoding, text, name):
