@@ -67,7 +67,7 @@ def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, An
     require(flags, "data_dir")
     if not Path(flags.data_dir).is_dir():
         raise FlagError(f"--data_dir={flags.data_dir}: no such directory; give the folder of the data files")
-    processor = factory()
+    processor = registry.made(factory)
     if isinstance(processor, TableProcessor):
         return factory(data_dir=flags.data_dir, **table_changes(flags, name))
     refuse_columns(flags, name)

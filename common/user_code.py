@@ -39,7 +39,9 @@ def import_module(module: str, flag: str) -> ModuleType:
     try:
         return _import_file(Path(module), flag) if is_file(module) else importlib.import_module(module)
     except BaseException as error:
-        if isinstance(error, BertError) or not isinstance(error, Exception | SystemExit):
+        # A name that a module imports and that is not there is the module's mistake, whoever says so.
+        is_ours = isinstance(error, BertError) and not isinstance(error, ImportError | AttributeError)
+        if is_ours or not isinstance(error, Exception | SystemExit):
             raise
         raise RegistryError(_import_failure(f"{flag}={module}", "" if is_file(module) else module, error)) from error
 
@@ -155,15 +157,28 @@ def _named(module: ModuleType, name: str, owner: str) -> Any:
 
 def _import_failure(where: str, module: str, error: BaseException) -> str:
     """One line with the innermost line of user code that failed."""
-    kind = type(error).__name__
+    kind = "" if isinstance(error, BertError) else f"{type(error).__name__}: "
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
         return f"{where}: no module {error.name!r} on the import path; expected a .py file or a dotted module"
     if isinstance(error, SyntaxError):
-        return f"{where}: {error.filename}:{error.lineno}: {kind}: {one_line(error.msg)}; correct the module"
+        return f"{where}: {error.filename}:{error.lineno}: {kind}{one_line(error.msg)}; correct the module"
+    place = place_of(error)
+    return f"{where}: {place + ': ' if place else ''}{kind}{one_line(error, 300)}; correct the module"
+
+
+def place_of(error: BaseException, *without: str) -> str:
+    """File and line of the innermost code that failed.
+
+    Args:
+      error: what was raised.
+      without: files that only pass errors on; this one, the import system's, and that of the error itself are some.
+    """
+    raised_by = getattr(sys.modules.get(type(error).__module__), "__file__", None)
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<frozen") and frame.filename != __file__ and "importlib" not in frame.filename
+        if not frame.filename.startswith("<frozen")
+        and frame.filename not in (__file__, raised_by, *without)
+        and "importlib" not in frame.filename
     ]
-    place = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
-    return f"{where}: {place}{kind}: {one_line(error)}; correct the module"
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

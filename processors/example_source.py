@@ -7,12 +7,12 @@ are numbers, or empty second texts; an error in it is reported with its file and
 import contextlib
 import itertools
 import logging
-import traceback
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from common import user_code
 from common.errors import BertError, DataError, one_line
 from common.source_code import is_users, source_digest
 from processors.base import DataProcessor, InputExample, SelfDescribing
@@ -177,9 +177,7 @@ class ExampleSource:
         except Exception as error:
             if not self._is_users:
                 raise
-            frames = traceback.extract_tb(error.__traceback__)
-            users = [frame for frame in frames if frame.filename != __file__] or list(frames)
-            place = f"{users[-1].filename}:{users[-1].lineno}"
+            place = user_code.place_of(error, __file__)
             what = f"{type(error).__name__}: {one_line(error)}"
             raise DataError(
                 f"{self._name}.{method}: {place}: {what}; correct the class (--traceback shows all)"

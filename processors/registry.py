@@ -9,13 +9,14 @@ import contextlib
 import dataclasses
 import functools
 import importlib.metadata
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, TypeVar
 
 from common import user_code
-from common.errors import RegistryError, closest
+from common.errors import BertError, RegistryError, closest, one_line
 from processors.base import DataProcessor
 
 ENTRY_POINT_GROUP = "bert.processors"
@@ -114,6 +115,30 @@ def get(name: str, processor_module: str | None = None) -> Factory:
     return functools.partial(processor, **entry.options) if entry.options else processor
 
 
+def made(factory: Factory) -> DataProcessor:
+    """The processor that a factory gives.
+
+    Raises:
+      RegistryError: its class needs arguments, or fails.
+    """
+    name = f"{getattr(factory, '__name__', 'processor')}.__init__"
+    try:
+        inspect.signature(factory).bind()
+    except TypeError as error:
+        raise RegistryError(
+            f"{name}: {error}; a processor is made without arguments; give its parameters defaults"
+        ) from None
+    try:
+        return factory()
+    except BertError:
+        raise
+    except Exception as error:
+        raise RegistryError(
+            f"{name}: {user_code.place_of(error, __file__)}: {type(error).__name__}: {one_line(error)}; correct the "
+            "class (--traceback shows all)"
+        ) from error
+
+
 def names() -> list[str]:
     """All registered names, sorted."""
     _add_entry_points()
@@ -167,22 +192,22 @@ def _unregistered(module: ModuleType, name: str, flag: str) -> type[DataProcesso
     Raises:
       RegistryError: there is no telling which class is meant.
     """
-    named = getattr(module, "processors", None)
-    if isinstance(named, Mapping) and all(isinstance(key, str) for key in named):
-        by_name = {key.lower(): value for key, value in named.items()}
-        if name.lower() in by_name:
-            found: type[DataProcessor] = by_name[name.lower()]
-            _check_processor(found, f"{flag}: processors[{name!r}]")
-            return found
-    classes = [value for value in vars(module).values() if _is_processor(value) and value.__module__ == module.__name__]
-    registered = {entry.target for entry in _ENTRIES.values()}
-    classes = [value for value in classes if value not in registered]
-    if not classes:
+    found = _of_dictionary(module, name)
+    if found is not None:
+        _check_processor(found, f"{flag}: processors[{name!r}]")
+        return found
+    own = [value for value in vars(module).values() if _is_processor(value) and value.__module__ == module.__name__]
+    registered = {entry.target: known for known, entry in _ENTRIES.items()}
+    classes = [value for value in own if value not in registered]
+    entry = _ENTRIES.get(name.lower())
+    if entry is None and len(own) == 1:
+        classes = own  # which may have registered another name
+    if entry is None and own and not classes:
+        theirs = ", ".join(registered[value] for value in own)
+        raise RegistryError(f"{flag} registers {theirs}, and no {name!r}; give --task_name with one of them")
+    if not classes or (entry is not None and not entry.owner.endswith("(built in)")):
         return None
     known = ", ".join(value.__name__ for value in classes)
-    entry = _ENTRIES.get(name.lower())
-    if entry is not None and not entry.owner.endswith("(built in)"):
-        return None
     if entry is not None:
         raise RegistryError(
             f"{flag} defines {known}, but --task_name={name} is built in; give another task name for your class"
@@ -194,6 +219,14 @@ def _unregistered(module: ModuleType, name: str, flag: str) -> type[DataProcesso
         f"{flag} defines {known}, and none is called {name!r}; register one with @register({name!r}), or put it into a "
         f"dictionary of the file: processors = {{{name!r}: {classes[0].__name__}}}"
     )
+
+
+def _of_dictionary(module: ModuleType, name: str) -> type[DataProcessor] | None:
+    """What the dictionary `processors` of a module has under a name, upper and lower case being the same."""
+    named = getattr(module, "processors", None)
+    if not isinstance(named, Mapping) or not all(isinstance(key, str) for key in named):
+        return None
+    return {key.lower(): value for key, value in named.items()}.get(name.lower())
 
 
 def _is_of(entry: _Entry | None, module: ModuleType) -> bool:

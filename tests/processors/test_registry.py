@@ -139,6 +139,17 @@ def test_the_only_processor_of_a_module_needs_no_name(tmp_path):
     assert text.startswith(f"--processor_module={path} defines Mine, but --task_name=mrpc is built in; ")
 
 
+def test_the_only_processor_may_have_registered_another_name(tmp_path):
+    path = plug_in(tmp_path, PLUG_IN.format(name="mine"))
+    assert registry.get("anything", path).__name__ == "Mine"
+    assert registry.get("mrpc", path) is MrpcProcessor
+    second = "@register('second')\nclass Second(Mine):\n    pass\n"
+    several = plug_in(tmp_path, PLUG_IN.format(name="first") + second, "several.py")
+    assert message("anything", several) == (
+        f"--processor_module={several} registers first, second, and no 'anything'; give --task_name with one of them"
+    )
+
+
 def test_the_dictionary_of_a_module_names_its_processors(tmp_path):
     path = plug_in(tmp_path, BARE + "class Other(Mine):\n    pass\nprocessors = {'selfsim': Mine, 'CoLA': Other}\n")
     assert registry.get("selfsim", path).__name__ == "Mine"
@@ -157,6 +168,30 @@ def test_a_class_with_upstreams_methods_is_a_processor(tmp_path):
 
 def test_a_module_without_a_processor(tmp_path):
     assert message("mine", plug_in(tmp_path, "NUMBER = 1\n")).startswith("no task 'mine'")
+
+
+def test_names_that_upstream_has_and_this_project_lacks_are_named_at_their_line(tmp_path):
+    path = plug_in(tmp_path, "import os\nfrom run_classifier import FLAGS, DataProcessor\n")
+    text = message("mine", path)
+    assert text.startswith(f"--processor_module={path}: {path}:2: run_classifier.FLAGS: not in this project; flags are")
+    assert text.endswith("or run the script; correct the module")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "body", "expected"),
+    [
+        (
+            "file, column",
+            "pass",
+            "Mine.__init__: missing a required argument: 'file'; a processor is made without argum",
+        ),
+        ("file='none.csv'", "open(file)", r"Mine.__init__: .*plug_in.py:\d+: FileNotFoundError: .*none.csv.*; correct"),
+    ],
+)
+def test_a_class_that_cannot_be_made(tmp_path, parameters, body, expected):
+    path = plug_in(tmp_path, BARE.replace("    pass", f"    def __init__(self, {parameters}):\n        {body}"))
+    with pytest.raises(RegistryError, match=expected):
+        registry.made(registry.get("mine", path))
 
 
 def test_missing_module_file(tmp_path):
