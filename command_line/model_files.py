@@ -16,9 +16,6 @@ from tokenization.kinds import KINDS
 
 log = logging.getLogger(__name__)
 
-SPARE_ROWS = 1024
-"""Rows an embedding table may have beyond the vocabulary without a warning: some models pad it for speed."""
-
 
 @dataclasses.dataclass(frozen=True)
 class ModelFiles:
@@ -140,5 +137,8 @@ def _check_sizes(config: BertConfig, config_file: Path | None, tokenizer: Tokeni
     told = f"{vocab_file} has {tokens} tokens, but {config_file} says vocab_size {rows}"
     if tokens > rows:
         raise VocabularyError(f"{told}; give the vocabulary and configuration that belong to the checkpoint")
-    if tokens < rows - SPARE_ROWS:
-        log.warning("%s: the last rows are never used; check that both belong to the checkpoint", told)
+    if tokens < rows:
+        log.warning(
+            "%s: the last %d rows are never used; some models pad their table for speed, otherwise check that both "
+            "belong to the checkpoint", told, rows - tokens,
+        )  # fmt: skip

@@ -221,6 +221,18 @@ def test_model_files_that_disagree_or_are_damaged(refused, model, change, messag
     assert message in refused(f"--init_checkpoint={model}")
 
 
+def test_a_vocab_size_above_the_vocabulary_is_a_warning(model, table_dir, run_script):
+    vocab_file = model / "vocab.txt"
+    vocab_file.write_text("".join(vocab_file.read_text().splitlines(keepends=True)[:38]))
+    code, _, err = run_script(
+        run_classifier.main, "--task_name=table", "--text_a=text", "--label=label", f"--data_dir={table_dir}",
+        "--max_seq_length=24", f"--init_checkpoint={model}", "--only_check_args",
+    )  # fmt: skip
+    assert code == 0
+    assert "vocab.txt has 38 tokens, but" in err
+    assert "says vocab_size 40: the last 2 rows are never used; some models pad their table for speed" in err
+
+
 def test_truncated_safetensors(refused, shared, tmp_path):
     model = shutil.copytree(shared / "data" / "checkpoints" / "hf-tiny-bert-safetensors", tmp_path / "hf")
     weights = model / "model.safetensors"
