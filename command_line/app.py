@@ -33,7 +33,7 @@ class Runnable(Protocol):
     def flags(self) -> FlagSet:
         """Every flag of the script."""
 
-    def run(self, flags: SimpleNamespace) -> None:
+    def run(self, flags: SimpleNamespace) -> object:
         """Does what the flags ask for; raises `BertError` for errors that the user can fix."""
 
 

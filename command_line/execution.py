@@ -1,5 +1,6 @@
 """What every script does once its task is assembled: check the directory, then train, evaluate, predict, export."""
 
+import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,19 @@ log = logging.getLogger(__name__)
 
 STANDARD_INPUT = "-"
 ACTIONS = ("do_train", "do_eval", "do_predict", "do_export")
+
+
+@dataclasses.dataclass
+class Results:
+    """What a command has done.
+
+    Args:
+      scores: of the evaluation, by name; empty where there was none.
+      export: folder of the export; None where there was none.
+    """
+
+    scores: dict[str, float] = dataclasses.field(default_factory=dict)
+    export: Path | None = None
 
 
 def check_actions(flags: SimpleNamespace, *further: str) -> None:
@@ -75,7 +89,9 @@ def asks_only_standard_input(flags: SimpleNamespace) -> bool:
     return flags.predict_file == STANDARD_INPUT and not (flags.do_train or flags.do_eval or flags.do_export)
 
 
-def execute(flags: SimpleNamespace, declared: FlagSet, task: Task, directory: RunDirectory, files: ModelFiles) -> None:
+def execute(
+    flags: SimpleNamespace, declared: FlagSet, task: Task, directory: RunDirectory, files: ModelFiles
+) -> Results:
     """Trains, evaluates, predicts, exports: whichever were asked for, in this order.
 
     Raises:
@@ -88,20 +104,22 @@ def execute(flags: SimpleNamespace, declared: FlagSet, task: Task, directory: Ru
     experiment = begin(
         flags, declared, task, directory, files, [split for split in asked if asked[split]], needs_trained
     )
+    results = Results()
     if flags.do_train:
         experiment.train()
     if flags.do_eval:
-        experiment.evaluate()
+        results.scores = experiment.evaluate()
     if answers_test:
         experiment.predict()
     if flags.do_export:
-        experiment.export(flags.export_frozen_graph, flags.export_signatures)
+        results.export = experiment.export(flags.export_frozen_graph, flags.export_signatures)
     if flags.do_predict and flags.predict_file == STANDARD_INPUT:
         if directory.latest_export() is None:
             experiment.export()
         # A recorded encoding is that of files.
         encoding = flags.encoding if "encoding" in flags.typed else None
         answer_standard_input(directory, flags.predict_batch_size, encoding)
+    return results
 
 
 def begin(

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Generic, TypeVar, final
 
 from command_line import execution, model_files, scopes
+from command_line.execution import Results
 from command_line.flags.actions import ACTIONS
 from command_line.flags.declaration import FlagSet, Group
 from command_line.flags.devices import DEVICES
@@ -47,8 +48,11 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
     flags: FlagSet
 
     @final
-    def run(self, flags: SimpleNamespace) -> None:
+    def run(self, flags: SimpleNamespace) -> Results:
         """Does what the flags ask for.
+
+        Returns:
+          What was evaluated and exported.
 
         Raises:
           BertError: an error that the user can fix.
@@ -56,7 +60,7 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
         self.check(flags)
         directory = RunDirectory(Path(flags.output_dir or ""))
         if self.is_answered(flags, directory):
-            return
+            return Results()
         flags = self.settled(scopes.settle(flags, self.flags, directory))
         identity = (directory.description() or {}).get("identity", {})
         files = model_files.load(flags, directory.path, identity, self.reads_text(flags))
@@ -68,7 +72,8 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
         else:
             directory.check({})
             with directory.owned():
-                self.execute(flags, task, directory, files)
+                return self.execute(flags, task, directory, files)
+        return Results()
 
     def check(self, flags: SimpleNamespace) -> None:
         """Checks flags against each other before anything is read; those that every script has by default.
@@ -106,6 +111,6 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
                 continue
             print(f"{split}: {len(counts)} examples, {sum(counts)} windows")
 
-    def execute(self, flags: SimpleNamespace, task: AnyTask, directory: RunDirectory, files: ModelFiles) -> None:
+    def execute(self, flags: SimpleNamespace, task: AnyTask, directory: RunDirectory, files: ModelFiles) -> Results:
         """Trains, evaluates, predicts, exports."""
-        execution.execute(flags, self.flags, task, directory, files)
+        return execution.execute(flags, self.flags, task, directory, files)

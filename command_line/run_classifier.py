@@ -60,7 +60,11 @@ def build_task(
 
 
 def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, Any]) -> DataProcessor:
-    """A table from flags, or a registered processor; `--problem_type` has the last word."""
+    """A table from flags, a registered processor, or one that Python code gives; `--problem_type` has the last word."""
+    given: DataProcessor | None = getattr(flags, "processor", None)
+    if given is not None:
+        refuse_columns(flags, name)
+        return given
     if name == "table":
         return table_processor(flags, identity)
     factory = registry.get(name, flags.processor_module)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from command_line.execution import STANDARD_INPUT, begin, check_actions
+from command_line.execution import STANDARD_INPUT, Results, begin, check_actions
 from command_line.flags.actions import ACTIONS
 from command_line.flags.declaration import FlagSet
 from command_line.flags.devices import DEVICES
@@ -99,20 +99,22 @@ class PretrainingScript(TaskScript[PretrainingTask]):
 
     def execute(
         self, flags: SimpleNamespace, task: PretrainingTask, directory: RunDirectory, files: ModelFiles
-    ) -> None:
+    ) -> Results:
         """Trains, evaluates, exports, fills masks, scores: what the command asks for, in this order."""
         evaluates = flags.do_eval or flags.eval_every_n_steps
         splits = [split for split, is_read in ((TRAIN, flags.do_train), (DEV, evaluates)) if is_read]
         if _answers(flags) and not flags.do_train:
             _check_head(directory, flags.init_checkpoint)
         experiment = begin(flags, self.flags, task, directory, files, splits, needs_trained=flags.do_export)
+        results = Results()
         if flags.do_train:
             experiment.train()
         if flags.do_eval:
-            experiment.evaluate()
+            results.scores = experiment.evaluate()
         if flags.do_export:
-            experiment.export(flags.export_frozen_graph, flags.export_signatures)
+            results.export = experiment.export(flags.export_frozen_graph, flags.export_signatures)
         _answer(flags, task, experiment, directory)
+        return results
 
 
 def _check_family(config: BertConfig, next_sentence: bool) -> None:

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from types import SimpleNamespace
 
-from command_line.execution import STANDARD_INPUT, check_actions
+from command_line.execution import STANDARD_INPUT, Results, check_actions
 from command_line.flags.squad import QUESTIONS, WINDOWS
 from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
@@ -53,12 +53,12 @@ class SquadScript(TaskScript[SpanTask]):
         """Prints questions, windows and faults of each split."""
         report(task)
 
-    def execute(self, flags: SimpleNamespace, task: SpanTask, directory: RunDirectory, files: ModelFiles) -> None:
+    def execute(self, flags: SimpleNamespace, task: SpanTask, directory: RunDirectory, files: ModelFiles) -> Results:
         """Trains, evaluates, predicts, exports; answers that an evaluation has computed are not computed again."""
         if flags.do_eval and flags.do_predict and task.evaluation_answers_test:
             log.info("--do_predict: the answers of the evaluation are those of %s; they are computed once", TEST)
             flags = SimpleNamespace(**{**vars(flags), "do_predict": False})
-        super().execute(flags, task, directory, files)
+        return super().execute(flags, task, directory, files)
 
 
 def check_threshold(flags: SimpleNamespace) -> None:

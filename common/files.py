@@ -2,13 +2,15 @@
 
 import atexit
 import contextlib
+import csv
 import functools
+import io
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +29,17 @@ def atomic_writer(path: Path) -> Iterator[IO[str]]:
     """
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         yield stream
+
+
+def csv_row(cells: Iterable[Any]) -> str:
+    """One line of a comma-separated table; cells with quotes, commas or any kind of line break are quoted.
+
+    The `csv` module of Python 3.11 leaves a lone carriage return unquoted where lines end at a line feed, and readers
+    then see two rows.
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue()[:-2] + "\n"
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from processors.base import DataProcessor, InputExample, PaddingInputExample
 from processors.registry import register
 
 _LAZY = {
+    "DataFrameProcessor": "processors.tables.dataframe",
     "Columns": "processors.tables.spec",
     "Split": "processors.tables.spec",
     "TableFormat": "processors.tables.spec",

@@ -97,6 +97,11 @@ class SelfDescribing(abc.ABC):
     def held_out_file(self, data_dir: str | None) -> Path | None:
         """The training file, where dev rows are held out from it; None where they have a file of their own."""
 
+    def content_digest(self, split: str) -> str | None:
+        """Digest of examples that are in no file; None (the default) where `data_files` has all of them."""
+        del split
+        return None
+
 
 def _lacks(processor: DataProcessor, method: str) -> MissingDataError:
     name = type(processor).__name__

@@ -86,7 +86,8 @@ class ExampleSource:
         """What decides the examples besides the content of `data_files`, as plain JSON."""
         inputs: dict[str, Any] = {"processor": f"{type(self.processor).__module__}.{type(self.processor).__qualname__}"}
         if isinstance(self.processor, SelfDescribing):
-            return inputs | {"settings": self.processor.settings()}
+            content = self.processor.content_digest(split)
+            return inputs | {"settings": self.processor.settings()} | ({"content": content} if content else {})
         folder = Path(self._data_dir)
         names = [str(path.relative_to(folder)) for path in self.data_files(split)]
         return inputs | {"settings": {}, "code": source_digest(type(self.processor)), "names": names}

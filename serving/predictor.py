@@ -14,6 +14,7 @@ from common.files import json_object, without_pattern
 from processors.records.featurizer import chunked
 from processors.records.length_order import in_order, longest_first
 from tasks import exports
+from tasks.answers import beside, flat
 
 v1 = tf.compat.v1
 
@@ -85,6 +86,8 @@ class Predictor:
     def answer_frame(self, frame: Any, batch_size: int = BATCH_SIZE) -> Any:
         """The rows of a pandas DataFrame with columns for their answers beside them: `label`, and `p(NAME)` a label.
 
+        Where the frame has a column of that name, the answer's is `predicted_label`.
+
         Args:
           frame: has the columns `text_names`; others are kept, `text_b` may be missing.
           batch_size: as for `answer`.
@@ -96,11 +99,7 @@ class Predictor:
 
         names = [name for name in self.text_names if name in frame.columns]
         texts = frame[names].astype(object).where(frame[names].notna(), None).to_dict("records")
-        flat = []
-        for answer in self.answer(texts, batch_size):
-            probabilities = answer.pop("probabilities", {})
-            flat.append(answer | {f"p({name})": value for name, value in probabilities.items()})
-        return frame.join(pandas.DataFrame(flat, index=frame.index))
+        return beside(frame, pandas.DataFrame([flat(answer) for answer in self.answer(texts, batch_size)]))
 
     def _check(self, row: Mapping[str, Any], number: int) -> None:
         unknown = sorted(row.keys() - set(self.text_names))

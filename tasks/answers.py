@@ -41,6 +41,24 @@ class ExportAnswers:
         return {name: [answer[name] for answer in answers] for name in answers[0]}
 
 
+def flat(answer: Mapping[str, Any]) -> Answer:
+    """An answer as the row of a table: probabilities by name become columns `p(NAME)`."""
+    probabilities = answer.get("probabilities")
+    if not isinstance(probabilities, Mapping):
+        return dict(answer)
+    rest = {name: value for name, value in answer.items() if name != "probabilities"}
+    return rest | {f"p({name})": value for name, value in probabilities.items()}
+
+
+def beside(frame: Any, answers: Any) -> Any:
+    """A pandas DataFrame with the columns of another beside its own, row by row, whatever its index.
+
+    A column of answers whose name the frame has is called `predicted_NAME`.
+    """
+    taken = {name: f"predicted_{name}" for name in answers.columns if name in frame.columns}
+    return frame.join(answers.rename(columns=taken).set_axis(frame.index))
+
+
 def _plain(value: Any) -> Any:
     """Bytes as text, arrays as lists, numbers as Python's."""
     if isinstance(value, bytes):

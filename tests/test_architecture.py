@@ -54,7 +54,7 @@ ORDER = {
     ),
     "command_line": (
         "flags app settings model_files scopes execution frame table run_classifier run_squad run_ner run_pretraining "
-        "create_pretraining_data extract_features convert_checkpoint run_server run_task reference"
+        "create_pretraining_data extract_features convert_checkpoint run_server run_task python_api reference"
     ),
 }
 """The modules and subpackages of each package; each may import those before it. `__init__` may import any."""

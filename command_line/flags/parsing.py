@@ -1,6 +1,6 @@
 """Declared flags -> absl flags -> a namespace of values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from command_line.flags.declaration import Flag, FlagSet
-from common.errors import FlagError
+from common.errors import FlagError, closest
 
 
 def parse(argv: Sequence[str], declared: FlagSet) -> SimpleNamespace:
@@ -32,6 +32,25 @@ def parse(argv: Sequence[str], declared: FlagSet) -> SimpleNamespace:
         raise FlagError(f"unexpected argument {rest[1]!r}; expected flags only, as in --flag=value")
     parsed = {flag.name: _expanded(flag, values[flag.name].value) for flag in declared}
     return SimpleNamespace(**parsed, given={flag.name for flag in declared if values[flag.name].present})
+
+
+def from_values(given: Mapping[str, Any], declared: FlagSet) -> SimpleNamespace:
+    """As `parse`, from values of Python: None is not given, a list is joined by commas, a path is its text.
+
+    Raises:
+      FlagError: an unknown flag, or a value that cannot be used.
+    """
+    known = [flag.name for flag in declared]
+    arguments = []
+    for name, value in given.items():
+        if name not in known:
+            raise FlagError(f"no flag {name!r}; {closest(name, known)}")
+        if isinstance(value, bool):
+            arguments.append(f"--{name}" if value else f"--no{name}")
+        elif value is not None:
+            text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            arguments.append(f"--{name}={text}")
+    return parse(["python", *arguments], declared)
 
 
 def define(values: absl_flags.FlagValues, flag: Flag) -> None:

@@ -76,7 +76,7 @@ class ProgressHook(SessionRunHook):
         del coord
         self._first = self._step = self._reported_step = int(session.run(self._fetches["step"]))
         self._reported_at = time.monotonic()
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() or "ipykernel" in sys.modules:
             from tqdm import tqdm
 
             self._bar = tqdm(total=self._num_steps, initial=self._step, unit="step", dynamic_ncols=True)

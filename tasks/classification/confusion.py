@@ -1,13 +1,12 @@
 """The confusion matrix as a table and as a picture."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.files import atomic_writer
+from common.files import atomic_writer, csv_row
 from common.pictures import font_for, save_picture, shortened
 
 MOST_CLASSES_AS_MATRIX = 20
@@ -29,9 +28,8 @@ def write_confusion(gold: np.ndarray, predicted: np.ndarray, names: Sequence[str
 
     matrix = confusion_matrix(gold, predicted, labels=list(range(len(names))))
     with atomic_writer(folder / "confusion_matrix.csv") as stream:
-        rows = csv.writer(stream, lineterminator="\n")
-        rows.writerow(["gold \\ predicted", *names])
-        rows.writerows([name, *row.tolist()] for name, row in zip(names, matrix, strict=True))
+        stream.write(csv_row(["gold \\ predicted", *names]))
+        stream.writelines(csv_row([name, *row.tolist()]) for name, row in zip(names, matrix, strict=True))
     title = f"{title}: {int(np.trace(matrix))} of {int(matrix.sum())} correct"
     path = folder / "confusion_matrix.png"
     if len(names) <= MOST_CLASSES_AS_MATRIX:

@@ -1,7 +1,6 @@
 """Classification and regression of single texts and pairs: single-label, multi-label, scores."""
 
 import contextlib
-import csv
 import dataclasses
 import itertools
 import json
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import DataError, FlagError, one_line
-from common.files import atomic_writer
+from common.files import atomic_writer, csv_row
 from common.source_code import source_digest
 from common.user_code import find_class
 from processors.base import InputExample
@@ -172,8 +171,7 @@ class ClassificationTask(Task):
             atomic_writer(folder / "predictions.jsonl") as jsonl,
             atomic_writer(folder / "predictions.csv") as table,
         ):
-            rows = csv.writer(table, lineterminator="\n")
-            rows.writerow(["id", "text_a", "text_b", "label", *self.labels])
+            table.write(csv_row(["id", "text_a", "text_b", "label", *self.labels]))
 
             def write(example: InputExample, _: Sequence[Features], outputs: Sequence[Mapping[str, Any]]) -> None:
                 answer = self.answer(outputs[0])
@@ -183,7 +181,8 @@ class ClassificationTask(Task):
                 tsv.write("\t".join(str(value) for value in values) + "\n")
                 label = answer["label"]
                 shown = ",".join(label) if isinstance(label, list) else label
-                rows.writerow([example.guid, example.text_a, example.text_b, shown, *values[: len(self.labels)]])
+                cells = [example.guid, example.text_a, example.text_b, shown, *values[: len(self.labels)]]
+                table.write(csv_row(cells))
 
             yield write
 

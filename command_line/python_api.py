@@ -1,0 +1,125 @@
+"""The scripts as functions, for Python programs and notebooks: `from bert import train, evaluate, predict, export`.
+
+They take the flags of the scripts as keyword arguments, run what the scripts run in the same output directories, and
+raise `common.errors.BertError` where a script would end with one line.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from command_line import app
+from command_line.execution import Results
+from command_line.flags.parsing import from_values
+from command_line.frame import TaskScript
+from command_line.run_classifier import SCRIPT as CLASSIFIER
+from processors.base import DataProcessor
+from processors.tables.dataframe import DataFrameProcessor
+from tasks.answers import beside, flat
+
+if TYPE_CHECKING:
+    import pandas
+
+PREDICTIONS = "predictions.jsonl"
+
+
+def train(data: DataProcessor | None = None, *, script: TaskScript[Any] = CLASSIFIER, **flags: Any) -> Path:
+    """Trains in `output_dir`, or goes on with a training that was stopped.
+
+    Args:
+      data: gives the examples, in place of `task_name`: a `processors.DataFrameProcessor`, or any processor.
+      script: whose flags and task; by default those of run_classifier.py.
+      flags: as on the command line, for instance `init_checkpoint="...", output_dir="runs/x", num_train_epochs=3`.
+
+    Returns:
+      The output directory.
+
+    Raises:
+      BertError: an error that the user can fix.
+    """
+    _run(script, data, flags, do_train=True)
+    return Path(flags["output_dir"])
+
+
+def evaluate(
+    data: DataProcessor | None = None, *, script: TaskScript[Any] = CLASSIFIER, **flags: Any
+) -> dict[str, float]:
+    """Evaluates what was trained in `output_dir` on the dev split.
+
+    Args:
+      data: as for `train`.
+      script: as for `train`.
+      flags: as on the command line; those of the training are remembered.
+
+    Returns:
+      Scores by name, as in `eval_results.json`.
+
+    Raises:
+      BertError: an error that the user can fix.
+    """
+    return _run(script, data, flags, do_eval=True).scores
+
+
+def predict(
+    data: DataProcessor | None = None, *, script: TaskScript[Any] = CLASSIFIER, **flags: Any
+) -> "pandas.DataFrame":
+    """Answers the test split with what was trained in `output_dir`.
+
+    Args:
+      data: as for `train`.
+      script: as for `train`.
+      flags: as on the command line; those of the training are remembered.
+
+    Returns:
+      A row for each row of the split, in order: where `data` is a `DataFrameProcessor`, its test frame with the columns
+      `label` and `p(NAME)` of the answers beside its own (`predicted_label`, where the frame has a column `label`);
+      else what `predictions.jsonl` holds.
+
+    Raises:
+      BertError: an error that the user can fix.
+    """
+    _run(script, data, flags, do_predict=True)
+    answers = read_predictions(Path(flags["output_dir"]) / PREDICTIONS)
+    if not isinstance(data, DataFrameProcessor):
+        return answers
+    return beside(data.frames["test"], answers.drop(columns=["id", "text_a", "text_b"]))
+
+
+def export(*, script: TaskScript[Any] = CLASSIFIER, data: DataProcessor | None = None, **flags: Any) -> Path:
+    """Writes SavedModels of what was trained in `output_dir`.
+
+    Args:
+      script: as for `train`.
+      data: as for `train`.
+      flags: as on the command line; those of the training are remembered.
+
+    Returns:
+      The folder of the export, for `serving.predictor.Predictor`.
+
+    Raises:
+      BertError: an error that the user can fix.
+    """
+    made = _run(script, data, flags, do_export=True).export
+    assert made is not None
+    return made
+
+
+def read_predictions(path: Path) -> "pandas.DataFrame":
+    """A `predictions.jsonl` as a DataFrame; probabilities by name become columns `p(NAME)`."""
+    import pandas
+
+    with path.open(encoding="utf-8") as lines:
+        return pandas.DataFrame([flat(json.loads(line)) for line in lines])
+
+
+def _run(script: TaskScript[Any], data: DataProcessor | None, flags: dict[str, Any], **action: bool) -> Results:
+    app.check_tensorflow()
+    if not logging.getLogger().handlers:
+        app.set_up_log()
+    if data is not None:
+        name = "dataframe" if isinstance(data, DataFrameProcessor) else type(data).__name__.lower()
+        flags = {"task_name": name, **flags}
+    values = from_values({**flags, **action}, script.flags)
+    values.processor = data
+    return script.run(values)
