@@ -12,18 +12,21 @@ from command_line.model_files import ModelFiles
 from command_line.settings import limits
 from common.errors import DataError, FlagError
 from common.run_directory import RunDirectory
+from processors import registry
 from processors.base import SPLITS
 from processors.entities.columns import Columns
 from processors.entities.featurizer import labels_of_types
+from processors.entities.processor import ProcessorSentences
 from processors.entities.report import Problems, split_lines
 from processors.entities.sentence import stop
-from processors.entities.source import SentenceFiles
+from processors.entities.source import SentenceFiles, SentenceSource
 from processors.entities.tagged_file import SUFFIXES, FileForm
 from processors.entities.tags import NONE
+from processors.reading import MissingDataError
 from processors.tables.spec import checked_labels, parse_labels
 from processors.tables.splitting import find_file
 from tasks.base import DEV, TEST, TRAIN
-from tasks.entities.task import EntitySettings, EntityTask
+from tasks.entities.task import NAME, EntitySettings, EntityTask
 
 NO_COLUMN = "none"
 
@@ -42,6 +45,9 @@ class NerScript(TaskScript[EntityTask]):
 
     def settled(self, flags: SimpleNamespace) -> SimpleNamespace:
         """Looks for the data files before a model is read."""
+        if reads_processor(flags):
+            refuse_files(flags)
+            return flags
         files = data_files(flags)
         needed = {
             TRAIN: flags.do_train,
@@ -52,7 +58,7 @@ class NerScript(TaskScript[EntityTask]):
             if is_needed and split not in files:
                 flag = "predict_file or --test_file" if split == TEST else f"{split}_file"
                 raise FlagError(f"--{flag} is missing; give it, or a folder with {split}.* as --data_dir")
-            if is_needed and not files[split].is_file():
+            if (is_needed or flags.validate_only) and split in files and not files[split].is_file():
                 raise FlagError(f"{files[split]}: no such file to read the {split} split from; check the path")
         return flags
 
@@ -68,7 +74,8 @@ class NerScript(TaskScript[EntityTask]):
             label_all_tokens=flags.label_all_tokens,
             by_character=flags.by_character,
         )
-        return EntityTask(files.text_tokenizer, build_source(flags, identity), settings, limits(flags))
+        source = build_source(flags, identity, directory.path if flags.output_dir else None)
+        return EntityTask(files.text_tokenizer, source, settings, limits(flags), flags.task_name or NAME)
 
     def report(self, flags: SimpleNamespace, task: EntityTask) -> None:
         """Prints sentences, words, windows, entities and problems of each split.
@@ -79,23 +86,55 @@ class NerScript(TaskScript[EntityTask]):
         source = task.sentence_source
         unknown = task.tokenizer.special_ids.unk
         for split in SPLITS:
-            if source.has(split):
+            try:
                 print("\n".join(split_lines(source, task.featurizer, unknown, split)))
+            except MissingDataError as error:
+                print(f"{split}: {error}")
         problems = source.on_problem
         if isinstance(problems, Problems) and problems.found:
             print("\n".join([f"{len(problems.found)} problems:", *problems.lines()]))
             raise DataError(f"{len(problems.found)} rows cannot be used, the first: {next(iter(problems.found))}")
 
 
-def build_source(flags: SimpleNamespace, identity: Mapping[str, Any]) -> SentenceFiles:
-    """The files that the flags name; scheme and labels as given, else those of the run, else of the training file."""
+def build_source(flags: SimpleNamespace, identity: Mapping[str, Any], output_dir: Path | None = None) -> SentenceSource:
+    """A processor, or files: their scheme and labels are those given, else those of the run or the training file."""
+    on_problem = Problems() if flags.validate_only else stop
+    if reads_processor(flags):
+        processor = registry.get(flags.task_name or NAME, flags.processor_module)()
+        return ProcessorSentences(processor, flags.data_dir, output_dir, on_problem)
     form = FileForm(Columns(flags.token_column, tag_column(flags.tag_column)), flags.by_character, flags.encoding)
     scheme = flags.tag_scheme or identity.get("tag_scheme")
     labels = None if flags.do_train else identity.get("labels")
     if flags.labels:
         given = checked_labels(parse_labels(flags.labels), "multi_label")
         labels = list(given) if scheme == NONE else labels_of_types(given)
-    return SentenceFiles(data_files(flags), form, scheme, labels, Problems() if flags.validate_only else stop)
+    return SentenceFiles(data_files(flags), form, scheme, labels, on_problem)
+
+
+def reads_processor(flags: SimpleNamespace) -> bool:
+    """Whether sentences come from a class of the user's."""
+    return bool(flags.processor_module or flags.task_name)
+
+
+def refuse_files(flags: SimpleNamespace) -> None:
+    """Refuses flags about files where a class reads them.
+
+    Raises:
+      FlagError: one of them is given.
+    """
+    for name in ("train_file", "dev_file", "test_file", "tag_scheme", "labels", "encoding"):
+        if getattr(flags, name):
+            raise FlagError(
+                f"--{name} describes files, but --processor_module names a class that reads them and knows their tags; "
+                "remove one of them"
+            )
+    if flags.predict_file not in (None, STANDARD_INPUT):
+        raise FlagError(
+            f"--predict_file={flags.predict_file}: --processor_module reads its own files; put the sentences into its "
+            "test split, or give them on standard input with --predict_file=-"
+        )
+    if not flags.data_dir or not Path(flags.data_dir).is_dir():
+        raise FlagError(f"--data_dir={flags.data_dir}: no such directory; give the folder of the data files")
 
 
 def data_files(flags: SimpleNamespace) -> dict[str, Path]:

@@ -6,7 +6,7 @@ Importing this package costs nothing: names that need more than the standard lib
 import importlib
 from typing import Any
 
-from processors.base import DataProcessor, InputExample, PaddingInputExample
+from processors.base import DataProcessor, InputExample, PaddingInputExample, SentenceProcessor, TaggedExample
 from processors.registry import register
 
 _LAZY = {
@@ -21,7 +21,15 @@ _LAZY = {
     "GraphTokenizer": "processors.graph.tokenizer",
 }
 
-__all__ = ["DataProcessor", "InputExample", "PaddingInputExample", "register", *sorted(_LAZY)]
+__all__ = [
+    "DataProcessor",
+    "InputExample",
+    "PaddingInputExample",
+    "SentenceProcessor",
+    "TaggedExample",
+    "register",
+    *sorted(_LAZY),
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -33,6 +33,21 @@ class InputExample:
     label: str | float | Sequence[str] | None = None
 
 
+@dataclasses.dataclass
+class TaggedExample:
+    """One sentence with a tag for each word.
+
+    Args:
+      guid: unique within its split.
+      words: not empty, each at least one character.
+      tags: one for each word, in the scheme of the processor; None where they are not known.
+    """
+
+    guid: str
+    words: Sequence[str]
+    tags: Sequence[str] | None = None
+
+
 class PaddingInputExample:
     """Fills the last batch where shapes must be static; a class of its own because None would hide mistakes."""
 
@@ -78,6 +93,32 @@ class DataProcessor:
             return list(csv.reader(lines, delimiter="\t", quotechar=quotechar))
 
 
+class SentenceProcessor:
+    """Reads sentences with a tag for each word; a subclass says where those of each split are and what the tags are.
+
+    Class attributes:
+      tag_scheme: how tags spell entities, one of `processors.entities.tags.SCHEMES`; `"none"` where they do not.
+    """
+
+    tag_scheme: str = "iob2"
+
+    def get_train_examples(self, data_dir: str) -> Iterable[TaggedExample]:
+        """Sentences to train on: a list, or any iterable; called again, it gives them anew."""
+        raise _lacks(self, "get_train_examples")
+
+    def get_dev_examples(self, data_dir: str) -> Iterable[TaggedExample]:
+        """Sentences to evaluate on."""
+        raise _lacks(self, "get_dev_examples")
+
+    def get_test_examples(self, data_dir: str) -> Iterable[TaggedExample]:
+        """Sentences to predict; their tags may be None."""
+        raise _lacks(self, "get_test_examples")
+
+    def get_labels(self) -> list[str]:
+        """All tags; of a type that has one tag of IOB2 the other is added."""
+        raise _lacks(self, "get_labels")
+
+
 class SelfDescribing(abc.ABC):
     """A processor that knows which files and settings decide its examples, and that gives checked examples."""
 
@@ -103,7 +144,7 @@ class SelfDescribing(abc.ABC):
         return None
 
 
-def _lacks(processor: DataProcessor, method: str) -> MissingDataError:
+def _lacks(processor: object, method: str) -> MissingDataError:
     name = type(processor).__name__
     return MissingDataError(
         f"processor {name} has no {method}; define it in {name}, or leave out the step that needs it"

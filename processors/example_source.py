@@ -4,13 +4,14 @@ Records and the data report read a processor through here. A user's class may ha
 are numbers, or empty second texts; an error in it is reported with its file and line.
 """
 
+import abc
 import contextlib
 import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from common import user_code
 from common.errors import BertError, DataError, one_line
@@ -21,36 +22,41 @@ from processors.reading import MissingDataError, lone_surrogate
 
 log = logging.getLogger(__name__)
 
+Example = TypeVar("Example")
+
 _SPLIT_METHODS = {"train": "get_train_examples", "dev": "get_dev_examples", "test": "get_test_examples"}
 
 
-class ExampleSource:
-    """The examples of a processor.
+class ProcessorSource(abc.ABC, Generic[Example]):
+    """What a processor gives, whatever the kind of its examples.
 
     Args:
       processor: any object with the methods of `DataProcessor`.
       data_dir: handed to its methods.
       leave_out: a folder below `data_dir` that holds no data: that of the run.
-
-    Attributes:
-      problem_type: what a label is.
-      labels: names in the order of the classes; empty for regression.
-
-    Raises:
-      DataError: the processor has an unknown problem type, or labels that cannot be used.
     """
 
-    def __init__(self, processor: DataProcessor, data_dir: str | None, leave_out: Path | None = None) -> None:
+    def __init__(self, processor: Any, data_dir: str | None, leave_out: Path | None = None) -> None:
         self.processor = processor
         self._name = type(processor).__name__
-        self.problem_type = self._stated_problem_type(processor)
         self._data_dir = data_dir or ""
         self._leave_out = leave_out
         self._is_users = is_users(type(processor)) and not isinstance(processor, SelfDescribing)
-        self.labels = self._read_labels()
-        self._known = frozenset(self.labels)
 
-    def examples(self, split: str) -> Iterator[InputExample]:
+    @abc.abstractmethod
+    def checked(self, example: Any, number: int, split: str) -> Example:
+        """An example as it is used from here on.
+
+        Args:
+          example: as the processor gives it.
+          number: of the example in its split, from 0.
+          split: `"train"`, `"dev"` or `"test"`.
+
+        Raises:
+          DataError: it cannot be used.
+        """
+
+    def examples(self, split: str) -> Iterator[Example]:
         """A fresh pass over the examples of `"train"`, `"dev"` or `"test"`.
 
         Raises:
@@ -68,7 +74,7 @@ class ExampleSource:
                 example = next(examples, None)
             if example is None:
                 return
-            yield self._checked(example, number, split)
+            yield self.checked(example, number, split)
 
     def data_files(self, split: str) -> list[Path]:
         """The files that decide the examples of a split; unless the processor knows better, all below `data_dir`."""
@@ -105,17 +111,12 @@ class ExampleSource:
             self._leave_out.resolve()
         )
 
-    def _stated_problem_type(self, processor: DataProcessor) -> ProblemType:
-        name = getattr(processor, "problem_type", SINGLE_LABEL.name)
-        if not isinstance(name, str) or name not in PROBLEM_TYPES:
-            raise DataError(
-                f"{self._name}.problem_type is {one_line(repr(name), 60)}, expected one of {', '.join(PROBLEM_TYPES)}"
-            )
-        return PROBLEM_TYPES[name]
+    def read_labels(self) -> list[str]:
+        """What `get_labels` gives, as text.
 
-    def _read_labels(self) -> list[str]:
-        if not self.problem_type.has_labels:
-            return []
+        Raises:
+          DataError: no label, or one twice.
+        """
         with self._reported("get_labels"):
             given = self.processor.get_labels()
             labels = [label_text(label) for label in given]
@@ -128,38 +129,6 @@ class ExampleSource:
         if not labels:
             raise DataError(f"{self._name}.get_labels: gives no label; give the names of the classes")
         return labels
-
-    def _checked(self, example: Any, number: int, split: str) -> InputExample:
-        """The example with texts that are text and a label that is one.
-
-        Raises:
-          DataError: it is no example, or its texts or label cannot be used.
-        """
-        missing = [name for name in ("guid", "text_a") if not hasattr(example, name)]
-        if missing:
-            raise DataError(
-                f"{self._name}.{_SPLIT_METHODS[split]}: item {number} is a {type(example).__name__} without "
-                f"{missing[0]}, expected an example with guid, text_a, text_b and label (processors.InputExample)"
-            )
-        where = f"{self._name}.{_SPLIT_METHODS[split]}: example {one_line(repr(example.guid), 60)}"
-        text_a = _text(example.text_a, f"{where}: text_a")
-        if not text_a or text_a.isspace():
-            raise DataError(f"{where}: text_a is blank, expected a text; leave the example out, or correct it")
-        text_b = getattr(example, "text_b", None)
-        text_b = None if text_b is None else _text(text_b, f"{where}: text_b")
-        label = self._label(getattr(example, "label", None), split, where)
-        return InputExample(str(example.guid), text_a, text_b if text_b and not text_b.isspace() else None, label)
-
-    def _label(self, label: Any, split: str, where: str) -> Any:
-        if label is None or (isinstance(label, str) and not label and split == "test"):
-            return None
-        try:
-            return self.problem_type.checked(label, self._known)
-        except LabelError as error:
-            if split == "test":  # the labels of rows to predict are often dummies
-                return None
-            advice = "; correct the example, or add it to get_labels" if self.problem_type.has_labels else ""
-            raise DataError(f"{where}: {error}{advice}") from None
 
     @contextlib.contextmanager
     def _reported(self, method: str) -> Iterator[None]:
@@ -185,7 +154,79 @@ class ExampleSource:
             ) from error
 
 
-def _text(text: Any, where: str) -> str:
+class ExampleSource(ProcessorSource[InputExample]):
+    """The examples of a processor of texts.
+
+    Args:
+      processor: any object with the methods of `DataProcessor`.
+      data_dir: handed to its methods.
+      leave_out: a folder below `data_dir` that holds no data: that of the run.
+
+    Attributes:
+      problem_type: what a label is.
+      labels: names in the order of the classes; empty for regression.
+
+    Raises:
+      DataError: the processor has an unknown problem type, or labels that cannot be used.
+    """
+
+    def __init__(self, processor: DataProcessor, data_dir: str | None, leave_out: Path | None = None) -> None:
+        super().__init__(processor, data_dir, leave_out)
+        self.problem_type = self._stated_problem_type(processor)
+        self.labels = self.read_labels() if self.problem_type.has_labels else []
+        self._known = frozenset(self.labels)
+
+    def _stated_problem_type(self, processor: DataProcessor) -> ProblemType:
+        name = getattr(processor, "problem_type", SINGLE_LABEL.name)
+        if not isinstance(name, str) or name not in PROBLEM_TYPES:
+            raise DataError(
+                f"{self._name}.problem_type is {one_line(repr(name), 60)}, expected one of {', '.join(PROBLEM_TYPES)}"
+            )
+        return PROBLEM_TYPES[name]
+
+    def checked(self, example: Any, number: int, split: str) -> InputExample:
+        """The example with texts that are text and a label that is one.
+
+        Raises:
+          DataError: it is no example, or its texts or label cannot be used.
+        """
+        missing = [name for name in ("guid", "text_a") if not hasattr(example, name)]
+        if missing:
+            raise DataError(
+                f"{self._name}.{_SPLIT_METHODS[split]}: item {number} is a {type(example).__name__} without "
+                f"{missing[0]}, expected an example with guid, text_a, text_b and label (processors.InputExample)"
+            )
+        where = f"{self._name}.{_SPLIT_METHODS[split]}: example {one_line(repr(example.guid), 60)}"
+        text_a = plain_text(example.text_a, f"{where}: text_a")
+        if not text_a or text_a.isspace():
+            raise DataError(f"{where}: text_a is blank, expected a text; leave the example out, or correct it")
+        text_b = getattr(example, "text_b", None)
+        text_b = None if text_b is None else plain_text(text_b, f"{where}: text_b")
+        label = self._label(getattr(example, "label", None), split, where)
+        return InputExample(str(example.guid), text_a, text_b if text_b and not text_b.isspace() else None, label)
+
+    def _label(self, label: Any, split: str, where: str) -> Any:
+        if label is None or (isinstance(label, str) and not label and split == "test"):
+            return None
+        try:
+            return self.problem_type.checked(label, self._known)
+        except LabelError as error:
+            if split == "test":  # the labels of rows to predict are often dummies
+                return None
+            advice = "; correct the example, or add it to get_labels" if self.problem_type.has_labels else ""
+            raise DataError(f"{where}: {error}{advice}") from None
+
+
+def plain_text(text: Any, where: str) -> str:
+    """Text of a user's class, once it is known to be one.
+
+    Args:
+      text: text, or bytes of UTF-8.
+      where: it stands, for messages.
+
+    Raises:
+      DataError: it is neither, or has half a character.
+    """
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")

@@ -22,6 +22,12 @@ def same_scheme(given: Any, recorded: Any, identity: Any) -> bool:
 SENTENCES = Group(
     "Sentences",
     (
+        TASK["task_name"].changed(
+            default=None, help="With --processor_module: registered name of its class; not needed for the only one."
+        ),
+        TASK["processor_module"].changed(
+            help="Python file or dotted module with a SentenceProcessor of your own, in place of files."
+        ),
         TASK["data_dir"].changed(help="Folder of train.*, dev.* (val.*, valid.*, validation.*) and test.*."),
         TABLE["train_file"].changed(help=f"Sentences to train on. {_HOW} Without it, train.* in --data_dir."),
         TABLE["dev_file"].changed(

@@ -32,10 +32,6 @@ class SentenceSource(abc.ABC):
     on_problem: OnProblem = staticmethod(stop)
 
     @abc.abstractmethod
-    def has(self, split: str) -> bool:
-        """Whether there is data for a split."""
-
-    @abc.abstractmethod
     def sentences(self, split: str) -> Iterator[Sentence]:
         """A fresh pass over a split; tags as `labels`, always there but for the test split.
 
@@ -48,8 +44,12 @@ class SentenceSource(abc.ABC):
         """The files that decide the sentences of a split."""
 
     @abc.abstractmethod
-    def description(self) -> dict[str, Any]:
-        """What decides the sentences besides the files, as plain JSON."""
+    def description(self, split: str) -> dict[str, Any]:
+        """What decides the sentences of a split besides the files, as plain JSON."""
+
+    def code_digest(self) -> str | None:
+        """Digest of the user's code that gives the sentences; None where there is none."""
+        return None
 
 
 class SentenceFiles(SentenceSource):
@@ -88,16 +88,13 @@ class SentenceFiles(SentenceSource):
         self.scheme, self.labels = scheme, list(labels)
         self._known = frozenset(labels)
 
-    def has(self, split: str) -> bool:
-        """Whether a file was given for a split."""
-        return split in self._files
-
     def data_files(self, split: str) -> list[Path]:
         """The split's file."""
         return [self._file(split)]
 
-    def description(self) -> dict[str, Any]:
+    def description(self, split: str) -> dict[str, Any]:
         """Columns, splitting, encoding, scheme."""
+        del split
         form = self._form
         return {
             "columns": list(form.columns),

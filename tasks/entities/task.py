@@ -23,6 +23,7 @@ from tasks.entities.files import tag_files
 from tasks.entities.scores import entity_scores, word_scores
 from tokenization.base import Tokenizer
 
+NAME = "ner"
 CHUNK_SENTENCES = 512
 
 
@@ -57,12 +58,11 @@ class EntityTask(Task):
       source: gives sentences and labels.
       settings: of windows and head.
       limits: most sentences to take from the start of a split, by split.
+      name: of the task, for messages and the run directory.
 
     Raises:
       FlagError: lengths or settings that do not go together.
     """
-
-    name = "ner"
 
     def __init__(
         self,
@@ -70,8 +70,10 @@ class EntityTask(Task):
         source: SentenceSource,
         settings: EntitySettings,
         limits: Mapping[str, int | None] | None = None,
+        name: str = NAME,
     ) -> None:
         _check_head(settings)
+        self.name = name
         self.tokenizer: Tokenizer = tokenizer
         self.sentence_source = source
         self.settings = settings
@@ -108,8 +110,11 @@ class EntityTask(Task):
 
     def source(self, split: str) -> dict[str, Any]:
         """How the source reads, and limits."""
-        del split
-        return self.sentence_source.description() | {"limits": self._limits}
+        return self.sentence_source.description(split) | {"limits": self._limits}
+
+    def code_digest(self) -> str | None:
+        """Of the code that gives the sentences, else of the task's own where that is a user's."""
+        return self.sentence_source.code_digest() or super().code_digest()
 
     def identity(self) -> dict[str, Any]:
         """Task name, labels, scheme, and what kind of head there is."""

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from serving.lines import answer_lines
 from serving.predictor import Predictor
 from tests.support import tiny_sentences
 
+ROOT = Path(__file__).resolve().parents[2]
 TRAINING = [
     "--max_seq_length=16", "--train_batch_size=8", "--learning_rate=5e-3", "--num_train_epochs=5",
     "--log_every_n_steps=50",
@@ -272,3 +274,42 @@ def test_a_dev_tag_that_training_lacks_is_named_before_anything_is_written(tiny_
     )
     assert code == 0, err
     assert load(tmp_path / "other" / "eval_results.json")["eval_entities[place]"] == 1
+
+
+def test_sentences_of_a_users_class(tiny_model, tmp_path, run_script):
+    data, made = tmp_path / "data", tiny_sentences.sentences(3, 30)
+    data.mkdir()
+    kinds = {"good": "person", "bad": "place"}
+    renamed = [[(word, tag[:2] + kinds.get(tag[2:], tag[2:])) for word, tag in words] for words in made]
+    for split, rows in (("train", renamed[:20]), ("test", renamed[20:])):
+        text = "".join(" ".join(f"{word}/{tag}" for word, tag in words) + "\n" for words in rows)
+        (data / f"{split}.slashed").write_text(text, encoding="utf-8")
+    module = f"--processor_module={ROOT / 'examples' / 'custom_sentences.py'}"
+    flags = [module, f"--data_dir={data}", f"--init_checkpoint={tiny_model}", "--max_seq_length=16"]
+    code, out, err = run_script(run_ner.main, "--validate_only", *flags)
+    assert code == 2  # it has no dev rows
+    assert "train: " in out
+    assert "dev.slashed" in err
+    run(*flags, "--do_train", "--do_predict", "--num_train_epochs=1", "--train_batch_size=8",
+        f"--output_dir={tmp_path / 'run'}")  # fmt: skip
+    answers = lines_of(tmp_path / "run" / "predictions.jsonl")
+    assert [answer["tokens"] for answer in answers] == [[word for word, _ in words] for words in renamed[20:]]
+    assert "code" in load(tmp_path / "run" / "run.json")["identity"]
+    code, _, err = run_script(run_ner.main, *flags, "--do_train", "--tag_scheme=iob2", f"--output_dir={tmp_path / 'x'}")
+    assert code == 2
+    assert "--tag_scheme describes files, but --processor_module names a class that reads them" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "expected"),
+    [("ner-en", [], "163 sentences"), ("ner-zh", ["--by_character"], "162 sentences")],
+)
+def test_the_example_sets_can_be_read(tiny_model, run_script, name, flags, expected):
+    data = ROOT / "examples" / name
+    code, out, err = run_script(
+        run_ner.main, "--validate_only", f"--data_dir={data}", f"--init_checkpoint={tiny_model}", "--max_seq_length=32",
+        *flags,
+    )  # fmt: skip
+    assert code == 0, err
+    assert expected in out
+    assert out.count("  entities: ") == 3
