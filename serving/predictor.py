@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
 
-from common.errors import DataError, ExportError, one_line
-from common.files import json_object, without_pattern
+from common.errors import DataError, ExportError
+from common.files import json_object
 from processors.records.featurizer import chunked
 from processors.records.length_order import in_order, longest_first
+from serving.engines import Engine, TensorFlowEngine
 from tasks import exports
 from tasks.answers import beside, flat
-
-v1 = tf.compat.v1
 
 BATCH_SIZE = 64
 
@@ -26,6 +23,7 @@ class Predictor:
 
     Args:
       export_dir: an export directory (the one that holds `saved_model.pb`).
+      engine: computes its text signature; by default TensorFlow, which is imported only then.
 
     Raises:
       ExportError: there is no readable export with a text signature.
@@ -36,30 +34,20 @@ class Predictor:
       -> [{"label": "positive", "probabilities": {"negative": 0.02, "positive": 0.98}}]
     """
 
-    def __init__(self, export_dir: str | os.PathLike[str]) -> None:
+    def __init__(self, export_dir: str | os.PathLike[str], engine: Engine | None = None) -> None:
         self.export_dir = Path(export_dir)
         if not (self.export_dir / "saved_model.pb").is_file():
             raise ExportError(f"{export_dir}: no saved_model.pb; expected an export directory; run with --do_export")
         settings = _tokenizer_settings(self.export_dir)
-        try:
-            self._session, signature = _loaded(without_pattern(export_dir))
-        except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
-            raise ExportError(f"{export_dir}: cannot be loaded ({one_line(error)}); export again") from error
-        self.input_names = tuple(signature.inputs)
-        self._output_names = tuple(signature.outputs)
-        self._run = self._session.make_callable(
-            [signature.outputs[name].name for name in self._output_names],
-            feed_list=[signature.inputs[name].name for name in self.input_names],
-        )
+        self._engine = engine or TensorFlowEngine(export_dir)
+        self.input_names = self._engine.input_names
         self.reader = exports.reader(settings["problem_type"])
         self.text_names: tuple[str, ...] = tuple(settings.get("inputs", ("text_a", "text_b")))
         self.required_names = self.text_names if self.reader.needs_all_texts else self.text_names[:1]
 
     def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
         """The text signature as it is: lists of strings in, arrays out. An input that is left out is empty."""
-        rows = max(len(values) for values in inputs.values())
-        feeds = [np.array(inputs.get(name) or [""] * rows, dtype=object) for name in self.input_names]
-        return dict(zip(self._output_names, self._run(*feeds), strict=True))
+        return self._engine.run(inputs)
 
     def answer(self, rows: Sequence[Mapping[str, str | None]], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
         """One answer a row, as in `predictions.jsonl`: label (name, names or score) and probabilities by name.
@@ -117,8 +105,8 @@ class Predictor:
         return self.reader.answers(outputs, len(rows))
 
     def close(self) -> None:
-        """Frees the session; the predictor cannot answer afterwards."""
-        self._session.close()
+        """Frees the engine; the predictor cannot answer afterwards."""
+        self._engine.close()
 
     def __enter__(self) -> "Predictor":
         return self
@@ -146,15 +134,3 @@ def _tokenizer_settings(export_dir: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ExportError(f"{path}: {error}; export again") from None
     return settings
-
-
-def _loaded(export_dir: str) -> tuple[Any, Any]:
-    """A session that holds an export, and its text signature."""
-    session = v1.Session(graph=tf.Graph())
-    try:
-        with session.graph.as_default():
-            loaded = v1.saved_model.loader.load(session, [v1.saved_model.tag_constants.SERVING], export_dir)
-        return session, loaded.signature_def["text"]
-    except BaseException:
-        session.close()
-        raise

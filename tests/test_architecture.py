@@ -45,7 +45,7 @@ ORDER = {
         "experiment"
     ),
     "serving": (
-        "predictor lines errors settings rows worker batcher metrics models service protocols gate "
+        "engines predictor lines errors settings rows worker batcher metrics models service protocols gate "
         "connections application server"
     ),
     "compat": (
