@@ -177,11 +177,12 @@ class RunDirectory:
         )
 
     def latest_export(self) -> Path | None:
-        """The newest export here, None where there is none."""
-        if not self.export_dir.is_dir():
-            return None
-        stamps = [path for path in self.export_dir.iterdir() if path.name.isdigit()]
-        return max(stamps, key=lambda path: int(path.name), default=None)
+        """The newest export with all signatures, else the newest with those on ids; None where there is neither."""
+        for folder in self._export_dirs():
+            stamps = [path for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
+            if stamps:
+                return max(stamps, key=lambda path: int(path.name))
+        return None
 
 
 def warn_of_other_labels(init_checkpoint: str, labels: Sequence[str]) -> None:

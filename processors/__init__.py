@@ -18,7 +18,7 @@ _LAZY = {
     "TableProcessor": "processors.tables.processor",
     "data_report": "processors.report",
     "format_report": "processors.report",
-    "GraphTokenizer": "processors.graph.tokenizer",
+    "GraphTokenizer": "processors.graph.wordpiece",
 }
 
 __all__ = [

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ExportError, one_line
-from common.files import without_pattern
 
 
 class Engine(Protocol):
@@ -32,27 +32,24 @@ class Engine(Protocol):
 
 
 class TensorFlowEngine:
-    """A SavedModel in a session of this process.
+    """A SavedModel in a session of this process; where it takes ids alone, texts are tokenized here, too.
 
     Args:
       export_dir: the one that holds `saved_model.pb`.
 
     Raises:
-      ExportError: it cannot be loaded, or has no text signature.
+      ExportError: it cannot be loaded, or there is no way from texts to what it takes.
     """
 
     def __init__(self, export_dir: str | os.PathLike[str]) -> None:
         import tensorflow as tf
-        import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
+
+        from serving import saved_model
 
         session = tf.compat.v1.Session(graph=tf.Graph())
-        saved_model = tf.compat.v1.saved_model
         try:
             with session.graph.as_default():
-                loaded = saved_model.loader.load(
-                    session, [saved_model.tag_constants.SERVING], without_pattern(export_dir)
-                )
-            signature = loaded.signature_def["text"]
+                inputs, outputs = saved_model.load(session, Path(export_dir))
         except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
             session.close()
             raise ExportError(f"{export_dir}: cannot be loaded ({one_line(error)}); export again") from error
@@ -60,12 +57,9 @@ class TensorFlowEngine:
             session.close()
             raise
         self._session = session
-        self.input_names: tuple[str, ...] = tuple(signature.inputs)
-        self._output_names = tuple(signature.outputs)
-        self._call = session.make_callable(
-            [signature.outputs[name].name for name in self._output_names],
-            feed_list=[signature.inputs[name].name for name in self.input_names],
-        )
+        self.input_names: tuple[str, ...] = tuple(inputs)
+        self._output_names = tuple(outputs)
+        self._call = session.make_callable(list(outputs.values()), feed_list=list(inputs.values()))
 
     def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, NDArray[Any]]:
         """As `Engine.run`."""

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
+from common.errors import ExportError
 from common.source_code import source_digest
 from processors.records.featurizer import Featurizer
 from processors.records.schema import Features, FeatureSpec
@@ -131,6 +132,21 @@ class TextSignature(abc.ABC):
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
+
+    @classmethod
+    def of_export(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> "TextSignature":
+        """The signature that an export was made with, to answer texts from one that takes ids.
+
+        Args:
+          tokenizer: of the export.
+          settings: those of the tokenizer and of `settings`.
+          assets: folder of the files of `assets`.
+
+        Raises:
+          ExportError: exports of this task cannot be asked so.
+        """
+        del tokenizer, settings
+        raise ExportError(f"{assets.parent}: takes ids alone, and its task gives no way from texts to them")
 
     @abc.abstractmethod
     def inputs(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ ORDER = {
         "experiment"
     ),
     "serving": (
-        "engines predictor lines errors settings rows worker batcher metrics models service protocols gate "
+        "saved_model engines predictor lines errors settings rows worker batcher metrics models service protocols gate "
         "connections application server"
     ),
     "compat": (

@@ -133,7 +133,10 @@ class Tokenizer(WordEncoder, Protocol):
         """Tokens put together again, with blanks between words."""
 
     def settings(self) -> dict[str, Any]:
-        """What else than the vocabulary decides that, as plain JSON, for people and for clients of an export."""
+        """What else than the vocabulary decides that, as plain JSON, for people and for clients of an export.
+
+        `tokenizer` is the kind, `special_tokens` has the attributes of `SpecialTokens`.
+        """
 
     def assets(self) -> dict[str, str | bytes]:
         """Content, by file name, of the files that it can be made from again."""

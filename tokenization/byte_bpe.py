@@ -8,7 +8,7 @@ Source: arXiv:1907.11692, section 4.4; the rules of GPT-2's byte-level encoder.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,14 @@ class ByteBpeTokenizer:
             raise VocabularyError(
                 f"{vocab_file}: its merges do not fit its vocabulary ({one_line(error)}); copy the files again"
             ) from None
+
+    @classmethod
+    def of_assets(cls, folder: Path, settings: Mapping[str, Any], special_tokens: SpecialTokens) -> "ByteBpeTokenizer":
+        """The tokenizer whose `assets` lie in a folder, and whose `settings` are given."""
+        tokenizer = cls(folder / "vocab.json", special_tokens, settings["add_prefix_space"])
+        content = replace(tokenizer._content, added=settings["added_tokens"])
+        tokenizer.__setstate__({"content": content, "special_tokens": special_tokens})
+        return tokenizer
 
     def __getstate__(self) -> dict[str, Any]:
         return {"content": self._content, "special_tokens": self.special_tokens}
@@ -165,8 +173,14 @@ class ByteBpeTokenizer:
         return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
     def settings(self) -> dict[str, Any]:
-        """The casing, and whether a blank is put before each text."""
-        return {"do_lower_case": False, "add_prefix_space": self._content.add_prefix_space}
+        """Kind, casing, special tokens, whether a blank is put before each text, and tokens that texts may name."""
+        return {
+            "tokenizer": self.kind,
+            "do_lower_case": False,
+            "special_tokens": asdict(self.special_tokens),
+            "add_prefix_space": self._content.add_prefix_space,
+            "added_tokens": self._content.added,
+        }
 
     def assets(self) -> dict[str, str | bytes]:
         """`vocab.json` and `merges.txt`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.errors import FlagError, VocabularyError
+from common.errors import FlagError, VocabularyError, one_line
 from tokenization.base import SpecialTokens, Tokenizer
 from tokenization.byte_bpe import MERGES, ByteBpeTokenizer
 from tokenization.casing import check_vocabulary_casing
@@ -30,6 +30,7 @@ class Kind:
       load: makes one from that file, the value of --do_lower_case (None where it is not given) and special tokens.
       check: refuses what the files beside the vocabulary ask for and is not computed.
       stated: what `tokenizer_config.json` says of one, by its casing.
+      restored: makes one from the folder of its `assets`, its `settings` and special tokens.
       further: names of files that belong to the vocabulary file.
     """
 
@@ -37,6 +38,7 @@ class Kind:
     load: Callable[[Path, bool | None, SpecialTokens], Tokenizer]
     check: Callable[[Tokenizer, Path], None]
     stated: Callable[[bool], dict[str, Any]]
+    restored: Callable[[Path, Mapping[str, Any], SpecialTokens], Tokenizer]
     further: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,12 +109,18 @@ KINDS: Mapping[str, Kind] = {
         check=_check_wordpiece,
         # Accents are stripped as lower-casing says.
         stated=lambda lower: {"do_lower_case": lower, "strip_accents": None, "tokenize_chinese_chars": True},
+        restored=lambda folder, settings, special: BulkTokenizer(
+            folder / "vocab.txt", settings["do_lower_case"], special
+        ),
     ),
     SentencePieceTokenizer.kind: Kind(
         names=("spiece.model", "30k-clean.model"),
         load=_sentencepiece,
         check=_check_sentencepiece,
         stated=lambda lower: {"do_lower_case": lower, "keep_accents": False, "remove_space": True},
+        restored=lambda folder, settings, special: SentencePieceTokenizer(
+            folder / "spiece.model", settings["do_lower_case"], special
+        ),
         renamed={"30k-clean.model": "spiece.model"},
     ),
     ByteBpeTokenizer.kind: Kind(
@@ -120,10 +128,29 @@ KINDS: Mapping[str, Kind] = {
         load=_byte_bpe,
         check=_check_special_tokens,
         stated=lambda lower: {"add_prefix_space": False},
+        restored=ByteBpeTokenizer.of_assets,
         further=(MERGES, TOKENIZER_CONFIG),
     ),
 }
 """Kinds by name."""
+
+
+def of_assets(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer of an export.
+
+    Args:
+      folder: has its `assets`.
+      settings: its `settings`, among others.
+
+    Raises:
+      VocabularyError: a file is missing or unusable.
+      ValueError: the settings are not those of a tokenizer.
+    """
+    try:
+        kind = KINDS[settings["tokenizer"]]
+        return kind.restored(folder, settings, SpecialTokens(**settings["special_tokens"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"does not describe a tokenizer ({one_line(error, 80)})") from None
 
 
 def vocabulary_files() -> Iterable[str]:

@@ -70,13 +70,13 @@ class SentencePieceTokenizer:
             ) from None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"model": self._model, "do_lower_case": self.do_lower_case, "special_tokens": self.special_tokens}
+        return {"model": self.model, "do_lower_case": self.do_lower_case, "special_tokens": self.special_tokens}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._model: bytes = state["model"]
+        self.model: bytes = state["model"]
         self.do_lower_case: bool = state["do_lower_case"]
         self.special_tokens: SpecialTokens = state["special_tokens"]
-        self._pieces = sentencepiece.SentencePieceProcessor(model_proto=self._model)
+        self._pieces = sentencepiece.SentencePieceProcessor(model_proto=self.model)
         self.tokens: list[str] = [self._pieces.id_to_piece(index) for index in range(len(self._pieces))]
         self.vocab = ids_by_token(self.tokens)
         self.special_ids = self.special_tokens.ids(self.vocab)
@@ -157,15 +157,19 @@ class SentencePieceTokenizer:
     def fingerprint(self) -> str:
         """Hash of all that decides what a text becomes: model, casing, special tokens, Python's edition of Unicode."""
         settings = f"{self.do_lower_case} {unicodedata.unidata_version} {asdict(self.special_tokens)}"
-        return hashlib.sha256(settings.encode() + self._model).hexdigest()
+        return hashlib.sha256(settings.encode() + self.model).hexdigest()
 
     def settings(self) -> dict[str, Any]:
-        """The casing."""
-        return {"do_lower_case": self.do_lower_case}
+        """Kind, casing and special tokens."""
+        return {
+            "tokenizer": self.kind,
+            "do_lower_case": self.do_lower_case,
+            "special_tokens": asdict(self.special_tokens),
+        }
 
     def assets(self) -> dict[str, str | bytes]:
         """`spiece.model`."""
-        return {"spiece.model": self._model}
+        return {"spiece.model": self.model}
 
     def _normalized(self, text: str) -> str:
         """The text as the model gets it: one blank between words, decomposed, without accents, lower-cased."""

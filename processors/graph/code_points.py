@@ -5,8 +5,9 @@ are stored once: most scripts are left as they are, so that a few hundred blocks
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -76,17 +77,29 @@ def expansions(do_lower_case: bool) -> Expansions:
       For each code point the code points that it becomes, out of context.
     """
     table = CodePointTable(do_lower_case)
+    return tabulated(lambda code: table[code].removeprefix(CONTEXT_MARK), "NFD", CJK_RANGES)
+
+
+def tabulated(
+    becomes: Callable[[int], str], form: Literal["NFD", "NFKD"], isolated: Sequence[tuple[int, int]] = ()
+) -> Expansions:
+    """Tabulate what code points become.
+
+    Args:
+      becomes: code point to text; letters without case and decomposition stay what they are, without being asked for.
+      form: of decomposition, `"NFD"` or `"NFKD"`.
+      isolated: ranges of such letters around which blanks are put, first and last.
+    """
     rows = {_IDENTITY_ROW: 0, _BARRIER_ROW: 1, _ISOLATE_ROW: 2}
     row_of = np.zeros(_NUM_CODES, np.int32)
     row_of[BARRIER_CODE] = rows[_BARRIER_ROW]
-    for first, last in CJK_RANGES:
+    for first, last in isolated:
         row_of[first : last + 1] = rows[_ISOLATE_ROW]
     for code in _assigned_codes():
-        # Letters without case and decomposition stay what they are. There are 120,000 of them.
-        if unicodedata.category(chr(code)) == "Lo" and unicodedata.is_normalized("NFD", chr(code)):
+        # There are 120,000 of them.
+        if unicodedata.category(chr(code)) == "Lo" and unicodedata.is_normalized(form, chr(code)):
             continue
-        text = table[code].removeprefix(CONTEXT_MARK)
-        row = tuple(SELF if ord(char) == code != _BLANK else ord(char) for char in text)
+        row = tuple(SELF if ord(char) == code != _BLANK else ord(char) for char in becomes(code))
         row_of[code] = rows.setdefault(row, len(rows))
     lengths = [len(row) for row in rows]
     return Expansions(
@@ -106,13 +119,21 @@ def neighbour_properties() -> BlockArray:
     dense = np.zeros(_NUM_CODES, np.int32)
     for code in _assigned_codes():
         char = chr(code)
-        dense[code] = _sigma_class(char)
+        dense[code] = DROPPED if char == CONTEXT_MARK or is_control(char) else _sigma_class(char)
         if is_context_dependent(code) and char != _CAPITAL_SIGMA:
             dense[code] |= REORDERED_BIT
         if unicodedata.category(char) != "Mn":
             dense[code] |= unicodedata.combining(char) << COMBINING_CLASS_SHIFT
         elif not all(unicodedata.combining(mark) for mark in unicodedata.normalize("NFD", char)):
             dense[code] |= BARRIER_BIT
+    return BlockArray.compress(dense)
+
+
+def sigma_classes() -> BlockArray:
+    """Tabulate what each code point of a text that loses none is to a sigma near it: `CASED`, `PLAIN` or neither."""
+    dense = np.zeros(_NUM_CODES, np.int32)
+    for code in _assigned_codes():
+        dense[code] = _sigma_class(chr(code))
     return BlockArray.compress(dense)
 
 
@@ -127,8 +148,6 @@ def _sigma_class(char: str) -> int:
     A sigma is final if the last character before it that is not case-ignorable is cased (and the next such one after it
     is not): after a letter all ignorable and cased characters let it be final, after a blank the cased ones alone.
     """
-    if char == CONTEXT_MARK or is_control(char):
-        return DROPPED
     if f" {char}{_CAPITAL_SIGMA}".lower().endswith(_FINAL_SIGMA):
         return CASED
     return CASE_IGNORABLE if f"A{char}{_CAPITAL_SIGMA}".lower().endswith(_FINAL_SIGMA) else PLAIN

@@ -12,7 +12,8 @@ import tensorflow as tf
 from processors.entities.sentence import BLANK, PART, kind_of
 from processors.graph.code_points import BARRIER_CODE, BLOCK_SIZE, BlockArray
 from processors.graph.pairs import pack_pairs
-from processors.graph.tokenizer import in_graph, look_up
+from processors.graph.text_operations import look_up
+from processors.graph.tokenizer import in_graph
 from processors.records.pair_layout import PairLayout
 from tokenization.base import Tokenizer
 
@@ -106,7 +107,7 @@ def make_windows(tokenizer: Tokenizer, words: tf.RaggedTensor, max_seq_length: i
 
 def _tokens(tokenizer: Tokenizer, words: tf.Tensor) -> tf.RaggedTensor:
     """Ids of the tokens of words `[P, (tokens)]`; the unknown token where nothing is left of a word."""
-    tokens = in_graph(tokenizer)(words)
+    tokens = in_graph(tokenizer)(tf.zeros([0], tf.string), words)
     is_empty = tf.cast(tf.equal(tokens.row_lengths(), 0), tf.int64)
     unknown = tf.fill([tf.reduce_sum(is_empty)], tokenizer.special_ids.unk)
     instead = tf.RaggedTensor.from_row_lengths(unknown, is_empty, validate=False)

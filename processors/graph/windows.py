@@ -70,7 +70,7 @@ def tokenize(tokenizer: Tokenizer, questions: tf.Tensor, contexts: tf.Tensor) ->
     """
     words, word_starts = split_words(contexts)
     rows = tf.size(questions)
-    pieces = in_graph(tokenizer)(tf.concat([questions, words.values], axis=0))
+    pieces = in_graph(tokenizer)(questions, words.values)
     by_word = pieces[rows:]
     ids = tf.RaggedTensor.from_row_splits(
         by_word.values, tf.gather(by_word.row_splits, words.row_splits), validate=False

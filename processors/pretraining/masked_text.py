@@ -11,6 +11,9 @@ from processors.records.schema import Features
 from processors.text_lines import TextLine
 from tokenization.base import Tokenizer
 
+BEFORE_MASK = " \t\r\n"
+"""Blanks that a mask takes in: some vocabularies have them as a part of the token that it stands for."""
+
 
 class _MaskedFeaturizer(Featurizer):
     """Rows of a masked-language model from lines of text.
@@ -71,7 +74,7 @@ class FillMaskFeaturizer(_MaskedFeaturizer):
           DataError: a line without `[MASK]`, with too many, or with one that does not fit in.
         """
         mask, layout = self._mask_id, PairLayout.of(self.tokenizer)
-        parts = [line.text.split(self.tokenizer.special_tokens.mask) for line in examples]
+        parts = [_parts(line.text, self.tokenizer.special_tokens.mask) for line in examples]
         encoded = iter(self.tokenizer.encode([text for texts in parts for text in texts]))
         for line, texts in zip(examples, parts, strict=True):
             ids: list[int] = []
@@ -119,6 +122,12 @@ class ScoringFeaturizer(_MaskedFeaturizer):
                 _with_labels(layout.features([*kept[:place], mask, *kept[place + 1 :]]), [1 + place], [piece])
                 for place, piece in enumerate(kept)
             ]
+
+
+def _parts(text: str, mask: str) -> list[str]:
+    """What stands before, between and behind the masks of a text."""
+    *others, last = text.split(mask)
+    return [*(part.rstrip(BEFORE_MASK) for part in others), last]
 
 
 def _with_labels(features: Features, positions: list[int], labels: list[int]) -> Features:

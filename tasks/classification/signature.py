@@ -1,6 +1,7 @@
 """Raw text in, named answers out, in the graph: the text signature of the classifier's export."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -11,7 +12,7 @@ from processors.graph.tokenizer import in_graph
 from processors.records.featurizer import HEAD
 from processors.records.pair_layout import PairLayout
 from tasks.base import TextSignature
-from tasks.classification.kinds import Kind
+from tasks.classification.kinds import KINDS, Kind
 from tokenization.base import Tokenizer
 
 
@@ -25,6 +26,14 @@ class PairTextSignature(TextSignature):
         super().__init__(tokenizer)
         self._max_seq_length = max_seq_length
         self._truncation = truncation
+
+    @classmethod
+    def of_export(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> "PairTextSignature":
+        """As `TextSignature.of_export`."""
+        labels = (assets / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        return cls(
+            tokenizer, settings["max_seq_length"], labels, KINDS[settings["problem_type"]], settings["truncation"]
+        )
 
     def inputs(self) -> dict[str, tf.Tensor]:
         """Placeholders; `text_b` defaults to "no second text"."""

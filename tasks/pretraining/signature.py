@@ -1,6 +1,7 @@
 """Text with [MASK] in, likeliest pieces out, in the graph: the text signature of the masked-language model's export."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -8,6 +9,7 @@ import tensorflow as tf
 from processors.graph.pairs import pack_pairs
 from processors.graph.parity_texts import PARITY_TEXTS
 from processors.graph.tokenizer import in_graph
+from processors.pretraining.masked_text import BEFORE_MASK
 from processors.records.pair_layout import PairLayout
 from processors.text_lines import TextLine
 from tasks.base import TextSignature
@@ -27,6 +29,12 @@ class MaskedTextSignature(TextSignature):
         self._mask = tokenizer.special_tokens.mask
         self._max_seq_length = max_seq_length
         self._num_masks: tf.Tensor | None = None
+
+    @classmethod
+    def of_export(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> "MaskedTextSignature":
+        """As `TextSignature.of_export`."""
+        del assets
+        return cls(tokenizer, settings["max_seq_length"])
 
     def inputs(self) -> dict[str, tf.Tensor]:
         """Placeholder of the text."""
@@ -87,7 +95,10 @@ class MaskedTextSignature(TextSignature):
         """Piece ids of each text, int32 [N, (pieces)]: what lies between its masks is tokenized by itself."""
         with tf.device("/cpu:0"):
             parts = tf.strings.split(texts, self._mask)
-            pieces = tf.cast(in_graph(self.tokenizer)(parts.flat_values), tf.int32)
+            # Only behind the last part of a text no mask takes the blanks in.
+            is_last = tf.equal(tf.ragged.range(parts.row_lengths(), 0, -1).flat_values, 1)
+            bare = tf.strings.regex_replace(parts.flat_values, f"[{BEFORE_MASK}]+$", "")
+            pieces = in_graph(self.tokenizer)(tf.where(is_last, parts.flat_values, bare))
             is_first = tf.equal(tf.ragged.range(parts.row_lengths()).flat_values, 0)
             lengths = tf.where(is_first, 0, 1)
             masks = tf.RaggedTensor.from_row_lengths(tf.fill([tf.reduce_sum(lengths)], mask_id), lengths)

@@ -1,6 +1,8 @@
 """Questions and contexts in, answers out, in the graph: the text signature of the reading-comprehension export."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -11,6 +13,7 @@ from processors.records.pair_layout import PairLayout
 from processors.squad.examples import SquadExample
 from processors.squad.passages import Passage
 from tasks.base import TextSignature
+from tasks.span.ranking import DecodingSettings
 from tokenization.base import Tokenizer
 
 NO_SPAN = -1e9
@@ -43,6 +46,16 @@ class SpanTextSignature(TextSignature):
         self._decoding = settings.decoding
         self._null_threshold = null_threshold
         self._read: tuple[tf.Tensor, GraphContexts, GraphWindows] | None = None
+
+    @classmethod
+    def of_export(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> "SpanTextSignature":
+        """As `TextSignature.of_export`."""
+        from tasks.span.task import SpanSettings
+
+        del assets
+        decoding = DecodingSettings(**{field.name: settings[field.name] for field in fields(DecodingSettings)})
+        lengths = {name: settings[name] for name in ("max_seq_length", "doc_stride", "max_query_length")}
+        return cls(tokenizer, SpanSettings(**lengths, decoding=decoding), settings["null_score_diff_threshold"])
 
     def inputs(self) -> dict[str, tf.Tensor]:
         """Placeholders of both texts."""
@@ -89,7 +102,7 @@ class SpanTextSignature(TextSignature):
             "max_seq_length": self._settings.max_seq_length,
             "doc_stride": self._settings.doc_stride,
             "max_query_length": self._settings.max_query_length,
-            "version_2_with_negative": self._decoding.version_2_with_negative,
+            **asdict(self._decoding),
             "null_score_diff_threshold": self._null_threshold,
             "problem_type": "span",
             "inputs": ["question", "context"],

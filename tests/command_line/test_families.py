@@ -12,8 +12,11 @@ import convert_checkpoint
 import extract_features
 import run_classifier
 import run_pretraining
+from common.run_directory import RunDirectory
 from modeling.config import BertConfig
 from modeling.families.registry import FAMILIES
+from modeling.families.roberta import FAMILY as ROBERTA
+from serving.predictor import Predictor
 from tests.support import tiny
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "families"
@@ -50,9 +53,14 @@ def test_a_classifier_is_trained_and_exported(family, tmp_path, run_script):
     assert "new, as the shape differs: output_weights, output_bias" in err
     assert len((run / "test_results.tsv").read_text().splitlines()) == 4
     assert BertConfig.from_json_file(run / "bert_config.json").model_type == family.model_type
-    assert list((run / "export_ids").iterdir())
-    has_text = (run / "export").is_dir()
-    assert has_text == ("no text signature is exported" not in err)
+    assert (run / "export").is_dir() == ("no text signature is exported" not in err) == (family is not ROBERTA)
+    with (run / "predictions.jsonl").open() as lines:
+        rows = [json.loads(line) for line in lines]
+    with Predictor(RunDirectory(run).latest_export()) as predictor:
+        answers = predictor.answer([{"text_a": row["text_a"]} for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        assert answer["label"] == row["label"]
+        assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
     code, _, err = run_script(run_classifier.main, *TABLE, f"--data_dir={data}", f"--output_dir={run}", "--do_eval")
     assert code == 0, err
 

@@ -48,7 +48,7 @@ def export(task, checkpoint, folder, **options):
 class CarelessTokenizer(tokenizer.GraphTokenizer):
     """Does not drop control characters, as many BERT tokenizers do not."""
 
-    def __call__(self, texts):
+    def __call__(self, texts, words=None):
         return super().__call__(tf.strings.regex_replace(texts, "\\x01", " "))
 
 

@@ -179,8 +179,12 @@ class BulkTokenizer:
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
     def settings(self) -> dict[str, Any]:
-        """The casing."""
-        return {"do_lower_case": self.do_lower_case}
+        """Kind, casing and special tokens."""
+        return {
+            "tokenizer": self.kind,
+            "do_lower_case": self.do_lower_case,
+            "special_tokens": asdict(self.special_tokens),
+        }
 
     def assets(self) -> dict[str, str | bytes]:
         """`vocab.txt`."""

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from common.errors import ExportError
 from processors.graph.code_points import SELF, expansions
-from processors.graph.tokenizer import GraphTokenizer, in_graph
+from processors.graph.tokenizer import in_graph
+from processors.graph.wordpiece import GraphTokenizer
 from tests.support import tokenization_texts
 from tokenization import CONTEXT_MARK, BasicTokenizer, BulkTokenizer, CodePointTable, FullTokenizer, load_vocab
 
@@ -132,8 +133,8 @@ def test_a_kind_without_operations_is_named(tiny_model):
     with pytest.raises(ExportError) as refused:
         in_graph(tokenizer)
     assert str(refused.value) == (
-        "a letters tokenizer has no form in a graph, as TensorFlow has no operation for it; expected one of wordpiece; "
-        "tokenize outside of the graph"
+        "a letters tokenizer has no form in a graph, as TensorFlow has no operation for it; expected one of wordpiece, "
+        "sentencepiece; tokenize outside of the graph"
     )
 
 

@@ -1,0 +1,74 @@
+"""A SavedModel in a session: its text signature, or before one that takes ids, the way from texts to ids."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
+from tensorflow.core.protobuf import saved_model_pb2
+
+from common.files import json_object, without_pattern
+from processors.graph.tokenizer import in_process
+from tasks import exports
+from tokenization.kinds import of_assets
+
+v1 = tf.compat.v1
+
+Tensors = dict[str, Any]
+"""By the name of an input or an output."""
+
+_TEXT, _IDS = "text", "serving_default"
+_SCOPE = "model"
+"""What the names of an export's operations begin with where others stand before them."""
+
+
+def load(session: Any, export_dir: Path) -> tuple[Tensors, Tensors]:
+    """Loads an export.
+
+    Args:
+      session: whose graph is the default one, and empty.
+      export_dir: the directory that holds `saved_model.pb`.
+
+    Returns:
+      Inputs and outputs of its text signature. Of an export that takes ids, those of the same signature with the
+      tokenizer in this process.
+
+    Raises:
+      OSError, KeyError, ValueError, RuntimeError, tf.errors.OpError: it is damaged.
+      BertError: it takes ids, and there is no way from texts to them.
+    """
+    if _TEXT not in _definitions(export_dir):
+        return _load_behind_texts(session, export_dir)
+    signature = _load(session, export_dir).signature_def[_TEXT]
+    return _tensors(session, signature.inputs), _tensors(session, signature.outputs)
+
+
+def _load_behind_texts(session: Any, export_dir: Path) -> tuple[Tensors, Tensors]:
+    assets = export_dir / "assets"
+    settings = json_object((assets / "tokenizer.json").read_bytes())
+    text = exports.text_signature(in_process(of_assets(assets, settings)), settings, assets)
+    inputs = text.inputs()
+    features = text.features(inputs)
+    fed = _definitions(export_dir)[_IDS].inputs
+    joined = {fed[name].name: features[name] for name in fed}
+    signature = _load(session, export_dir, import_scope=_SCOPE, input_map=joined).signature_def[_IDS]
+    return inputs, text.outputs(_tensors(session, signature.outputs, f"{_SCOPE}/"))
+
+
+def _definitions(export_dir: Path) -> Mapping[str, Any]:
+    """The signatures of an export by name."""
+    content = saved_model_pb2.SavedModel.FromString((export_dir / "saved_model.pb").read_bytes())
+    if not content.meta_graphs:
+        raise ValueError("saved_model.pb holds no graph")
+    definitions: Mapping[str, Any] = content.meta_graphs[0].signature_def
+    return definitions
+
+
+def _load(session: Any, export_dir: Path, **options: Any) -> Any:
+    tags = [v1.saved_model.tag_constants.SERVING]
+    return v1.saved_model.loader.load(session, tags, without_pattern(export_dir), **options)
+
+
+def _tensors(session: Any, ends: Mapping[str, Any], scope: str = "") -> Tensors:
+    return {name: session.graph.get_tensor_by_name(scope + end.name) for name, end in ends.items()}
