@@ -123,10 +123,10 @@ class SentencePieceTokenizer:
         place = 0
         for piece in pieces:
             length = len(self.letters(piece))
-            # A mark alone, as before punctuation, stands for nothing: its place is that of the next letter.
+            # A mark alone, as before punctuation, is given the next letter: a span of tokens is never empty.
             inside = origins[place : place + max(length, 1)] or [(len(text), len(text))]
             starts.append(inside[0][0])
-            ends.append(inside[-1][1] if length else inside[0][0])
+            ends.append(inside[-1][1])
             place += length
         return Encoding(ids, self.convert_ids_to_tokens(ids), starts, ends)
 

@@ -17,6 +17,7 @@ from tokenization.characters import CJK_RANGES
 
 _SPACE = r"[ \t\r\n\x{202f}]"
 _CJK = "[" + "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in CJK_RANGES) + "]"
+_NUL = "\ufdd0"
 _UNKNOWN_LENGTH = 1 << 20
 """Length of `[UNK]`, whose characters are not known: no word is as long."""
 
@@ -83,15 +84,16 @@ def split_words(contexts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
     """The words of a `Passage`: string [N, (words)], and the character that each starts with, int32 [words of all]."""
     # Blanks are kept at first: then the parts tile the text, and their lengths add up to offsets.
     delimiter = f"{_SPACE}|{_CJK}"
-    # The operation takes NUL for the end of a text; another control character is dropped like it and is as long.
-    contexts = tf.strings.regex_replace(contexts, r"\x00", "\x01")
+    # The operation takes NUL for the end of a text; a non-character, which no valid text holds, stands in for it.
+    contexts = tf.strings.regex_replace(contexts, r"\x00", _NUL)
     parts, _, _ = tf_text.regex_split_with_offsets(contexts, delimiter, delimiter)
     lengths = parts.with_values(tf.strings.length(parts.values, unit="UTF8_CHAR"))
     flat_starts = tf.cumsum(lengths.values, exclusive=True)
     padded = tf.concat([flat_starts, [0]], axis=0)
     starts = flat_starts - tf.gather(tf.gather(padded, parts.row_starts()), parts.value_rowids())
     is_word = ~tf.strings.regex_full_match(parts.values, _SPACE) & (lengths.values > 0)
-    return tf.ragged.boolean_mask(parts, parts.with_values(is_word)), tf.boolean_mask(starts, is_word)
+    words = tf.ragged.boolean_mask(parts, parts.with_values(is_word))
+    return words.with_values(tf.strings.regex_replace(words.values, _NUL, "\x00")), tf.boolean_mask(starts, is_word)
 
 
 def _piece_characters(
@@ -108,7 +110,8 @@ def _piece_characters(
     as_long = tf.gather(tf.equal(total, word_length), word_of)
     origin = tf.gather(word_starts, word_of)
     starts = origin + tf.where(as_long, start, 0)
-    ends = origin + tf.where(as_long, start + lengths, tf.gather(word_length, word_of))
+    # A token without letters is given the next one.
+    ends = origin + tf.where(as_long, start + tf.maximum(lengths, 1), tf.gather(word_length, word_of))
     return starts, ends
 
 

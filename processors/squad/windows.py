@@ -124,12 +124,25 @@ class SpanFeaturizer(Featurizer):
             key = (id(document), room)
             if key not in layouts:
                 layouts[key] = _layout(len(document.ids), room, self._doc_stride)
-            span = _answer_span(example, document, answer)
+            span = self._answer_span(example, document, answer)
             offset = self._layout.second_start(len(question))
             yield [
                 self._features(question, Window(document, start, length, offset, context), example, span)
                 for start, length, context in layouts[key]
             ]
+
+    def _answer_span(self, example: SquadExample, document: Document, answer: list[int]) -> Span | None:
+        """First and last piece of the answer to learn; None where there is none."""
+        if example.start_position is None or example.end_position is None or example.is_impossible:
+            return None
+        first = document.word_pieces[example.start_position]
+        last = document.word_pieces[example.end_position + 1] - 1
+        span = narrowed_span(document.ids, first, last, answer)
+        if span == (first, last) and document.ids[first : last + 1] != answer and example.orig_answer_text:
+            # Of some vocabularies a word has other pieces behind a blank.
+            (answer,) = self._tokenizer.encode_words([example.orig_answer_text])
+            span = narrowed_span(document.ids, first, last, answer)
+        return span
 
     def _features(self, question: list[int], window: Window, example: SquadExample, span: Span | None) -> Features:
         pieces = window.document.ids[window.start : window.start + window.length]
@@ -208,15 +221,6 @@ def context_score(left: np.ndarray | int, length: int) -> np.ndarray:
     The length breaks ties in favour of longer windows; equal scores stay with the earlier one.
     """
     return np.minimum(left, length - 1 - left) + 0.01 * length
-
-
-def _answer_span(example: SquadExample, document: Document, answer: list[int]) -> Span | None:
-    """First and last piece of the answer to learn; None where there is none."""
-    if example.start_position is None or example.end_position is None or example.is_impossible:
-        return None
-    first = document.word_pieces[example.start_position]
-    end = document.word_pieces[example.end_position + 1]
-    return narrowed_span(document.ids, first, end - 1, answer)
 
 
 def narrowed_span(pieces: Sequence[Any], first: int, last: int, answer: Sequence[Any]) -> Span:

@@ -12,12 +12,16 @@ import convert_checkpoint
 import extract_features
 import run_classifier
 import run_pretraining
+import run_squad
 from common.run_directory import RunDirectory
 from modeling.config import BertConfig
 from modeling.families.registry import FAMILIES
 from modeling.families.roberta import FAMILY as ROBERTA
+from processors.squad.examples import SquadReader
+from processors.squad.windows import SpanFeaturizer
 from serving.predictor import Predictor
 from tests.support import tiny
+from tokenization.kinds import KINDS
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "families"
 TABLE = ["--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=12", "--train_batch_size=8"]
@@ -63,6 +67,49 @@ def test_a_classifier_is_trained_and_exported(family, tmp_path, run_script):
         assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
     code, _, err = run_script(run_classifier.main, *TABLE, f"--data_dir={data}", f"--output_dir={run}", "--do_eval")
     assert code == 0, err
+
+
+def write_questions(path: Path) -> Path:
+    """Questions whose answers are a word, a word without the comma behind it, and several words."""
+    context = "the film was good, and the food was very bad here. it was a superb day"
+    answers = {"was the film": "good", "the food": "very bad", "a day": "superb"}
+    questions = [
+        {"id": f"q{number}", "question": question, "answers": [{"text": text, "answer_start": context.index(text)}]}
+        for number, (question, text) in enumerate(answers.items())
+    ]
+    paragraph = {"context": context, "qas": questions}
+    path.write_text(json.dumps({"version": "1.1", "data": [{"title": "t", "paragraphs": [paragraph]}]}))
+    return path
+
+
+def test_questions_are_answered_and_exported(family, tmp_path, run_script):
+    source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
+    file, run = write_questions(tmp_path / "questions.json"), tmp_path / "run"
+    code, _, err = run_script(
+        run_squad.main, f"--init_checkpoint={source}", f"--train_file={file}", f"--predict_file={file}",
+        f"--output_dir={run}", "--max_seq_length=14", "--doc_stride=3", "--max_query_length=4", "--train_batch_size=4",
+        "--num_train_epochs=1", "--do_train", "--do_predict", "--do_eval", "--do_export",
+    )  # fmt: skip
+    assert code == 0, err
+    (paragraph,) = json.loads(file.read_text())["data"][0]["paragraphs"]
+    context = paragraph["context"]
+    with Predictor(RunDirectory(run).latest_export()) as predictor:
+        found = predictor.answer([{"question": one["question"], "context": context} for one in paragraph["qas"]])
+    expected = json.loads((run / "predictions.json").read_text())
+    assert [one["answer"] for one in found] == [expected[one["id"]] for one in paragraph["qas"]]
+    assert all(one["answer"] and context[one["start"] : one["end"]] == one["answer"] for one in found)
+
+
+def test_answers_to_learn_are_found_in_the_tokens(family, tmp_path):
+    source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
+    kind = KINDS[family.tokenizer]
+    vocab_file = next(source / name for name in kind.names if (source / name).is_file())
+    tokenizer = kind.load(vocab_file, None, family.special_tokens)
+    featurizer = SpanFeaturizer(tokenizer, 100, 50, 20)
+    examples = list(SquadReader(write_questions(tmp_path / "questions.json"), learns=True, is_training=True))
+    for example, (window,) in zip(examples, featurizer.featurize(examples), strict=True):
+        ids = window["input_ids"][window["start_positions"] : window["end_positions"] + 1]
+        assert tokenizer.text(tokenizer.convert_ids_to_tokens(ids)) == example.orig_answer_text
 
 
 def test_convert_there_and_back(family, tmp_path, run_script):

