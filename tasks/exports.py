@@ -29,9 +29,10 @@ def reader(problem_type: str) -> ExportAnswers:
 
 
 _SIGNATURES: Mapping[str, tuple[str, str]] = {
-    **dict.fromkeys(KINDS, ("tasks.classification.signature", "PairTextSignature")),
+    **dict.fromkeys(KINDS, ("tasks.classification.signature", "LabelTextSignature")),
     "masked_lm": ("tasks.pretraining.signature", "MaskedTextSignature"),
     "span": ("tasks.span.signature", "SpanTextSignature"),
+    "entities": ("tasks.entities.signature", "EntityTextSignature"),
 }
 """Module and class by problem type; imported where a graph is built."""
 

@@ -27,14 +27,6 @@ class PairTextSignature(TextSignature):
         self._max_seq_length = max_seq_length
         self._truncation = truncation
 
-    @classmethod
-    def of_export(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> "PairTextSignature":
-        """As `TextSignature.of_export`."""
-        labels = (assets / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        return cls(
-            tokenizer, settings["max_seq_length"], labels, KINDS[settings["problem_type"]], settings["truncation"]
-        )
-
     def inputs(self) -> dict[str, tf.Tensor]:
         """Placeholders; `text_b` defaults to "no second text"."""
         text_a = tf.compat.v1.placeholder(tf.string, [None], "text_a")
@@ -90,6 +82,13 @@ class LabelTextSignature(PairTextSignature):
         super().__init__(tokenizer, max_seq_length, truncation)
         self._labels = list(labels)
         self._kind = kind
+
+    @classmethod
+    def of_export(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> "LabelTextSignature":
+        """As `TextSignature.of_export`."""
+        labels = (assets / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        kind = KINDS[settings["problem_type"]]
+        return cls(tokenizer, settings["max_seq_length"], labels, kind, settings["truncation"])
 
     def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Single-label: `label` [N], `score` [N] (its probability), `probabilities` [N, C], `labels` [N, C].

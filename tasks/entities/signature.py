@@ -4,6 +4,7 @@ Shapes: N texts, P words of all texts (flat), W words of the longest text, E ent
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -49,6 +50,15 @@ class EntityTextSignature(TextSignature):
         self._scheme = scheme
         self._overlap = SentenceFeaturizer(tokenizer, settings.max_seq_length, labels, settings.window_overlap).overlap
         self._read: tuple[tf.Tensor, sentences.GraphWords, sentences.GraphWindows] | None = None
+
+    @classmethod
+    def of_export(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> "EntityTextSignature":
+        """As `TextSignature.of_export`."""
+        from tasks.entities.task import EntitySettings
+
+        labels = (assets / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        read = {name: settings[name] for name in ("max_seq_length", "window_overlap", "use_crf", "by_character")}
+        return cls(tokenizer, EntitySettings(**read), labels, settings["tag_scheme"])
 
     def inputs(self) -> dict[str, tf.Tensor]:
         """A placeholder."""
@@ -103,6 +113,7 @@ class EntityTextSignature(TextSignature):
             "max_seq_length": self._settings.max_seq_length,
             "window_overlap": self._overlap,
             "by_character": self._settings.by_character,
+            "use_crf": self._settings.use_crf,
             "tag_scheme": self._scheme,
             "problem_type": "entities",
             "inputs": ["text"],

@@ -135,10 +135,11 @@ def test_any_window_gives_every_word_a_tag(trained, tmp_path):
     assert [answer["tokens"] for answer in answers] == [s.words for s in read_sentences(data / "test.conll")]
 
 
-def test_the_export_answers_as_the_prediction_does(trained):
+@pytest.mark.parametrize("exports", ["export", "export_ids"])  # the second tokenizes in this process
+def test_the_export_answers_as_the_prediction_does(trained, exports):
     _, _, folder = trained
     expected = lines_of(folder / "predictions.jsonl")
-    with Predictor(next((folder / "export").iterdir())) as predictor:
+    with Predictor(next((folder / exports).iterdir())) as predictor:
         answers = predictor.answer([{"text": row["text"]} for row in expected], batch_size=7)
     for row, answer in zip(expected, answers, strict=True):
         for name in ("tokens", "offsets", "tags"):

@@ -189,6 +189,8 @@ def test_export_answers_raw_text_as_the_estimator_does(trained, tmp_path, run_sc
     (export,) = (trained / "export").iterdir()
     with Predictor(export) as predictor:
         answers = predictor.answer([{"text": text} for text in texts])
+    with Predictor(trained / "export_ids" / export.name) as predictor:  # tokenizes in this process
+        assert predictor.answer([{"text": text} for text in texts]) == answers
     assert [len(answer["masks"]) for answer in answers] == [1, 0, 3, 0]
     for answer, same in zip([answers[0], answers[2]], json_lines(trained / "predictions.jsonl"), strict=True):
         for mask, other in zip(answer["masks"], same["masks"], strict=True):
