@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 - registers the operations that an export tokenizes with
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from common.files import json_object, without_pattern
@@ -58,7 +59,10 @@ def _load_behind_texts(session: Any, export_dir: Path) -> tuple[Tensors, Tensors
 
 def _definitions(export_dir: Path) -> Mapping[str, Any]:
     """The signatures of an export by name."""
-    content = saved_model_pb2.SavedModel.FromString((export_dir / "saved_model.pb").read_bytes())
+    try:
+        content = saved_model_pb2.SavedModel.FromString((export_dir / "saved_model.pb").read_bytes())
+    except DecodeError as error:
+        raise ValueError(f"saved_model.pb: {error}") from None
     if not content.meta_graphs:
         raise ValueError("saved_model.pb holds no graph")
     definitions: Mapping[str, Any] = content.meta_graphs[0].signature_def
