@@ -8,22 +8,15 @@ from command_line.app import Script
 from command_line.flags.corpus import FILES, INSTANCES, STREAMING
 from command_line.flags.declaration import FlagSet
 from command_line.settings import require
-from common.errors import FlagError
+from common.errors import FlagError, VocabularyError
 from processors.pretraining.corpus import corpus_files
 from processors.pretraining.instances import InstanceSettings
 from processors.pretraining.masking import MaskingSettings
 from processors.pretraining.shards import STREAM_FROM_BYTES, PretrainingData, exact, stream
 from processors.records import record_sets
 from processors.records.pair_layout import PairLayout
-from tokenization import (
-    PRETRAINING_TOKENS,
-    WORDPIECE_TOKENS,
-    BulkTokenizer,
-    Tokenizer,
-    check_stated_settings,
-    check_vocabulary_casing,
-    load_vocab,
-)
+from tokenization import Tokenizer
+from tokenization.kinds import kind_of_file
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +67,8 @@ def check_lengths(options: SimpleNamespace) -> None:
     Raises:
       FlagError: a length is too small, or two flags do not go together.
     """
-    layout = PairLayout(WORDPIECE_TOKENS.cls, WORDPIECE_TOKENS.sep)
+    special = kind_of_file(Path(options.vocab_file)).special_tokens
+    layout = PairLayout(special.cls, special.sep, special.pad_id, special.pair_separators)
     specials = layout.specials_alone if options.no_nsp else layout.specials_of_pair
     room = options.max_seq_length - specials
     if room < FEWEST_PIECES:
@@ -89,6 +83,8 @@ def check_lengths(options: SimpleNamespace) -> None:
             f"--max_seq_length={options.max_seq_length}; expected 1 to {room}; {suits} would suit "
             f"--masked_lm_prob={options.masked_lm_prob:g}"
         )
+    if options.do_sop and options.no_nsp:
+        raise FlagError("--do_sop makes pairs, and --no_nsp none; leave one of them out")
     if options.segmented and not options.do_whole_word_mask:
         raise FlagError("--segmented has a meaning with --do_whole_word_mask only; add that, or remove --segmented")
 
@@ -150,10 +146,17 @@ def tokenizer(options: SimpleNamespace) -> Tokenizer:
       VocabularyError: the vocabulary is unusable or has no `[MASK]`.
       FlagError: it was made for the other casing.
     """
-    vocab = load_vocab(options.vocab_file, PRETRAINING_TOKENS)
-    check_vocabulary_casing(options.do_lower_case, vocab, options.vocab_file)
-    check_stated_settings(vocab, options.vocab_file, options.do_lower_case)
-    return BulkTokenizer(options.vocab_file, options.do_lower_case)
+    path = Path(options.vocab_file)
+    kind = kind_of_file(path)
+    lower = options.do_lower_case if "do_lower_case" in options.given else None
+    loaded = kind.load(path, lower, kind.special_tokens)
+    kind.check(loaded, path)
+    if loaded.special_ids.mask is None:
+        raise VocabularyError(
+            f"{path}: {kind.special_tokens.mask} not among its {len(loaded.tokens)} tokens, which hides the tokens to "
+            "guess; take the vocabulary that came with a checkpoint of pretraining"
+        )
+    return loaded
 
 
 def instance_settings(options: SimpleNamespace) -> InstanceSettings:
@@ -164,6 +167,7 @@ def instance_settings(options: SimpleNamespace) -> InstanceSettings:
         short_seq_prob=options.short_seq_prob,
         masking=MaskingSettings(options.masked_lm_prob, options.max_predictions_per_seq, options.do_whole_word_mask),
         next_sentence=not options.no_nsp,
+        sentence_order=options.do_sop,
     )
 
 

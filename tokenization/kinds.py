@@ -7,9 +7,9 @@ from typing import Any
 
 from common.errors import FlagError, VocabularyError, one_line
 from tokenization.base import SpecialTokens, Tokenizer
-from tokenization.byte_bpe import MERGES, ByteBpeTokenizer
+from tokenization.byte_bpe import BYTE_BPE_TOKENS, MERGES, ByteBpeTokenizer
 from tokenization.casing import check_vocabulary_casing
-from tokenization.sentencepiece import SentencePieceTokenizer
+from tokenization.sentencepiece import SENTENCEPIECE_TOKENS, SentencePieceTokenizer
 from tokenization.stated_settings import (
     TOKENIZER_CONFIG,
     check_fixed,
@@ -17,6 +17,7 @@ from tokenization.stated_settings import (
     check_stated_settings,
     stated_settings,
 )
+from tokenization.vocabulary import WORDPIECE_TOKENS
 from tokenization.wordpiece.bulk import BulkTokenizer
 
 
@@ -26,6 +27,7 @@ class Kind:
 
     Args:
       names: of its vocabulary file in a folder, the preferred one first.
+      special_tokens: of its vocabularies, as published.
       renamed: those of them that get another name in a folder that is written here.
       load: makes one from that file, the value of --do_lower_case (None where it is not given) and special tokens.
       check: refuses what the files beside the vocabulary ask for and is not computed.
@@ -35,6 +37,7 @@ class Kind:
     """
 
     names: tuple[str, ...]
+    special_tokens: SpecialTokens
     load: Callable[[Path, bool | None, SpecialTokens], Tokenizer]
     check: Callable[[Tokenizer, Path], None]
     stated: Callable[[bool], dict[str, Any]]
@@ -105,6 +108,7 @@ def _byte_bpe(vocab_file: Path, do_lower_case: bool | None, special_tokens: Spec
 KINDS: Mapping[str, Kind] = {
     BulkTokenizer.kind: Kind(
         names=("vocab.txt",),
+        special_tokens=WORDPIECE_TOKENS,
         load=_wordpiece,
         check=_check_wordpiece,
         # Accents are stripped as lower-casing says.
@@ -115,6 +119,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     SentencePieceTokenizer.kind: Kind(
         names=("spiece.model", "30k-clean.model"),
+        special_tokens=SENTENCEPIECE_TOKENS,
         load=_sentencepiece,
         check=_check_sentencepiece,
         stated=lambda lower: {"do_lower_case": lower, "keep_accents": False, "remove_space": True},
@@ -125,6 +130,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     ByteBpeTokenizer.kind: Kind(
         names=("tokenizer.json", "vocab.json"),
+        special_tokens=BYTE_BPE_TOKENS,
         load=_byte_bpe,
         check=_check_special_tokens,
         stated=lambda lower: {"add_prefix_space": False},
@@ -133,6 +139,12 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 """Kinds by name."""
+
+
+def kind_of_file(vocab_file: Path) -> Kind:
+    """The kind whose vocabulary files end like this one; WordPiece for others."""
+    found = (kind for kind in KINDS.values() if any(name.endswith(vocab_file.suffix or "?") for name in kind.names))
+    return next(found, KINDS[BulkTokenizer.kind])
 
 
 def of_assets(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:

@@ -41,7 +41,9 @@ FILES = Group(
             is_main=True,
         ),
         ENCODING.changed(help="Encoding of the corpus. Without it, UTF-8.", scope=Scope.FREE, decides_rows=False),
-        *MODEL.only("vocab_file", "do_lower_case", "max_seq_length").changed("vocab_file", help="Vocabulary.").flags,
+        *MODEL.only("vocab_file", "do_lower_case", "max_seq_length")
+        .changed("vocab_file", help="Vocabulary: vocab.txt, spiece.model, or vocab.json with merges.txt beside it.")
+        .flags,
     ),
 )
 
@@ -86,6 +88,13 @@ INSTANCES = Group(
             maximum=1.0,
         ),
         Flag("no_nsp", bool, False, "Pack full sentences into one segment, without next-sentence pairs.", Scope.FREE),
+        Flag(
+            "do_sop",
+            bool,
+            _instances("sentence_order"),
+            "Pairs for sentence-order prediction (ALBERT): the second text follows the first, or both change places.",
+            Scope.FREE,
+        ),
         Flag(
             "segmented",
             bool,

@@ -65,12 +65,14 @@ class InstanceSerializer:
       max_predictions_per_seq: length that guesses are padded to.
       next_sentence: write `next_sentence_labels`.
       pad: write rows of one length, as google-research/bert reads them; otherwise leave the padding out.
+      pad_id: what pads ids.
     """
 
     max_seq_length: int
     max_predictions_per_seq: int
     next_sentence: bool = True
     pad: bool = True
+    pad_id: int = 0
 
     @property
     def spec(self) -> FeatureSpec:
@@ -92,7 +94,7 @@ class InstanceSerializer:
         rest = [0] * (self.max_seq_length - length if self.pad else 0)
         spare = [0] * (self.max_predictions_per_seq - guesses if self.pad else 0)
         features: dict[str, Any] = {
-            "input_ids": instance.tokens + rest,
+            "input_ids": instance.tokens + [self.pad_id] * len(rest),
             "input_mask": [1] * length + rest,
             "segment_ids": instance.segment_ids + rest,
             "masked_lm_positions": instance.masked_lm_positions + spare,

@@ -28,7 +28,8 @@ class TrainingInstance(NamedTuple):
       segment_ids: 0 or 1 for each piece.
       masked_lm_positions: positions to guess, rising.
       masked_lm_labels: what stood there.
-      is_random_next: whether the second segment comes from elsewhere; None where there is no second segment.
+      is_random_next: whether the second segment comes from elsewhere (of sentence order: whether the segments have
+        changed places); None where there is no second segment.
     """
 
     tokens: list[Any]
@@ -48,6 +49,7 @@ class InstanceSettings:
       short_seq_prob: share of the sequences (of the documents, for pairs) that get a random shorter length.
       masking: how much is masked.
       next_sentence: make pairs for next-sentence prediction; otherwise pack full sentences into one segment.
+      sentence_order: of every pair the second segment follows the first, or both have changed places.
     """
 
     max_seq_length: int = 128
@@ -55,6 +57,7 @@ class InstanceSettings:
     short_seq_prob: float = 0.1
     masking: MaskingSettings = field(default_factory=MaskingSettings)
     next_sentence: bool = True
+    sentence_order: bool = False
 
 
 def make_instances(
@@ -252,6 +255,8 @@ class _PairMaker(Generic[Piece]):
         """An instance of a chunk, and how many of its sentences it used."""
         split = self._rng.randint(1, len(chunk) - 1) if len(chunk) >= 2 else 1
         first = _joined(chunk[:split])
+        if self._settings.sentence_order:
+            return self._ordered(first, _joined(chunk[split:])), len(chunk)
         if len(self._documents) < 2:
             if len(chunk) == 1:
                 return None, 1
@@ -259,6 +264,18 @@ class _PairMaker(Generic[Piece]):
         if len(chunk) == 1 or self._rng.random() < 0.5:
             return self._instance(first, self._random_text(index, target - len(first)), True), split
         return self._instance(first, _joined(chunk[split:]), False), len(chunk)
+
+    def _ordered(self, first: list[Piece], second: list[Piece]) -> TrainingInstance | None:
+        """A pair in its order or the other way round; none of a chunk of one sentence.
+
+        Source: arXiv:1909.11942, section 3.1. google-research/albert also makes pairs with random texts, of chunks of
+        one sentence.
+        """
+        if not second:
+            return None
+        if self._rng.random() < 0.5:
+            return self._instance(second, first, True)
+        return self._instance(first, second, False)
 
     def _random_text(self, index: int, length: int) -> list[Piece]:
         """Consecutive sentences of at least `length` pieces (if there are as many) from another document."""

@@ -71,12 +71,14 @@ class RowSerializer:
       max_predictions_per_seq: length that guesses and labels are padded to.
       next_sentence: write labels for next-sentence prediction.
       pad: write rows of one length; otherwise leave the padding out.
+      pad_id: what pads ids.
     """
 
     max_seq_length: int
     max_predictions_per_seq: int
     next_sentence: bool = True
     pad: bool = True
+    pad_id: int = 0
 
     @property
     def spec(self) -> FeatureSpec:
@@ -93,7 +95,7 @@ class RowSerializer:
 
     def features(self, row: Row) -> dict[str, Any]:
         """The fields of one record, padded if so set."""
-        alone = InstanceSerializer(self.max_seq_length, self.max_predictions_per_seq, next_sentence=False, pad=self.pad)
+        alone = InstanceSerializer(self.max_seq_length, self.max_predictions_per_seq, False, self.pad, self.pad_id)
         lengths = [len(instance.tokens) for instance in row]
         positions = [position for length in lengths for position in range(length)]
         numbers = [number for number, length in enumerate(lengths, start=1) for _ in range(length)]

@@ -108,7 +108,8 @@ class PretrainingData:
         """Instances to bytes."""
         settings, kind = self.instances, packing.RowSerializer if self.pack_sequences else InstanceSerializer
         limit = settings.masking.max_predictions_per_seq
-        return kind(settings.max_seq_length, limit, settings.next_sentence, self.pad)
+        pad_id = self.tokenizer.special_ids.pad
+        return kind(settings.max_seq_length, limit, settings.next_sentence, self.pad, pad_id)
 
     def serialize(self, documents: list[Any], rng: random.Random, counts: CorpusStatistics) -> list[bytes]:
         """Records of documents of ids in their final order; instances that share rows are added to the counts."""
@@ -366,7 +367,7 @@ def _check_text(data: PretrainingData, reader: CorpusReader, num_documents: int)
         )
     if num_documents == 0:
         raise DataError(f"--input_file: {names}: no text, expected a sentence a line; check the files")
-    if num_documents == 1 and data.instances.next_sentence:
+    if num_documents == 1 and data.instances.next_sentence and not data.instances.sentence_order:
         log.warning(
             "%s: only one document, so that no sentence can come from another: all pairs are true continuations; put "
             "blank lines between documents, or give --no_nsp", names,

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import convert_checkpoint
+import create_pretraining_data
 import extract_features
 import run_classifier
 import run_pretraining
@@ -146,6 +147,80 @@ def test_vectors_are_extracted(family, tmp_path, run_script):
     assert code == 0, err
     first = json.loads((tmp_path / "vectors.jsonl").read_text().splitlines()[0])
     assert first["features"][0]["token"] == family.special_tokens.cls
+
+
+PAIRS = {"bert": [], "distilbert": ["--no_nsp"], "roberta": ["--no_nsp"], "albert": ["--do_sop"]}
+
+
+def write_corpus(path: Path) -> Path:
+    sentences = ["a day", "fine", "it was", "here", "the food"]
+    documents = ["".join(f"{sentences[(first + step) % 5]}\n" for step in range(2 + first)) for first in range(5)]
+    path.write_text("\n".join(documents))
+    return path
+
+
+@pytest.mark.parametrize("family", [one for one in FAMILIES if one.model_type in PAIRS], ids=lambda one: one.model_type)
+def test_masked_language_models_are_pretrained_and_fill_masks(family, tmp_path, run_script):
+    source = model_folder(family, "ForMaskedLM", tmp_path / "model")
+    kind, lengths = KINDS[family.tokenizer], ["--max_seq_length=14", "--max_predictions_per_seq=3"]
+    vocab_file = next(source / name for name in kind.names if (source / name).is_file())
+    code, _, err = run_script(
+        create_pretraining_data.main, f"--input_file={write_corpus(tmp_path / 'corpus.txt')}", *lengths,
+        f"--output_file={tmp_path / 'rows'}", f"--vocab_file={vocab_file}", "--dupe_factor=1",
+        *PAIRS[family.model_type],
+    )  # fmt: skip
+    assert code == 0, err
+    special = family.special_tokens
+    assert padding(tmp_path / "rows") == {special.pad_id}
+    text, run = tmp_path / "texts.txt", tmp_path / "run"
+    text.write_text(f"the film was {special.mask} here\n{special.mask} food\n")
+    code, _, err = run_script(
+        run_pretraining.main, f"--init_checkpoint={source}", f"--input_file={tmp_path / 'rows'}", *lengths,
+        f"--output_dir={run}", "--train_batch_size=4", "--num_train_steps=2", "--num_warmup_steps=1", "--do_train",
+        "--do_predict", f"--predict_file={text}", "--do_export", "--top_k=3",
+    )  # fmt: skip
+    assert code == 0, err
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
+    with Predictor(RunDirectory(run).latest_export()) as predictor:
+        answers = predictor.answer([{"text": line} for line in text.read_text().splitlines()])
+    assert [len(answer["masks"]) for answer in answers] == [1, 1]
+    for row, answer in zip(rows, answers, strict=True):
+        for mine, theirs in zip(answer["masks"][0], row["masks"][0], strict=True):
+            assert mine["piece"] == theirs["piece"]
+            assert mine["probability"] == pytest.approx(theirs["probability"], rel=1e-4)
+
+
+def test_records_with_pairs_are_refused_where_the_family_has_no_head_for_them(tmp_path, run_script):
+    source = model_folder(ROBERTA, "ForMaskedLM", tmp_path / "model")
+    lengths = ["--max_seq_length=14", "--max_predictions_per_seq=3"]
+    arguments = [f"--input_file={write_corpus(tmp_path / 'corpus.txt')}", f"--vocab_file={source / 'vocab.json'}"]
+    code, _, err = run_script(
+        create_pretraining_data.main, *arguments, *lengths, f"--output_file={tmp_path / 'rows'}", "--dupe_factor=1"
+    )
+    assert code == 0, err
+    code, _, err = run_script(
+        run_pretraining.main, f"--init_checkpoint={source}", f"--input_file={tmp_path / 'rows'}", *lengths,
+        f"--output_dir={tmp_path / 'run'}", "--do_train",
+    )  # fmt: skip
+    assert code == 2
+    assert "records with next sentences, but Roberta has no head for them: it was trained without next sentences" in err
+    code, _, err = run_script(
+        create_pretraining_data.main, *arguments, f"--output_file={tmp_path / 'others'}", "--do_sop", "--no_nsp"
+    )
+    assert code == 2
+    assert "--do_sop makes pairs, and --no_nsp none; leave one of them out" in err
+
+
+def padding(path: Path) -> set[int]:
+    """Ids of what the masks of records leave out."""
+    import tensorflow as tf
+
+    found: set[int] = set()
+    for record in tf.data.TFRecordDataset(str(path)):
+        fields = tf.train.Example.FromString(record.numpy()).features.feature
+        ids, mask = (fields[name].int64_list.value for name in ("input_ids", "input_mask"))
+        found |= {index for index, is_real in zip(ids, mask, strict=True) if not is_real}
+    return found
 
 
 def test_pretraining_is_refused_where_the_family_lacks_a_head(tmp_path, run_script):

@@ -126,7 +126,7 @@ def test_every_setting_is_a_flag_of_the_same_default(settings):
     flags = {flag.name: flag for script in SCRIPTS.values() for flag in script.flags}
     fields = {field.name for field in dataclasses.fields(settings)}
     assert not set(NOT_FLAGS[settings]) - fields
-    names = {"pad": "pad_records", "seed": "seed"}
+    names = {"pad": "pad_records", "seed": "seed", "sentence_order": "do_sop"}
     for name in fields - set(NOT_FLAGS[settings]):
         assert names.get(name, name) in flags, f"{settings.__name__}.{name} has no flag"
 

@@ -114,6 +114,21 @@ def test_one_long_sentence_alone_makes_no_pair():
     assert not list(make_instances([document("a", [40])], Alphabet.of_tokens(WORDS), settings, random.Random(1)))
 
 
+def test_pairs_of_sentence_order_are_neighbours_in_either_order():
+    documents = [document("a", [3] * 9), document("b", [2, 2, 2])]
+    settings = InstanceSettings(20, 8, 0.3, NO_MASKS, sentence_order=True)
+    made = list(make_instances(documents, Alphabet.of_tokens(WORDS), settings, random.Random(3)))
+    labels = {instance.is_random_next for instance in made}
+    assert labels == {True, False}
+    for instance in made:
+        first, second = pair_of(instance)
+        before, after = (second, first) if instance.is_random_next else (first, second)
+        assert before[-1][0] == after[0][0]  # of one document
+        assert int(before[-1][1:]) + 1 == int(after[0][1:])
+    alone = [document("a", [5])]
+    assert list(make_instances(alone, Alphabet.of_tokens(WORDS), settings, random.Random(3))) == []
+
+
 def test_packing_keeps_every_piece_in_order_and_separates_documents():
     documents = [document("a", [3, 4]), document("b", [2, 30, 5]), document("c", [1])]
     settings = InstanceSettings(16, 1, 0.0, NO_MASKS, next_sentence=False)
