@@ -41,11 +41,14 @@ def _of_the_same_name(flags: SimpleNamespace, settings: type) -> dict[str, Any]:
 
 
 def check_batches(flags: SimpleNamespace) -> None:
-    """Checks that a training batch can be cut into the parts asked for.
+    """Checks that there is something to train, and that a batch of it can be cut into the parts asked for.
 
     Raises:
-      FlagError: it cannot.
+      FlagError: there is not, or it cannot.
     """
+    for name in ("num_train_epochs", "num_train_steps"):
+        if flags.do_train and getattr(flags, name, None) == 0:
+            raise FlagError(f"--{name}=0 trains nothing; give a larger number, or leave --do_train out")
     rows, steps = flags.train_batch_size, flags.gradient_accumulation_steps
     if rows % steps:
         raise FlagError(

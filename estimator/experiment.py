@@ -204,7 +204,8 @@ class Experiment:
         if num_steps < 1:
             raise DataError(
                 f"{record_set.num_records} training rows, --train_batch_size={training.train_batch_size} and "
-                f"--num_train_epochs={training.num_train_epochs:g} make no step; lower the batch size or add rows"
+                f"--num_train_epochs={training.num_train_epochs:g} make no step; train for more epochs, lower the "
+                "batch size or add rows"
             )
         return num_steps
 

@@ -249,8 +249,10 @@ class TableProcessor(DataProcessor, SelfDescribing):
     def _discover_labels(self) -> list[str]:
         path = self._find("train", self._data_dir)
         if path is None:
-            where = self._data_dir or "--data_dir"
-            raise DataError(f"{where}: no training file to find the labels in; give --labels=a,b,c or --labels=FILE")
+            raise DataError(
+                f"{self._missing('train', self._data_dir)}, or without training rows the labels: --labels=a,b,c or "
+                "--labels=FILE"
+            )
         survey = self._survey(path, None)
         labels = ordered(survey.labels, path, self._kind)
         # Only now that labels are known does a first row of data show that was taken for a header.
@@ -328,9 +330,4 @@ class Survey:
 
 
 def _names(columns: Columns | None) -> list[str]:
-    """The columns that are asked for by name."""
-    if columns is None:
-        return []
-    label = columns.label if isinstance(columns.label, tuple) else (columns.label,)
-    asked = [columns.text_a, columns.text_b, columns.guid, *label]
-    return [column for column in asked if isinstance(column, str) and not column.lstrip("-").isdecimal()]
+    return [] if columns is None else columns.names()

@@ -41,6 +41,7 @@ class RowParser:
             raise ValueError("a split without columns")
         self.ignored_labels: Counter[str] = Counter()
         self._table, self._split, self._labels, self._blank_label = table, split, labels, blank_label
+        self._names = columns.names()
         self._texts = [
             (flag, self._index(column, flag))
             for flag, column in (("text_a", columns.text_a), ("text_b", columns.text_b))
@@ -103,6 +104,8 @@ class RowParser:
     def _header_advice(self, column: str | int) -> str:
         """Where the first row is data: a header with none of the names that are asked for."""
         if not isinstance(column, str) or self._table.header is None or self._table.has_names:
+            return ""
+        if any(name in self._table.header for name in self._names):
             return ""
         return "; if the first line is a row of data, give --header=false and columns as indices from 0"
 

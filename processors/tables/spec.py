@@ -77,6 +77,12 @@ class Columns:
     label: Column | tuple[str, ...] | None = None
     guid: Column | None = None
 
+    def names(self) -> list[str]:
+        """The columns that are asked for by name."""
+        label = self.label if isinstance(self.label, tuple) else (self.label,)
+        asked = (self.text_a, self.text_b, self.guid, *label)
+        return [column for column in asked if isinstance(column, str) and not column.lstrip("-").isdecimal()]
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:

@@ -94,7 +94,8 @@ TRAIN_SET = ("train.tf_record", "train.tf_record.manifest.json")
 @pytest.mark.parametrize(
     ("change", "flags", "message", "also"),
     [
-        (removed("train.tsv"), [], "no training file to find the labels in; give --labels=", ()),
+        (removed("train.tsv"), [], "/data (there: dev.tsv, test.tsv); give --train_file=PATH, or without training rows "
+         "the labels: --labels=a,b,c", ()),
         (removed("train.tsv"), ["--labels=neg,pos"], "no train.* in ", ()),
         (None, ["--train_file=nowhere.tsv"], "nowhere.tsv: no such file", ()),
         (None, ["--data_dir=nowhere"], "--data_dir=nowhere: no such folder", ()),
@@ -142,6 +143,10 @@ def test_unusable_data(refused, table_dir, change, flags, message, also):
         (["--no_such_flag=1"], "no_such_flag"),
         (["--do_trian"], "Did you mean: do_train"),
         (["--train_batch_size=many"], "--train_batch_size=many"),
+        (
+            ["--num_train_epochs=0"],
+            "--num_train_epochs=0 trains nothing; give a larger number",
+        ),
         (["--train_batch_size=0"], "--train_batch_size=0"),
         (["--problem_type=triple"], "--problem_type=triple"),
         (["mrpc"], "unexpected argument 'mrpc'"),

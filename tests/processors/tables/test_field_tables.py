@@ -298,11 +298,13 @@ def test_parquet(tmp_path):
         ("train.csv", "text;label\na;pos\n", "the columns look separated by ';': give --delimiter=';'"),
         ("train.tsv", '"text"\t"label"\n"1"\t"a"\t"pos"\n', "its names are quoted: give --quoting=minimal"),
         ("train.tsv", "a good film\tpos\na bad film\tneg\n", "give --header=false and columns as indices from 0"),
+        ("train.tsv", "title\tlabel\na\tpos\n", "no column 'text' for --text_a; columns: title, label"),
     ],
 )
 def test_the_flag_that_would_help_is_named(tmp_path, name, text, message):
     write(tmp_path, name, text)
     assert message in refused(tmp_path)
+    assert ("--header=false" in refused(tmp_path)) == ("good film" in text)
 
 
 def test_row_names_of_r(tmp_path):

@@ -258,7 +258,7 @@ def test_a_cell_holds_an_index_only_if_it_is_said_to(tmp_path, problem_type):
 
 def test_labels_without_a_training_file(tmp_path):
     processor = table(tmp_path, train=None)
-    assert "no training file to find the labels in; give --labels=a,b,c or --labels=FILE" in failure(
+    assert "give --train_file=PATH, or without training rows the labels: --labels=a,b,c or --labels=FILE" in failure(
         processor.get_labels
     )
 
