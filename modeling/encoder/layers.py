@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from modeling.encoder.gradients import with_gradient
 from modeling.encoder.precision import as_type, in_float32
 from modeling.encoder.step_seeds import next_seed
 
@@ -30,7 +31,7 @@ def gelu_erf(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.gelu(x, approximate=False)
 
 
-@tf.custom_gradient
+@with_gradient
 def _gelu_for_training(x: tf.Tensor) -> Any:
     """`gelu` with its derivative written out: a third less work over both passes than what TensorFlow derives."""
     twice = 2.0 * math.sqrt(2.0 / math.pi)
@@ -44,7 +45,7 @@ def _gelu_for_training(x: tf.Tensor) -> Any:
     return x * gate, gradient
 
 
-@tf.custom_gradient
+@with_gradient
 def _gelu_erf_for_training(x: tf.Tensor) -> Any:
     """`gelu_erf` with its derivative written out."""
     gate = 0.5 * tf.math.erf(x * math.sqrt(0.5)) + 0.5
@@ -142,7 +143,7 @@ def layer_norm(input_tensor: tf.Tensor, name: str | None = None, epsilon: float 
 def _normalizer(epsilon: float) -> Callable[..., tf.Tensor]:
     """Layer normalization with its gradient written out: half the work of what TensorFlow derives."""
 
-    @tf.custom_gradient
+    @with_gradient
     def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
         centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
         scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + epsilon)

@@ -11,6 +11,7 @@ from typing import Any, final
 
 import tensorflow as tf
 
+from modeling.encoder.gradients import with_gradient
 from modeling.encoder.shapes import get_shape_list
 
 Rows = Callable[[tf.Tensor], tf.Tensor]
@@ -178,7 +179,7 @@ def _with_zero_row(rows: tf.Tensor) -> tf.Tensor:
 
 
 def _gather_with(forward: Rows, backward: Rows) -> Rows:
-    @tf.custom_gradient
+    @with_gradient
     def gather(tensor: tf.Tensor) -> Any:
         return forward(tensor), backward
 
