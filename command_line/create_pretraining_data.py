@@ -9,6 +9,7 @@ from command_line.flags.corpus import FILES, INSTANCES, STREAMING
 from command_line.flags.declaration import FlagSet
 from command_line.settings import require
 from common.errors import FlagError, VocabularyError
+from modeling.families import registry
 from processors.pretraining.corpus import corpus_files
 from processors.pretraining.instances import InstanceSettings
 from processors.pretraining.masking import MaskingSettings
@@ -150,7 +151,7 @@ def tokenizer(options: SimpleNamespace) -> Tokenizer:
     kind = kind_of_file(path)
     lower = options.do_lower_case if "do_lower_case" in options.given else None
     loaded = kind.load(path, lower, kind.special_tokens)
-    kind.check(loaded, path)
+    kind.check(loaded, path, registry.tokenizer_classes(loaded.kind))
     if loaded.special_ids.mask is None:
         raise VocabularyError(
             f"{path}: {kind.special_tokens.mask} not among its {len(loaded.tokens)} tokens, which hides the tokens to "

@@ -11,6 +11,7 @@ from common.errors import ConfigError, FlagError, VocabularyError
 from common.run_directory import vocabulary_digest
 from modeling.checkpoints.locate import FilesBeside, find_beside, locate_checkpoint
 from modeling.config import BertConfig
+from modeling.families import registry
 from tokenization import Tokenizer, validate_case_matches_checkpoint
 from tokenization.kinds import KINDS
 
@@ -88,7 +89,7 @@ def load(
     if vocab_file is not None:
         tokenizer = kind.load(vocab_file, lower, config.family.special_tokens)
         if reads_text:
-            kind.check(tokenizer, vocab_file)
+            kind.check(tokenizer, vocab_file, registry.tokenizer_classes(config.family.tokenizer))
         flags.do_lower_case = tokenizer.do_lower_case
         _check_sizes(config, config_file, tokenizer, vocab_file)
     if flags.max_seq_length > config.longest_sequence:

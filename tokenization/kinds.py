@@ -1,6 +1,6 @@
 """Kinds of tokenizers: which files each is made from, and how."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from tokenization.casing import check_vocabulary_casing
 from tokenization.sentencepiece import SENTENCEPIECE_TOKENS, SentencePieceTokenizer
 from tokenization.stated_settings import (
     TOKENIZER_CONFIG,
+    check_class,
     check_fixed,
     check_special_tokens,
     check_stated_settings,
@@ -30,7 +31,8 @@ class Kind:
       special_tokens: of its vocabularies, as published.
       renamed: those of them that get another name in a folder that is written here.
       load: makes one from that file, the value of --do_lower_case (None where it is not given) and special tokens.
-      check: refuses what the files beside the vocabulary ask for and is not computed.
+      check: refuses what the files beside the vocabulary ask for and is not computed, among that classes of Hugging
+        Face other than the given ones.
       stated: what `tokenizer_config.json` says of one, by its casing.
       restored: makes one from the folder of its `assets`, its `settings` and special tokens.
       further: names of files that belong to the vocabulary file.
@@ -39,7 +41,7 @@ class Kind:
     names: tuple[str, ...]
     special_tokens: SpecialTokens
     load: Callable[[Path, bool | None, SpecialTokens], Tokenizer]
-    check: Callable[[Tokenizer, Path], None]
+    check: Callable[[Tokenizer, Path, Sequence[str]], None]
     stated: Callable[[bool], dict[str, Any]]
     restored: Callable[[Path, Mapping[str, Any], SpecialTokens], Tokenizer]
     further: tuple[str, ...] = ()
@@ -61,8 +63,8 @@ def _wordpiece(vocab_file: Path, do_lower_case: bool | None, special_tokens: Spe
     return tokenizer
 
 
-def _check_wordpiece(tokenizer: Tokenizer, vocab_file: Path) -> None:
-    check_stated_settings(tokenizer.vocab, vocab_file, tokenizer.do_lower_case)
+def _check_wordpiece(tokenizer: Tokenizer, vocab_file: Path, classes: Sequence[str]) -> None:
+    check_stated_settings(tokenizer.vocab, vocab_file, tokenizer.do_lower_case, classes)
 
 
 def _sentencepiece(vocab_file: Path, do_lower_case: bool | None, special_tokens: SpecialTokens) -> Tokenizer:
@@ -73,7 +75,7 @@ def _sentencepiece(vocab_file: Path, do_lower_case: bool | None, special_tokens:
     return tokenizer
 
 
-def _check_sentencepiece(tokenizer: Tokenizer, vocab_file: Path) -> None:
+def _check_sentencepiece(tokenizer: Tokenizer, vocab_file: Path, classes: Sequence[str]) -> None:
     check_fixed(
         {
             "keep_accents": (False, "accents are always dropped here"),
@@ -81,12 +83,13 @@ def _check_sentencepiece(tokenizer: Tokenizer, vocab_file: Path) -> None:
         },
         vocab_file.parent,
     )
-    _check_special_tokens(tokenizer, vocab_file)
+    _check_special_tokens(tokenizer, vocab_file, classes)
 
 
-def _check_special_tokens(tokenizer: Tokenizer, vocab_file: Path) -> None:
-    """Refuses other special tokens, and padding of another id than the encoder takes for padding."""
+def _check_special_tokens(tokenizer: Tokenizer, vocab_file: Path, classes: Sequence[str]) -> None:
+    """Refuses other classes, other special tokens, and padding of another id than the encoder takes for padding."""
     special = tokenizer.special_tokens
+    check_class(classes, vocab_file.parent)
     check_special_tokens(special, vocab_file.parent)
     found = tokenizer.vocab.get(special.pad, special.pad_id)
     if found != special.pad_id:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 ADDED_TOKENS = "added_tokens.json"
 SPECIAL_TOKENS_MAP = "special_tokens_map.json"
 
-_WORDPIECE_CLASSES = re.compile(
-    r"((Bert|DistilBert|Electra|MobileBert|ConvBert|LayoutLM|Lxmert|SqueezeBert|PreTrained)Tokenizer(Fast)?"
-    r"|TokenizersBackend)"
-)
+_WORDPIECE_CLASSES = re.compile(r"(Bert|MobileBert|ConvBert|LayoutLM|Lxmert|SqueezeBert)Tokenizer(Fast)?")
+"""Classes of Hugging Face whose tokens are those of BERT's."""
+_ANY_CLASS = re.compile("PreTrainedTokenizer(Fast)?|TokenizersBackend")
+"""Those that say nothing of the tokens."""
 _SPECIAL_TOKENS = ("unk", "sep", "pad", "cls", "mask")
 _ADVICE = (
     "the ids of some texts would differ; use another checkpoint, or remove this from the file to go on all the same"
@@ -35,13 +35,16 @@ def stated_settings(folder: Path) -> dict[str, Any]:
     return _read(folder / TOKENIZER_CONFIG)
 
 
-def check_stated_settings(vocab: Mapping[str, int], vocab_file: str | Path, do_lower_case: bool) -> None:
+def check_stated_settings(
+    vocab: Mapping[str, int], vocab_file: str | Path, do_lower_case: bool, classes: Collection[str] = ()
+) -> None:
     """Refuses what the files beside a vocabulary ask for and no tokenizer here computes; warns of added tokens.
 
     Args:
       vocab: token -> id.
       vocab_file: where it was read from.
       do_lower_case: whether text is lower-cased, which here strips accents as well.
+      classes: of Hugging Face that give the same tokens, besides BERT's and those alike; default none.
 
     Raises:
       VocabularyError: a file cannot be read, or asks for something else than the tokenizer of BERT.
@@ -49,6 +52,7 @@ def check_stated_settings(vocab: Mapping[str, int], vocab_file: str | Path, do_l
     folder = Path(vocab_file).parent
     settings = stated_settings(folder)
     _refuse(_contradictions(settings, do_lower_case), folder)
+    _refuse(_other_class(settings, ("BertTokenizer", *classes), _WORDPIECE_CLASSES), folder)
     for name, tokens in ((ADDED_TOKENS, _read(folder / ADDED_TOKENS)), (TOKENIZER_CONFIG, _added(settings))):
         unknown = [token for token, index in tokens.items() if vocab.get(token) != index]
         if unknown:
@@ -71,10 +75,30 @@ def _contradictions(settings: Mapping[str, Any], do_lower_case: bool) -> Iterato
     yield from _other_values(settings, fixed)
     if settings.get("never_split"):
         yield f"never_split is {_shown(settings['never_split'])}, but every word is split here"
-    title = settings.get("tokenizer_class")
-    if isinstance(title, str) and not _WORDPIECE_CLASSES.fullmatch(title):
-        yield f"tokenizer_class is {one_line(title, 60)}, expected BertTokenizer or one that gives the same tokens"
     yield from _other_special_tokens(settings, SpecialTokens())
+
+
+def check_class(classes: Sequence[str], folder: Path) -> None:
+    """Refuses a folder whose `tokenizer_config.json` names a class that gives other tokens.
+
+    Args:
+      classes: of Hugging Face that give the same tokens, without the ending "Fast".
+      folder: of the vocabulary.
+
+    Raises:
+      VocabularyError: it does, or cannot be read.
+    """
+    _refuse(_other_class(stated_settings(folder), classes), folder)
+
+
+def _other_class(
+    settings: Mapping[str, Any], classes: Sequence[str], alike: re.Pattern[str] = _ANY_CLASS
+) -> Iterator[str]:
+    title = settings.get("tokenizer_class")
+    if not isinstance(title, str) or title.removesuffix("Fast") in classes:
+        return
+    if not (alike.fullmatch(title) or _ANY_CLASS.fullmatch(title)):
+        yield f"tokenizer_class is {one_line(title, 60)}, expected {classes[0]} or one that gives the same tokens"
 
 
 def check_fixed(fixed: Mapping[str, tuple[Any, str]], folder: Path) -> None:

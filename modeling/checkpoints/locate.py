@@ -13,12 +13,12 @@ from pathlib import Path
 from common.checkpoints import STATE_FILE, named_checkpoints
 from common.errors import CheckpointError, one_line
 from modeling.checkpoints.safetensors import INDEX, SAFETENSORS, is_safetensors
+from modeling.families import registry
 
 PREFERRED = ("model" + SAFETENSORS, "model" + INDEX)
 """Names of weights that are taken where a directory holds several files of them."""
 
 _BUNDLE_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
-_CONFIG_NAMES = ("bert_config.json", "config.json", "albert_config.json")
 _OTHER_FORMATS = {".bin": "PyTorch pickles", ".h5": "Keras HDF5 weights", ".msgpack": "Flax weights"}
 
 
@@ -81,8 +81,7 @@ def find_beside(init_checkpoint: str | os.PathLike, vocabulary_names: Sequence[s
       vocabulary_names: what the vocabulary may be called, the preferred name first.
 
     Returns:
-      Paths of `bert_config.json` (or else `config.json`, or `albert_config.json`) and of the vocabulary, each None
-      where absent.
+      Paths of `bert_config.json` (or another of `registry.CONFIG_FILES`) and of the vocabulary, each None where absent.
     """
     path = os.fspath(init_checkpoint)
     files = _file_system(path)
@@ -92,7 +91,7 @@ def find_beside(init_checkpoint: str | os.PathLike, vocabulary_names: Sequence[s
         candidates = (os.path.join(directory, name) for name in names)  # noqa: PTH118
         return next((candidate for candidate in candidates if files.exists(candidate)), None)
 
-    return FilesBeside(config_file=first_of(*_CONFIG_NAMES), vocab_file=first_of(*vocabulary_names))
+    return FilesBeside(config_file=first_of(*registry.CONFIG_FILES), vocab_file=first_of(*vocabulary_names))
 
 
 def _in_directory(directory: str, files: "_FileSystem") -> CheckpointLocation:

@@ -68,6 +68,7 @@ FAMILY = Family(
             (f"{_GOOGLE}/LayerNorm_1/{{rest}}", f"{_OURS}/output/LayerNorm/{{rest}}"),
         ),
     ),
+    google_config="albert_config.json",
     google_keys=frozenset({"embedding_size", "num_hidden_groups"}),
     renamed={"classifier_dropout_prob": "classifier_dropout"},
     defaults={

@@ -30,6 +30,7 @@ class Family:
       title: what the classes of Hugging Face begin with.
       hugging_face: names of variables in files of Hugging Face.
       google: names in the owner's TensorFlow 1 checkpoints; None where they are ours.
+      google_config: name of the owner's configuration files, if it is not `bert_config.json`.
       google_keys: keys that the owner's configuration files have and those of other families have not.
       google_activations: names of activations in those files that mean another there than in BERT's.
       renamed: keys of its configuration files whose names differ from those of `BertConfig`.
@@ -50,6 +51,7 @@ class Family:
     title: str
     hugging_face: HuggingFaceNames
     google: GoogleNames | None = None
+    google_config: str | None = None
     google_keys: frozenset[str] = frozenset()
     google_activations: Mapping[str, str] = dataclasses.field(default_factory=dict)
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -15,6 +15,9 @@ FAMILIES: tuple[Family, ...] = (
 )
 """The first is that of files which name none."""
 
+CONFIG_FILES = ("bert_config.json", "config.json", *(one.google_config for one in FAMILIES if one.google_config))
+"""What configurations are called, the preferred name first: ours and Google's, Hugging Face's, other owners'."""
+
 _BY_TYPE = {family.model_type: family for family in FAMILIES}
 
 
@@ -31,6 +34,11 @@ def named(model_type: object, source: str = "configuration") -> Family:
             f"{source}: model_type is {text!r}, {closest(text, _BY_TYPE)}; no other encoder is computed here"
         )
     return family
+
+
+def tokenizer_classes(kind: str) -> list[str]:
+    """Hugging Face's classes of a kind of tokenizer, by the name that a family gives it."""
+    return list(dict.fromkeys(family.tokenizer_class for family in FAMILIES if family.tokenizer == kind))
 
 
 def of_tensors(names: Collection[str]) -> Family | None:

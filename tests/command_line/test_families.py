@@ -16,14 +16,15 @@ import run_pretraining
 import run_squad
 from common.run_directory import RunDirectory
 from modeling.config import BertConfig
-from modeling.families.registry import FAMILIES
-from modeling.families.roberta import FAMILY as ROBERTA
+from modeling.families import registry
 from processors.squad.examples import SquadReader
 from processors.squad.windows import SpanFeaturizer
 from serving.predictor import Predictor
 from tests.support import tiny
 from tokenization.kinds import KINDS
 
+FAMILIES = registry.FAMILIES
+ELECTRA, ROBERTA, ALBERT = FAMILIES[2:5]
 DATA = Path(__file__).resolve().parents[1] / "data" / "families"
 TABLE = ["--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=12", "--train_batch_size=8"]
 
@@ -41,11 +42,15 @@ def model_folder(family, head: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=FAMILIES, ids=lambda family: family.model_type)
-def family(request):
-    return request.param
+def each(families, *quick):
+    """A test of each family; of those that are not among the quick ones it is slow."""
+    return pytest.mark.parametrize(
+        "family",
+        [pytest.param(one, marks=[] if one in quick else pytest.mark.slow, id=one.model_type) for one in families],
+    )
 
 
+@each(FAMILIES, ELECTRA, ROBERTA)
 def test_a_classifier_is_trained_and_exported(family, tmp_path, run_script):
     source = model_folder(family, "ForSequenceClassification", tmp_path / "model")
     data = tiny.write_table(tmp_path / "data", train=16, dev=8, test=4)
@@ -83,6 +88,7 @@ def write_questions(path: Path) -> Path:
     return path
 
 
+@each(FAMILIES, ALBERT)
 def test_questions_are_answered_and_exported(family, tmp_path, run_script):
     source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
     file, run = write_questions(tmp_path / "questions.json"), tmp_path / "run"
@@ -101,6 +107,7 @@ def test_questions_are_answered_and_exported(family, tmp_path, run_script):
     assert all(one["answer"] and context[one["start"] : one["end"]] == one["answer"] for one in found)
 
 
+@each(FAMILIES, *FAMILIES)
 def test_answers_to_learn_are_found_in_the_tokens(family, tmp_path):
     source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
     kind = KINDS[family.tokenizer]
@@ -113,6 +120,7 @@ def test_answers_to_learn_are_found_in_the_tokens(family, tmp_path):
         assert tokenizer.text(tokenizer.convert_ids_to_tokens(ids)) == example.orig_answer_text
 
 
+@each(FAMILIES, *FAMILIES)
 def test_convert_there_and_back(family, tmp_path, run_script):
     for head in ("ForSequenceClassification", "ForQuestionAnswering", "ForMaskedLM"):
         if not (DATA / family.model_type / f"{family.title}{head}").is_dir():
@@ -137,6 +145,7 @@ def test_convert_there_and_back(family, tmp_path, run_script):
         assert written["architectures"] == [f"{family.title}{head}"]
 
 
+@each(FAMILIES, ELECTRA)
 def test_vectors_are_extracted(family, tmp_path, run_script):
     source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
     (tmp_path / "texts.txt").write_text("the film was good\nfine food ||| it was\n")
@@ -149,7 +158,8 @@ def test_vectors_are_extracted(family, tmp_path, run_script):
     assert first["features"][0]["token"] == family.special_tokens.cls
 
 
-PAIRS = {"bert": [], "distilbert": ["--no_nsp"], "roberta": ["--no_nsp"], "albert": ["--do_sop"]}
+GUESSING = [one for one in FAMILIES if "cls/predictions/output_bias" not in one.lacks]
+WITHOUT_PAIRS = [one for one in GUESSING if "cls/seq_relationship/output_weights" in one.lacks]
 
 
 def write_corpus(path: Path) -> Path:
@@ -159,7 +169,7 @@ def write_corpus(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("family", [one for one in FAMILIES if one.model_type in PAIRS], ids=lambda one: one.model_type)
+@each(GUESSING, ROBERTA)
 def test_masked_language_models_are_pretrained_and_fill_masks(family, tmp_path, run_script):
     source = model_folder(family, "ForMaskedLM", tmp_path / "model")
     kind, lengths = KINDS[family.tokenizer], ["--max_seq_length=14", "--max_predictions_per_seq=3"]
@@ -167,7 +177,7 @@ def test_masked_language_models_are_pretrained_and_fill_masks(family, tmp_path, 
     code, _, err = run_script(
         create_pretraining_data.main, f"--input_file={write_corpus(tmp_path / 'corpus.txt')}", *lengths,
         f"--output_file={tmp_path / 'rows'}", f"--vocab_file={vocab_file}", "--dupe_factor=1",
-        *PAIRS[family.model_type],
+        "--no_nsp" if family in WITHOUT_PAIRS else "--do_sop",
     )  # fmt: skip
     assert code == 0, err
     special = family.special_tokens
@@ -224,8 +234,7 @@ def padding(path: Path) -> set[int]:
 
 
 def test_pretraining_is_refused_where_the_family_lacks_a_head(tmp_path, run_script):
-    electra = next(family for family in FAMILIES if family.model_type == "electra")
-    source = model_folder(electra, "ForQuestionAnswering", tmp_path / "model")
+    source = model_folder(ELECTRA, "ForQuestionAnswering", tmp_path / "model")
     (tmp_path / "texts.txt").write_text("the [MASK] was good\n")
     code, _, err = run_script(
         run_pretraining.main, f"--init_checkpoint={source}", f"--output_dir={tmp_path / 'run'}", "--max_seq_length=12",

@@ -162,12 +162,16 @@ def test_what_a_folder_asks_for(folder):
     config.write_text('{"add_prefix_space": true}')
     loaded = kind.load(folder / "vocab.json", None, BYTE_BPE_TOKENS)
     assert loaded.settings()["add_prefix_space"] is True
-    kind.check(loaded, folder / "vocab.json")
+    kind.check(loaded, folder / "vocab.json", ["RobertaTokenizer"])
     assert sorted(kind.files(folder / "vocab.json")) == ["merges.txt", "tokenizer_config.json", "vocab.json"]
     config.write_text('{"mask_token": "[MASK]"}')
     with pytest.raises(VocabularyError) as raised:
-        kind.check(loaded, folder / "vocab.json")
+        kind.check(loaded, folder / "vocab.json", ["RobertaTokenizer"])
     assert f"{config}: mask_token is [MASK], expected <mask>" in str(raised.value)
+    config.write_text('{"tokenizer_class": "GPT2TokenizerFast"}')
+    with pytest.raises(VocabularyError) as raised:
+        kind.check(loaded, folder / "vocab.json", ["RobertaTokenizer"])
+    assert f"{config}: tokenizer_class is GPT2TokenizerFast, expected RobertaTokenizer or one" in str(raised.value)
     with pytest.raises(FlagError) as wrong:
         kind.load(folder / "vocab.json", True, BYTE_BPE_TOKENS)
     assert "is a byte-level vocabulary, which keeps case; leave the flag out" in str(wrong.value)

@@ -153,9 +153,9 @@ def test_what_a_folder_asks_for(model, tmp_path):
     path = tmp_path / "30k-clean.model"
     path.write_bytes(model.read_bytes())
     config = tmp_path / "tokenizer_config.json"
-    config.write_text('{"do_lower_case": true, "keep_accents": false}')
+    config.write_text('{"do_lower_case": true, "keep_accents": false, "tokenizer_class": "AlbertTokenizerFast"}')
     loaded = kind.load(path, None, SENTENCEPIECE_TOKENS)
-    kind.check(loaded, path)
+    kind.check(loaded, path, ["AlbertTokenizer"])
     assert kind.files(path) == {"spiece.model": path}
     with pytest.raises(FlagError) as wrong:
         kind.load(path, False, SENTENCEPIECE_TOKENS)
@@ -163,10 +163,11 @@ def test_what_a_folder_asks_for(model, tmp_path):
     for content, said in (
         ('{"keep_accents": true}', "keep_accents is true, but accents are always dropped here"),
         ('{"cls_token": "<s>"}', "cls_token is <s>, expected [CLS]"),
+        ('{"tokenizer_class": "XLNetTokenizer"}', "tokenizer_class is XLNetTokenizer, expected AlbertTokenizer or one"),
     ):
         config.write_text(content)
         with pytest.raises(VocabularyError) as raised:
-            kind.check(loaded, path)
+            kind.check(loaded, path, ["AlbertTokenizer"])
         assert f"{config}: {said}" in str(raised.value)
 
 
@@ -181,5 +182,5 @@ def test_padding_of_another_id_is_refused(tmp_path):
         )  # fmt: skip
     kind = KINDS["sentencepiece"]
     with pytest.raises(VocabularyError) as raised:
-        kind.check(kind.load(path, None, SENTENCEPIECE_TOKENS), path)
+        kind.check(kind.load(path, None, SENTENCEPIECE_TOKENS), path, ["AlbertTokenizer"])
     assert f"{path}: <pad> has the id 1, expected 0" in str(raised.value)

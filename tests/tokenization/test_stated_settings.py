@@ -24,7 +24,7 @@ def test_what_is_computed_passes(tmp_path, caplog, do_lower_case, title):
         never_split=None, clean_text=True, unk_token={"content": "[UNK]"}, cls_token="[CLS]",
         added_tokens_decoder={"0": {"content": "[PAD]", "special": True}, "x": {"content": "y"}, "5": 7},
     )  # fmt: skip
-    check_stated_settings(VOCAB, tmp_path / "vocab.txt", do_lower_case)
+    check_stated_settings(VOCAB, tmp_path / "vocab.txt", do_lower_case, ["ElectraTokenizer"])
     write(tmp_path, strip_accents=do_lower_case)
     check_stated_settings(VOCAB, tmp_path / "vocab.txt", do_lower_case)
     assert caplog.records == []
