@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from common.errors import DataError, FlagError
 from common.files import write_atomically
 from common.interruption import Interruption
 from common.run_directory import warn_of_other_labels
-from common.source_code import source_digest
 from estimator import devices, learning_curve, memory, score_table
 from estimator.config import ExperimentSettings
 from estimator.failures import running
@@ -26,22 +24,19 @@ from estimator.hooks.collector import Collector
 from estimator.hooks.metrics_log import MetricsLog
 from estimator.hooks.periodic_evaluation import PeriodicEvaluation
 from estimator.hooks.progress import ProgressHook
+from estimator.inputs import Inputs
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from estimator.streaming import Answered, ExampleStream, answered, rows_in_order
+from estimator.task_records import TaskRecords, other_rows
 from estimator.weights import RunCheckpoints
 from export.signatures import BOTH
 from modeling.checkpoints.first_weights import check_weights
 from modeling.settings import ModelSettings
 from processors.records import record_sets
-from processors.records.featurizer import Featurizer, chunked
-from processors.records.input_fn import InputSettings, build_input_fn
-from processors.records.schema import Features
+from processors.records.featurizer import Featurizer
 from tasks.base import DEV, TEST, TRAIN, Task
 
 log = logging.getLogger(__name__)
-
-RECORD_NAMES = {TRAIN: "train", DEV: "eval", TEST: "predict"}
-"""Upstream's names of the record files."""
 
 
 class Experiment:
@@ -58,7 +53,8 @@ class Experiment:
         self.output_dir = settings.output_dir
         self._metrics = MetricsLog(settings.output_dir)
         self._checkpoints = RunCheckpoints(settings.output_dir, settings.training.keep_best_checkpoint)
-        self._record_sets: dict[str, record_sets.RecordSet] = {}
+        self._records = TaskRecords(task, settings.output_dir, settings.num_workers)
+        self._inputs = Inputs(task.record_spec, settings.training, settings.devices)
 
     def check_weights(self, is_training: bool = False) -> None:
         """Reads the weights that the run will begin with against the model, before anything is written.
@@ -130,7 +126,7 @@ class Experiment:
         hooks = [progress, *self._checkpoint_hooks(interruption, watch, progress)]
         self._checkpoints.settle()
         with running(record_set, self.settings.training.deterministic), memory.advice(training), interruption.handled():
-            input_fn = self._input_fn(record_set, training.train_batch_size, start)
+            input_fn = self._inputs.input_fn(record_set, training.train_batch_size, start)
             estimator.train(input_fn, hooks, None, num_steps)
         if watch:
             log.info("%s", watch.summary())
@@ -228,7 +224,7 @@ class Experiment:
         sorts = steps is None and collector is not None
         with running(record_set, self.settings.training.deterministic):
             results = estimator.evaluate(
-                self._input_fn(record_set, batch_size, sorts=sorts),
+                self._inputs.input_fn(record_set, batch_size, sorts=sorts),
                 steps=steps,
                 checkpoint_path=self._checkpoints.latest() if latest else self._checkpoints.answering(),
             )
@@ -263,7 +259,7 @@ class Experiment:
             log.warning("%s has no trained checkpoint: the head's weights are untrained", self.output_dir)
         estimator = self._estimator()
         batch_size = self.settings.training.predict_batch_size
-        input_fn = self._input_fn(record_set, batch_size, sorts=True)
+        input_fn = self._inputs.input_fn(record_set, batch_size, sorts=True)
         predicted = estimator.predict(input_fn, None, None, self._checkpoints.answering(), False)
         with (
             running(record_set, self.settings.training.deterministic),
@@ -273,14 +269,14 @@ class Experiment:
             # Rows that only fill a batch of static shape come last.
             outputs = itertools.islice(rows_in_order(predicted), record_set.num_records)
             count = 0
-            for example, windows in self._examples_of(split, record_set):
+            for example, windows in self._records.examples(split, record_set):
                 found = list(itertools.islice(outputs, len(windows)))
                 if len(found) < len(windows):
-                    raise self._other_rows(split, record_set)
+                    raise other_rows(split, record_set)
                 sink(example, windows, found)
                 count += 1
             if count != record_set.num_examples or next(outputs, None) is not None:
-                raise self._other_rows(split, record_set)
+                raise other_rows(split, record_set)
         log.info("answered %d rows of %s", count, record_set.path.name)
         return count
 
@@ -307,26 +303,7 @@ class Experiment:
 
     def record_set(self, split: str) -> record_sets.RecordSet:
         """The record set of a split, converted now if it is not there or was made from something else."""
-        if split not in self._record_sets:
-            self._record_sets[split] = self._build_records(split)
-        return self._record_sets[split]
-
-    def _build_records(self, split: str) -> record_sets.RecordSet:
-        files = self.task.record_files(split)
-        if files:
-            return record_sets.given(files)
-        files = self.task.data_files(split)
-        code = source_digest(type(self.task), type(self.task.featurizer))
-        inputs = {"split": split, **self.task.source(split), **self.task.featurizer.settings()}
-        inputs |= {"task_code": code} if code else {}
-        return record_sets.build(
-            self.output_dir / f"{RECORD_NAMES[split]}.tf_record",
-            lambda: self.task.examples(split),
-            self.task.featurizer,
-            record_sets.fingerprint(inputs, files),
-            self.settings.num_workers or record_sets.automatic_workers(files),
-            self.task.stored if self.task.stores_rows and split == TEST else None,
-        )
+        return self._records.record_set(split)
 
     def global_step(self) -> int:
         """Optimizer updates behind the latest checkpoint; 0 without one.
@@ -335,24 +312,6 @@ class Experiment:
           CheckpointError: it is damaged.
         """
         return self._checkpoints.global_step()
-
-    def _examples_of(self, split: str, record_set: record_sets.RecordSet) -> Iterator[tuple[Any, list[Features]]]:
-        """Examples in the order of the records, with their windows: as stored (an example is one window), else read
-        and featurized again.
-        """
-        if record_set.has_rows:
-            for row in record_set.rows():
-                yield self.task.restored(row), [{}]
-            return
-        for chunk in chunked(self.task.examples(split), record_sets.CHUNK_EXAMPLES):
-            yield from zip(chunk, self.task.featurizer.featurize(chunk), strict=True)
-
-    @staticmethod
-    def _other_rows(split: str, record_set: record_sets.RecordSet) -> DataError:
-        return DataError(
-            f"{record_set.path}: the {split} split gives other rows than when its {record_set.num_examples} examples "
-            "were converted; do not change the data while it is read, then run the same command again"
-        )
 
     def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
         device = self.settings.devices
@@ -373,61 +332,6 @@ class Experiment:
         )
         model_fn = build_model_fn(model, self.task.head(schedule is not None), schedule, graph, collector)
         return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device)
-
-    def _input_fn(
-        self, record_set: record_sets.RecordSet, batch_size: int, start_step: int | None = None, sorts: bool = False
-    ) -> Any:
-        def input_fn(
-            params: dict[str, Any] | None = None, input_context: tf.distribute.InputContext | None = None
-        ) -> tf.data.Dataset:
-            context = input_context or tf.distribute.InputContext()
-            share = self._share_of_a_replica(batch_size, context.num_replicas_in_sync)
-            if start_step is not None:
-                self._check_micro_batches(share)
-            dataset = self._batches(record_set, share, batch_size, start_step, sorts)(params)
-            if context.num_input_pipelines == 1:
-                return dataset
-            # Every machine makes the same stream of batches and takes those that are its own.
-            return dataset.shard(context.num_input_pipelines, context.input_pipeline_id)
-
-        return input_fn
-
-    @staticmethod
-    def _share_of_a_replica(batch_size: int, replicas: int) -> int:
-        if batch_size % replicas:
-            raise FlagError(
-                f"--train_batch_size={batch_size} cannot be shared by {replicas} devices; give a multiple of {replicas}"
-            )
-        return batch_size // replicas
-
-    def _check_micro_batches(self, rows: int) -> None:
-        steps = self.settings.training.gradient_accumulation_steps
-        if rows % steps:
-            raise FlagError(
-                f"--gradient_accumulation_steps={steps} does not divide the {rows} rows that each device has of "
-                "--train_batch_size; give a divisor"
-            )
-
-    def _batches(
-        self,
-        record_set: record_sets.RecordSet,
-        batch_size: int,
-        global_batch_size: int,
-        start_step: int | None,
-        sorts: bool,
-    ) -> Any:
-        static_shapes = self.settings.devices.needs_static_shapes
-        settings = InputSettings(
-            batch_size=batch_size,
-            num_records=record_set.num_records,
-            is_training=start_step is not None,
-            seed=self.settings.training.seed,
-            skip_records=(start_step or 0) * global_batch_size,
-            static_shapes=static_shapes,
-            shuffle_buffer=self.settings.training.shuffle_buffer,
-            sorts_by_length=sorts and not static_shapes,
-        )
-        return build_input_fn(record_set.files, self.task.record_spec, settings)
 
     def _write_scores(self, scores: Mapping[str, float], is_brief: bool) -> None:
         lines = [f"{key} = {scores[key]}" for key in sorted(scores)]

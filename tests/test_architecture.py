@@ -42,6 +42,7 @@ ORDER = {
     "export": "signatures savedmodel conversion",
     "estimator": (
         "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction "
+        "task_records inputs "
         "experiment"
     ),
     "serving": (

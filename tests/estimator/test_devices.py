@@ -112,7 +112,7 @@ def test_tpu_estimator_without_a_tpu_gives_the_same_numbers(make, plain):
 
 def test_training_step_compiled_by_xla_gives_the_same_loss_and_gradients(make):
     made = make("xla", DeviceSettings(pad_to_max_length=True))
-    batches = made._input_fn(made.record_set(TRAIN), 8, 0)
+    batches = made._inputs.input_fn(made.record_set(TRAIN), 8, 0)
     head = made.task.head(is_training=True)
 
     def run(compiled):
@@ -191,9 +191,11 @@ def test_a_batch_that_devices_cannot_share_is_refused(make, two_devices):
 def test_machines_take_turns_in_one_stream_of_batches(make):
     made = make("machines")
     records = made.record_set(TRAIN)
-    whole = [batch["input_ids"].tolist() for batch in made._input_fn(records, 4, 0)().take(6).as_numpy_iterator()]
+    whole = [
+        batch["input_ids"].tolist() for batch in made._inputs.input_fn(records, 4, 0)().take(6).as_numpy_iterator()
+    ]
     shares = [
-        made._input_fn(records, 8, 0)(input_context=tf.distribute.InputContext(2, machine, 2)).take(3)
+        made._inputs.input_fn(records, 8, 0)(input_context=tf.distribute.InputContext(2, machine, 2)).take(3)
         for machine in range(2)
     ]
     first, second = ([batch["input_ids"].tolist() for batch in share.as_numpy_iterator()] for share in shares)
@@ -228,7 +230,7 @@ def test_seed_decides_everything(make, plain):
     assert_equal_variables(again, plain)
 
     def order(made):
-        batches = made._input_fn(made.record_set(TRAIN), 8, 0)()
+        batches = made._inputs.input_fn(made.record_set(TRAIN), 8, 0)()
         return [batch["input_ids"].tolist() for batch in batches.take(3).as_numpy_iterator()]
 
     assert order(again) == order(plain)

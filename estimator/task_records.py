@@ -1,0 +1,74 @@
+"""The record sets of a task, and the examples behind their rows."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from common.errors import DataError
+from common.source_code import source_digest
+from processors.records import record_sets
+from processors.records.featurizer import chunked
+from processors.records.schema import Features
+from tasks.base import DEV, TEST, TRAIN, Task
+
+log = logging.getLogger(__name__)
+
+RECORD_NAMES = {TRAIN: "train", DEV: "eval", TEST: "predict"}
+"""Upstream's names of the record files."""
+
+
+class TaskRecords:
+    """Record sets by split, each converted once.
+
+    Args:
+      task: gives the examples.
+      output_dir: where record sets are kept.
+      num_workers: converting processes; None for as many as are worth it.
+    """
+
+    def __init__(self, task: Task, output_dir: Path, num_workers: int | None) -> None:
+        self._task, self._output_dir, self._num_workers = task, output_dir, num_workers
+        self._record_sets: dict[str, record_sets.RecordSet] = {}
+
+    def record_set(self, split: str) -> record_sets.RecordSet:
+        """The record set of a split, converted now if it is not there or was made from something else."""
+        if split not in self._record_sets:
+            self._record_sets[split] = self._built(split)
+        return self._record_sets[split]
+
+    def examples(self, split: str, record_set: record_sets.RecordSet) -> Iterator[tuple[Any, list[Features]]]:
+        """Examples in the order of the records, with their windows: as stored (an example is one window), else read
+        and featurized again.
+        """
+        if record_set.has_rows:
+            for row in record_set.rows():
+                yield self._task.restored(row), [{}]
+            return
+        for chunk in chunked(self._task.examples(split), record_sets.CHUNK_EXAMPLES):
+            yield from zip(chunk, self._task.featurizer.featurize(chunk), strict=True)
+
+    def _built(self, split: str) -> record_sets.RecordSet:
+        files = self._task.record_files(split)
+        if files:
+            return record_sets.given(files)
+        files = self._task.data_files(split)
+        code = source_digest(type(self._task), type(self._task.featurizer))
+        inputs = {"split": split, **self._task.source(split), **self._task.featurizer.settings()}
+        inputs |= {"task_code": code} if code else {}
+        return record_sets.build(
+            self._output_dir / f"{RECORD_NAMES[split]}.tf_record",
+            lambda: self._task.examples(split),
+            self._task.featurizer,
+            record_sets.fingerprint(inputs, files),
+            self._num_workers or record_sets.automatic_workers(files),
+            self._task.stored if self._task.stores_rows and split == TEST else None,
+        )
+
+
+def other_rows(split: str, record_set: record_sets.RecordSet) -> DataError:
+    """What to say where a task gives other examples than those that were converted."""
+    return DataError(
+        f"{record_set.path}: the {split} split gives other rows than when its {record_set.num_examples} examples "
+        "were converted; do not change the data while it is read, then run the same command again"
+    )
