@@ -7,7 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from processors.entities.tags import Span, spans_of_tags
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.entities.tags import NONE, OUTSIDE, Span, spans_of_tags, split_tag
 
 Tags = Sequence[str]
 NO_TYPE = "_"
@@ -50,6 +53,32 @@ def word_scores(sentences: Sequence[tuple[Tags, Tags]]) -> dict[str, float]:
     words = sum(len(gold) for gold, _ in sentences)
     right = sum(one == other for pair in sentences for one, other in zip(*pair, strict=True))
     return {"eval_accuracy": right / max(words, 1)}
+
+
+def types_of_words(
+    sentences: Sequence[tuple[Tags, Tags]], scheme: str
+) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+    """Which type of entity each word is of; its tag where tags are no spans.
+
+    Args:
+      sentences: gold and predicted tags of each.
+      scheme: of the data.
+
+    Returns:
+      Names of the types that occur, those outside of entities first, and the number of that of each word, in the data
+      and as predicted.
+    """
+    sides = [[_type_of(tag, scheme) for pair in sentences for tag in pair[side]] for side in (0, 1)]
+    names = sorted(set().union(*sides), key=lambda name: (name != OUTSIDE, name))
+    number = {name: index for index, name in enumerate(names)}
+    gold, predicted = (np.array([number[name] for name in side], np.int64) for side in sides)
+    return names, gold, predicted
+
+
+def _type_of(tag: str, scheme: str) -> str:
+    if scheme == NONE or tag == OUTSIDE:
+        return tag
+    return split_tag(tag)[1] or NO_TYPE
 
 
 def strict_spans(tags: Tags) -> Iterator[Span]:

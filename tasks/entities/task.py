@@ -20,7 +20,7 @@ from processors.records.schema import Features
 from tasks.base import DEV, AnswerSink, Collected, Task, TextSignature
 from tasks.entities.decoding import Decoded, Transitions, decode
 from tasks.entities.files import tag_files
-from tasks.entities.scores import entity_scores, word_scores
+from tasks.entities.scores import Tags, entity_scores, types_of_words, word_scores
 from tokenization.base import Tokenizer
 
 NAME = "ner"
@@ -83,6 +83,7 @@ class EntityTask(Task):
         )
         self.main_metric = "accuracy" if source.scheme == NONE else "f1"
         self._limits = dict(limits or {})
+        self._evaluated: list[tuple[Tags, Tags]] = []
 
     def head(self, is_training: bool) -> Any:
         """A `CrfHead` or a `WordTagHead`; constraints hold in predictions alone."""
@@ -127,8 +128,18 @@ class EntityTask(Task):
 
     def score(self, collected: Collected) -> dict[str, float]:
         """Scores of entities and words, over every word of every sentence."""
-        pairs = [(sentence.tags or [], self.names(decoded)) for sentence, decoded in self._decoded(DEV, collected)]
+        found = self._decoded(DEV, collected)
+        pairs: list[tuple[Tags, Tags]] = [(sentence.tags or [], self.names(decoded)) for sentence, decoded in found]
+        self._evaluated = pairs
         return word_scores(pairs) if self.sentence_source.scheme == NONE else entity_scores(pairs)
+
+    def write_evaluation(self, collected: Collected, folder: Path, step: int) -> None:
+        """Writes which type of entity was taken for which, word by word, as CSV and PNG."""
+        from tasks.classification.confusion import write_confusion
+
+        del collected  # scored already
+        names, gold, predicted = types_of_words(self._evaluated, self.sentence_source.scheme)
+        write_confusion(gold, predicted, names, folder, f"{self.name}, words of the {DEV} split, step {step}")
 
     def names(self, decoded: Decoded) -> list[str]:
         """The predicted tags by name."""

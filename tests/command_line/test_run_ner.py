@@ -62,6 +62,10 @@ def test_one_run_leaves_scores_tags_and_exports(trained):
         assert scores["eval_strict_f1"] == scores["eval_f1"] > 0.8  # the scheme is kept
     assert (folder / "labels.txt").read_text(encoding="utf-8").split() == ["O", "B-bad", "I-bad", "B-good", "I-good"]
     assert load(folder / "run.json")["identity"]["tag_scheme"] == KINDS[kind][0]
+    (header, *rows) = (folder / "confusion_matrix.csv").read_text(encoding="utf-8").splitlines()
+    assert header == "gold \\ predicted,O,bad,good"
+    assert sum(int(cell) for row in rows for cell in row.split(",")[1:]) == sum(len(one.words) for one in gold)
+    assert (folder / "confusion_matrix.png").stat().st_size > 1000
 
 
 def test_every_word_of_every_sentence_has_one_tag(trained):

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from tasks.entities.scores import entity_scores, strict_spans, word_scores
+from tasks.entities.scores import entity_scores, strict_spans, types_of_words, word_scores
 
 LABELS = ["O", "B-x", "I-x", "B-y", "I-y", "B-a-b", "I-a-b"]
 
@@ -66,3 +66,11 @@ def test_a_type_without_a_name_has_seqevals():
 def test_sentences_of_other_lengths_are_refused():
     with pytest.raises(ValueError, match="zip"):
         word_scores([(["O", "O"], ["O"])])
+
+
+def test_words_are_of_the_type_of_their_entity():
+    names, gold, predicted = types_of_words([(["B-x", "I-x", "O"], ["I-x", "B-y", "B"])], "iob2")
+    assert names == ["O", "_", "x", "y"]
+    assert (gold.tolist(), predicted.tolist()) == ([2, 2, 0], [2, 3, 1])
+    names, gold, _ = types_of_words([(["NN", "B-x"], ["NN", "NN"])], "none")
+    assert (names, gold.tolist()) == (["B-x", "NN"], [1, 0])
