@@ -135,8 +135,9 @@ def _write(
             _write_assets(assets, directories[EXPORT_IDS])
         texts: dict[str, Signature] = {}
         if EXPORT in directories and text is not None:
-            texts = build.texts(text)
-            check_features(session, build.task, text, *build.text_features)
+            for name, form in {"text": text, **text.further()}.items():
+                texts |= build.texts(form, name)
+                check_features(session, build.task, form, *build.text_features)
             _save(session, saver, signatures | texts, directories[EXPORT])
             _write_assets(assets, directories[EXPORT])
         if settings.frozen_graph:
@@ -168,7 +169,7 @@ class SignatureBuilder:
       model: the encoder.
 
     Attributes:
-      text_features: string inputs and the features made of them, once `texts` has run.
+      text_features: string inputs and the features made of them, by the last run of `texts`.
     """
 
     def __init__(self, task: Task, model: ModelSettings) -> None:
@@ -188,18 +189,18 @@ class SignatureBuilder:
             "examples": ({"examples": serialized}, self._outputs(parsed)),
         }
 
-    def texts(self, text: TextSignature) -> dict[str, Signature]:
-        """`text` on raw texts, and `single_text` where all but some of them may be left out."""
-        with tf.name_scope("text"):
+    def texts(self, text: TextSignature, name: str = "text") -> dict[str, Signature]:
+        """A signature on raw texts, and `single_...` where all but some of them may be left out."""
+        with tf.name_scope(name):
             inputs = text.inputs()
             features = text.features(inputs)
             outputs = text.outputs(self._outputs(features))
         self.text_features = (inputs, features)
-        signatures: dict[str, Signature] = {"text": (inputs, outputs)}
+        signatures: dict[str, Signature] = {name: (inputs, outputs)}
         required = {name: tensor for name, tensor in inputs.items() if tensor.op.type == "Placeholder"}
         if len(required) < len(inputs):
             # Servers and TensorFlow 2 ask for every input of a signature, whatever its default.
-            signatures["single_text"] = (required, outputs)
+            signatures[f"single_{name}"] = (required, outputs)
         return signatures
 
     def _outputs(self, features: Mapping[str, tf.Tensor]) -> Ends:

@@ -172,6 +172,10 @@ class TextSignature(abc.ABC):
         `text_b`.
         """
 
+    def further(self) -> "Mapping[str, TextSignature]":
+        """Signatures on other forms of the texts, by name; none by default."""
+        return {}
+
     def further_assets(self) -> dict[str, str | bytes]:
         """Files by name besides those of the tokenizer; none by default."""
         return {}

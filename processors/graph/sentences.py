@@ -65,6 +65,21 @@ def split_words(texts: tf.Tensor, by_character: bool) -> GraphWords:
     return GraphWords(by_text, starts, starts + tf.cast(spelled.row_lengths(), tf.int32))
 
 
+def join_words(tokens: tf.Tensor, between: str) -> tuple[tf.Tensor, GraphWords]:
+    """Texts of words that are given: string `[N]`, joined by `between`, and their words.
+
+    Args:
+      tokens: string `[N, W]` of valid UTF-8, rows filled up with "" behind their last word.
+      between: what parts words.
+    """
+    words = tf.RaggedTensor.from_tensor(tokens, padding="")
+    texts = tf.strings.reduce_join(words, axis=1, separator=between)
+    lengths = tf.strings.length(words.values, unit="UTF8_CHAR")
+    before = tf.cumsum(lengths + len(between), exclusive=True)
+    starts = before - tf.gather(tf.gather(tf.concat([before, [0]], axis=0), words.row_starts()), words.value_rowids())
+    return texts, GraphWords(words, starts, starts + lengths)
+
+
 @functools.cache
 def _kinds(by_character: bool) -> BlockArray:
     codes = range(BARRIER_CODE + BLOCK_SIZE)

@@ -3,6 +3,7 @@
 Shapes: N texts, P words of all texts (flat), W words of the longest text, E entities of the text with the most, L tags.
 """
 
+import abc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,8 +32,8 @@ class _Tagged(NamedTuple):
     along: tf.Tensor
 
 
-class EntityTextSignature(TextSignature):
-    """`text` `[N]` -> the words of each text, a tag for each, and the entities that tags spell out.
+class _EntitySignature(TextSignature):
+    """The words of texts, a tag for each, and the entities that tags spell out.
 
     Texts of any length are read in windows.
 
@@ -51,24 +52,14 @@ class EntityTextSignature(TextSignature):
         self._overlap = SentenceFeaturizer(tokenizer, settings.max_seq_length, labels, settings.window_overlap).overlap
         self._read: tuple[tf.Tensor, sentences.GraphWords, sentences.GraphWindows] | None = None
 
-    @classmethod
-    def of_export(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> "EntityTextSignature":
-        """As `TextSignature.of_export`."""
-        from tasks.entities.task import EntitySettings
-
-        labels = (assets / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        read = {name: settings[name] for name in ("max_seq_length", "window_overlap", "use_crf", "by_character")}
-        return cls(tokenizer, EntitySettings(**read), labels, settings["tag_scheme"])
-
-    def inputs(self) -> dict[str, tf.Tensor]:
-        """A placeholder."""
-        return {"text": tf.compat.v1.placeholder(tf.string, [None], "text")}
+    @abc.abstractmethod
+    def words_of(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, sentences.GraphWords]:
+        """The texts, string `[N]`, and their words."""
 
     def features(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Windows of all texts, one after the other."""
         with tf.device("/cpu:0"):
-            texts = tf.strings.unicode_transcode(inputs["text"], "UTF-8", "UTF-8")
-            words = sentences.split_words(texts, self._settings.by_character)
+            texts, words = self.words_of(inputs)
             windows = sentences.make_windows(self.tokenizer, words.words, self._settings.max_seq_length, self._overlap)
         self._read = texts, words, windows
         return windows.features
@@ -99,13 +90,6 @@ class EntityTextSignature(TextSignature):
             "token_ends": by_text(words.ends).to_tensor(),
         }
         return found | self._entities(texts, words, tagged)
-
-    def parity_examples(self) -> tuple[dict[str, list[str]], list[Sentence]]:
-        """Every difficult text that has a word, and all of them as one text of many windows."""
-        by_character = self._settings.by_character
-        texts = [text for text in PARITY_TEXTS if next(split_words(text, by_character), None)]
-        texts.append(" ".join(texts * 4))
-        return {"text": texts}, [sentence_of_text(0, text, None, by_character) for text in texts]
 
     def settings(self) -> dict[str, Any]:
         """Lengths, how texts are split, the scheme of the data, problem type, and the name of the text."""
@@ -188,6 +172,61 @@ class EntityTextSignature(TextSignature):
         parts = self._parts()
         numbers = [-1 if prefix == OUTSIDE else names.index(kind) for prefix, kind in parts]
         return tf.constant(numbers, tf.int32), tf.constant([prefix == "B" for prefix, _ in parts])
+
+
+class EntityTextSignature(_EntitySignature):
+    """`text` `[N]` -> words, tags, entities; texts are split into words as the tokenizer splits them."""
+
+    @classmethod
+    def of_export(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> "EntityTextSignature":
+        """As `TextSignature.of_export`."""
+        from tasks.entities.task import EntitySettings
+
+        labels = (assets / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        read = {name: settings[name] for name in ("max_seq_length", "window_overlap", "use_crf", "by_character")}
+        return cls(tokenizer, EntitySettings(**read), labels, settings["tag_scheme"])
+
+    def inputs(self) -> dict[str, tf.Tensor]:
+        """A placeholder."""
+        return {"text": tf.compat.v1.placeholder(tf.string, [None], "text")}
+
+    def words_of(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, sentences.GraphWords]:
+        """The texts, split."""
+        texts = tf.strings.unicode_transcode(inputs["text"], "UTF-8", "UTF-8")
+        return texts, sentences.split_words(texts, self._settings.by_character)
+
+    def further(self) -> Mapping[str, TextSignature]:
+        """`tokens`, for texts that are split already."""
+        return {"tokens": EntityTokensSignature(self.tokenizer, self._settings, self._labels, self._scheme)}
+
+    def parity_examples(self) -> tuple[dict[str, Any], list[Sentence]]:
+        """Every difficult text that has a word, and all of them as one text of many windows."""
+        texts = [text for text in PARITY_TEXTS if next(split_words(text, self._settings.by_character), None)]
+        texts.append(" ".join(texts * 4))
+        return {"text": texts}, [sentence_of_text(0, text, None, self._settings.by_character) for text in texts]
+
+
+class EntityTokensSignature(_EntitySignature):
+    """`tokens` `[N, W]`, the words of each text, filled up with "" behind the last -> the same outputs.
+
+    Characters count in the text that the words make, joined by blanks (by nothing where texts are split by character).
+    """
+
+    def inputs(self) -> dict[str, tf.Tensor]:
+        """A placeholder."""
+        return {"tokens": tf.compat.v1.placeholder(tf.string, [None, None], "tokens")}
+
+    def words_of(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, sentences.GraphWords]:
+        """The texts that the words make."""
+        tokens = tf.strings.unicode_transcode(inputs["tokens"], "UTF-8", "UTF-8")
+        return sentences.join_words(tokens, "" if self._settings.by_character else " ")
+
+    def parity_examples(self) -> tuple[dict[str, Any], list[Sentence]]:
+        """Difficult texts as words: as a data set may split them, and as single words with blanks inside."""
+        words = [text.split(" ") for text in PARITY_TEXTS]
+        words = [[word for word in row if word] for row in words] + [list(PARITY_TEXTS)]
+        width = max(map(len, words))
+        return {"tokens": [row + [""] * (width - len(row)) for row in words]}, [Sentence(0, row) for row in words]
 
 
 def _each_alone(scores: tf.Tensor) -> _Tagged:

@@ -12,6 +12,7 @@ from processors.entities.tagged_file import read_sentences
 from processors.entities.tags import BIOES, spans_of_tags
 from serving.lines import answer_lines
 from serving.predictor import Predictor
+from tasks import exports
 from tests.support import tiny_sentences
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,6 +153,28 @@ def test_the_export_answers_as_the_prediction_does(trained, exports):
         for one, other in zip(answer["entities"], row["entities"], strict=True):
             assert one.pop("probability") == pytest.approx(other.pop("probability"), abs=1e-4)
             assert one == other
+
+
+def test_the_export_takes_words_as_they_are(trained):
+    import tensorflow as tf
+
+    _, _, folder = trained
+    expected = lines_of(folder / "predictions.jsonl")
+    width = max(len(row["tokens"]) for row in expected)
+    tokens = [row["tokens"] + [""] * (width - len(row["tokens"])) for row in expected]
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        export = str(next((folder / "export").iterdir()))
+        loaded = v1.saved_model.loader.load(session, [v1.saved_model.tag_constants.SERVING], export)
+        signature = loaded.signature_def["tokens"]
+        fetched = {name: end.name for name, end in signature.outputs.items()}
+        found = session.run(fetched, {signature.inputs["tokens"].name: tokens})
+    for answer, row in zip(exports.reader("entities").answers(found, len(expected)), expected, strict=True):
+        assert [answer[name] for name in ("tokens", "offsets", "tags")] == [
+            row[name] for name in ("tokens", "offsets", "tags")
+        ]
+        spans = [(entity["start"], entity["end"], entity["text"]) for entity in row["entities"]]
+        assert [(entity["start"], entity["end"], entity["text"]) for entity in answer["entities"]] == spans
 
 
 def test_lines_are_answered_from_the_export(trained, tmp_path):
