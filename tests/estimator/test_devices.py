@@ -294,7 +294,7 @@ def test_fine_tuned_weights_start_another_task_with_a_new_head(run_script, plain
 def test_head_of_other_labels_is_restored_with_a_warning(plain, checkpoint, names, tmp_path, caplog):
     """As many labels, and so the same layer; but which output stands for which label is another matter."""
     shutil.copytree(plain.output_dir, tmp_path / "run")
-    RunDirectory(tmp_path / "run").write({"labels": ["neg", "pos"]}, {}, None, "{}")
+    RunDirectory(tmp_path / "run").write({"labels": ["neg", "pos"]}, {}, {}, "{}")
     weights = str(tmp_path / "run" / checkpoint)
     settings = dataclasses.replace(plain.settings, output_dir=tmp_path / "new")
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, init_checkpoint=weights))
