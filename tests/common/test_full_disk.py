@@ -1,5 +1,6 @@
 """A disk without room ends a run in one line, wherever it shows."""
 
+import concurrent.futures
 import errno
 import os
 import subprocess
@@ -51,12 +52,10 @@ def test_answers_while_they_are_written(tmp_path, monkeypatch):
 
 
 def starts(error):
-    """Starts a script whose run raises an error."""
-
-    def run(flags):
-        raise error
-
-    app.start(app.Script(FlagSet(()), run), "Help.", ["script"])
+    """Starts a script whose run raises an error, in no code of the user's, which that of a test would be."""
+    outcome = concurrent.futures.Future()
+    outcome.set_exception(error)
+    app.start(app.Script(FlagSet(()), outcome.result), "Help.", ["script"])
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
