@@ -18,7 +18,7 @@ from processors.squad.passages import Passage
 from processors.squad.windows import Document, Window
 from tasks.span.decoding import Decoded, decode_all, softmax
 from tasks.span.files import json_object, nbest_json
-from tasks.span.ranking import Asked, DecodingSettings, top_indexes
+from tasks.span.ranking import DecodingSettings, QuestionLogits, top_indexes
 from tasks.span.text import LocatedText, TextAligner
 
 log = logging.getLogger(__name__)
@@ -126,9 +126,9 @@ def write_predictions(  # noqa: PLR0913 - upstream's signature
                     odds(key, json.dumps(answers.null_odds))
 
 
-def _asked(examples: Sequence[Any], features: Iterable[Any], results: dict[int, Any]) -> list[Asked]:
+def _asked(examples: Sequence[Any], features: Iterable[Any], results: dict[int, Any]) -> list[QuestionLogits]:
     """The windows of each example and the logits of each."""
-    found = [Asked([], []) for _ in examples]
+    found = [QuestionLogits([], []) for _ in examples]
     passages = [passage_of(example) for example in examples]
     for feature in features:
         example, passage = examples[feature.example_index], passages[feature.example_index]

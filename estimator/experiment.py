@@ -26,7 +26,7 @@ from estimator.hooks.periodic_evaluation import PeriodicEvaluation
 from estimator.hooks.progress import ProgressHook
 from estimator.inputs import Inputs
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
-from estimator.streaming import Answered, ExampleStream, answered, rows_in_order
+from estimator.streaming import AnsweredExample, ExampleStream, answered, rows_in_order
 from estimator.task_records import TaskRecords, other_rows
 from estimator.weights import RunCheckpoints
 from export.signatures import BOTH
@@ -280,7 +280,7 @@ class Experiment:
         log.info("answered %d rows of %s", count, record_set.path.name)
         return count
 
-    def stream(self, featurizer: Featurizer, chunks: Iterable[Sequence[Any]]) -> Iterator[Answered]:
+    def stream(self, featurizer: Featurizer, chunks: Iterable[Sequence[Any]]) -> Iterator[AnsweredExample]:
         """Answers examples as they come, without records on disk, with the latest checkpoint or the first weights.
 
         Args:

@@ -9,7 +9,7 @@ from common.errors import CheckpointError
 from estimator import devices
 from estimator.config import DeviceSettings, TrainingSettings
 from estimator.model_fn import GraphSettings, build_model_fn
-from estimator.streaming import Answered, ExampleStream, answered
+from estimator.streaming import AnsweredExample, ExampleStream, answered
 from modeling.build import ENCODER_INPUTS
 from modeling.checkpoints.restore import checkpoint_variables
 from modeling.heads.base import Reader
@@ -27,7 +27,7 @@ def extract(
     chunks: Iterable[Sequence[Any]],
     batch_size: int,
     device: DeviceSettings = CPU_OR_GPU,
-) -> Iterator[Answered]:
+) -> Iterator[AnsweredExample]:
     """Reads vectors off the encoder, example by example, in flat memory.
 
     Args:

@@ -14,7 +14,7 @@ from processors.records.schema import Features, Field
 _DTYPES = {"int64": tf.int32, "float32": tf.float32}
 
 
-class Answered(NamedTuple):
+class AnsweredExample(NamedTuple):
     """An example, its windows as the featurizer made them, and the model's outputs for each."""
 
     example: Any
@@ -62,7 +62,7 @@ class ExampleStream:
         }
         return tf.data.Dataset.from_generator(self._batches, output_signature=signature).prefetch(1)
 
-    def answers(self, outputs: Iterable[Mapping[str, np.ndarray]]) -> Iterator[Answered]:
+    def answers(self, outputs: Iterable[Mapping[str, np.ndarray]]) -> Iterator[AnsweredExample]:
         """Pairs batches of outputs with the examples that they answer.
 
         Raises:
@@ -75,7 +75,7 @@ class ExampleStream:
             example, windows = self._waiting[0]
             if len(done) == len(windows):
                 self._waiting.popleft()
-                yield Answered(example, windows, done)
+                yield AnsweredExample(example, windows, done)
                 done = []
         yield from self._without_windows()
         if self._error is not None:
@@ -87,9 +87,9 @@ class ExampleStream:
             numbers = np.array(self._numbers.popleft())
             yield {ROW_INDEX: numbers, **{name: values[: len(numbers)] for name, values in batch.items()}}
 
-    def _without_windows(self) -> Iterator[Answered]:
+    def _without_windows(self) -> Iterator[AnsweredExample]:
         while self._waiting and not self._waiting[0][1]:
-            yield Answered(*self._waiting.popleft(), [])
+            yield AnsweredExample(*self._waiting.popleft(), [])
 
     def _batches(self) -> Iterator[dict[str, np.ndarray]]:
         """Runs inside TensorFlow, where an exception would lose its type: it is kept, and ends the stream."""
@@ -126,7 +126,7 @@ class ExampleStream:
         return batch
 
 
-def answered(estimator: Any, stream: ExampleStream, checkpoint: str | None = None) -> Iterator[Answered]:
+def answered(estimator: Any, stream: ExampleStream, checkpoint: str | None = None) -> Iterator[AnsweredExample]:
     """Runs a stream through a checkpoint; by default an estimator's latest, or its first weights."""
     yield from stream.answers(estimator.predict(stream.input_fn, None, None, checkpoint, False))
 

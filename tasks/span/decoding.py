@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from processors.squad.windows import Window
-from tasks.span.ranking import Asked, DecodingSettings, Logits, Span, null_span, ranked_spans
+from tasks.span.ranking import DecodingSettings, Logits, QuestionLogits, Span, null_span, ranked_spans
 from tasks.span.text import LocatedText, TextOfSpans
 
 NO_CANDIDATE_ODDS = 1_000_000.0
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 
     @property
     def place(self) -> tuple[int, int] | None:
-        """Characters of the context, end exclusive, worked out when asked for; None for "no answer"."""
+        """Characters of the context, end exclusive, computed when it is asked for; None for "no answer"."""
         return self.locate(self.span)[1:] if self.span[1] and self.locate else None
 
     @property
@@ -119,23 +119,25 @@ def decode(
     windows: Sequence[Window], logits: Sequence[Logits], span_text: TextOfSpans, settings: DecodingSettings
 ) -> Decoded:
     """Ranks the answers to one question; see `decode_all`."""
-    return decode_all([Asked(windows, logits)], span_text, settings)[0]
+    return decode_all([QuestionLogits(windows, logits)], span_text, settings)[0]
 
 
-def decode_all(asked: Sequence[Asked], span_text: TextOfSpans, settings: DecodingSettings) -> list[Decoded]:
+def decode_all(
+    questions: Sequence[QuestionLogits], span_text: TextOfSpans, settings: DecodingSettings
+) -> list[Decoded]:
     """Ranks the answers to each of some questions; `settings.questions_at_once` is a good number of them.
 
     Args:
-      asked: the questions.
+      questions: with the logits of their windows.
       span_text: gives the text of a span.
       settings: sizes and version.
     """
     has_null = settings.version_2_with_negative
-    nulls = [null_span(question.logits) if has_null and question.logits else None for question in asked]
-    ranked = ranked_spans(asked, nulls, settings)
+    nulls = [null_span(question.logits) if has_null and question.logits else None for question in questions]
+    ranked = ranked_spans(questions, nulls, settings)
     return [
         _decoded(question.windows, spans, null, span_text, settings)
-        for question, spans, null in zip(asked, ranked, nulls, strict=True)
+        for question, spans, null in zip(questions, ranked, nulls, strict=True)
     ]
 
 

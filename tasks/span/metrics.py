@@ -13,7 +13,7 @@ from tokenization.characters import CJK_RANGES, is_punctuation
 _CJK = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in CJK_RANGES) + "]")
 
 
-class Judged(NamedTuple):
+class ScoredAnswer(NamedTuple):
     """A question with its answers: the one given, the best that is not "no answer" (or ""), and the null odds."""
 
     example: SquadExample
@@ -22,7 +22,7 @@ class Judged(NamedTuple):
     null_odds: float
 
 
-def scores(judged: Iterable[Judged], version_2_with_negative: bool) -> dict[str, float]:
+def scores(scored: Iterable[ScoredAnswer], version_2_with_negative: bool) -> dict[str, float]:
     """Scores in percent, over all questions.
 
     Returns:
@@ -30,35 +30,35 @@ def scores(judged: Iterable[Judged], version_2_with_negative: bool) -> dict[str,
       scores that a threshold on the null odds could reach, `eval_best_exact`, `eval_best_exact_thresh`,
       `eval_best_f1`, `eval_best_f1_thresh`; `eval_char_f1`, with each Chinese character a word, where there are any.
     """
-    judged = list(judged)
-    found = _version_2(judged) if version_2_with_negative else _version_1(judged)
-    if any(_CJK.search(answer.text) for one in judged for answer in one.example.answers):
-        found["eval_char_f1"] = _char_f1(judged)
+    scored = list(scored)
+    found = _version_2(scored) if version_2_with_negative else _version_1(scored)
+    if any(_CJK.search(answer.text) for one in scored for answer in one.example.answers):
+        found["eval_char_f1"] = _char_f1(scored)
     return found
 
 
-def _version_1(judged: list[Judged]) -> dict[str, float]:
+def _version_1(scored: list[ScoredAnswer]) -> dict[str, float]:
     from official.nlp.tools import squad_evaluate_v1_1
 
-    result = squad_evaluate_v1_1.evaluate(_dataset(judged), {one.example.qas_id: one.given for one in judged})
+    result = squad_evaluate_v1_1.evaluate(_dataset(scored), {one.example.qas_id: one.given for one in scored})
     return {
         "eval_exact_match": 100.0 * result["exact_match"],
         "eval_f1": 100.0 * result["final_f1"],
-        "eval_total": len(judged),
+        "eval_total": len(scored),
     }
 
 
-def _version_2(judged: list[Judged]) -> dict[str, float]:
+def _version_2(scored: list[ScoredAnswer]) -> dict[str, float]:
     from official.nlp.tools import squad_evaluate_v2_0
 
-    dataset = _dataset(judged)
-    given = squad_evaluate_v2_0.evaluate(dataset, {one.example.qas_id: one.given for one in judged})
+    dataset = _dataset(scored)
+    given = squad_evaluate_v2_0.evaluate(dataset, {one.example.qas_id: one.given for one in scored})
     kept = {f"eval_{key}": value for key, value in given.items() if key.startswith(("HasAns_", "NoAns_"))}
     # The threshold is sought over answers that were not withheld: it is what decides to withhold.
     best = squad_evaluate_v2_0.evaluate(
         dataset,
-        {one.example.qas_id: one.best for one in judged},
-        {one.example.qas_id: one.null_odds for one in judged},
+        {one.example.qas_id: one.best for one in scored},
+        {one.example.qas_id: one.null_odds for one in scored},
     )
     return {
         "eval_exact_match": given["exact"],
@@ -72,12 +72,12 @@ def _version_2(judged: list[Judged]) -> dict[str, float]:
     }
 
 
-def _char_f1(judged: list[Judged]) -> float:
+def _char_f1(scored: list[ScoredAnswer]) -> float:
     from official.nlp.tools import squad_evaluate_v2_0
 
-    dataset = _dataset(judged, characters)
+    dataset = _dataset(scored, characters)
     result: Mapping[str, Any] = squad_evaluate_v2_0.evaluate(
-        dataset, {one.example.qas_id: characters(one.given) for one in judged}
+        dataset, {one.example.qas_id: characters(one.given) for one in scored}
     )
     return result["f1"]
 
@@ -93,10 +93,10 @@ def characters(text: str) -> str:
     return " ".join(spaced.split())
 
 
-def _dataset(judged: list[Judged], change: Any = str) -> list[dict[str, Any]]:
+def _dataset(scored: list[ScoredAnswer], change: Any = str) -> list[dict[str, Any]]:
     """The questions in the nested form that the official scripts take."""
     questions = [
         {"id": one.example.qas_id, "answers": [{"text": change(answer.text)} for answer in one.example.answers]}
-        for one in judged
+        for one in scored
     ]
     return [{"paragraphs": [{"qas": questions}]}]

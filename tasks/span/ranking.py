@@ -43,7 +43,7 @@ class DecodingSettings:
         return max(1, _CANDIDATES_AT_ONCE // self.n_best_size**2)
 
 
-class Asked(NamedTuple):
+class QuestionLogits(NamedTuple):
     """A question as it is ranked: its windows (none for an empty context) and the logits of each."""
 
     windows: Sequence[Window]
@@ -62,19 +62,19 @@ class Candidates(NamedTuple):
 
 
 def ranked_spans(
-    asked: Sequence[Asked], nulls: Sequence[Span | None], settings: DecodingSettings
+    questions: Sequence[QuestionLogits], nulls: Sequence[Span | None], settings: DecodingSettings
 ) -> list[Iterator[Span]]:
     """The candidates of each question by falling sum of logits; equal ones in order of windows, starts, ends.
 
     Args:
-      asked: the questions.
+      questions: with the logits of their windows.
       nulls: "no answer" of each question, the last among equals; None where it is no candidate.
       settings: sizes.
     """
-    rows = _with_nulls(span_candidates(asked, settings), nulls)
-    counts = np.bincount(rows.questions, minlength=len(asked))
+    rows = _with_nulls(span_candidates(questions, settings), nulls)
+    counts = np.bincount(rows.questions, minlength=len(questions))
     firsts = np.cumsum(counts) - counts
-    scores = np.full((len(asked), counts.max(initial=0)), np.nan)
+    scores = np.full((len(questions), counts.max(initial=0)), np.nan)
     scores[rows.questions, np.arange(len(rows.questions)) - firsts[rows.questions]] = (
         rows.start_logits + rows.end_logits
     )
@@ -89,15 +89,15 @@ def ranked_spans(
     ]
 
 
-def span_candidates(asked: Sequence[Asked], settings: DecodingSettings) -> Candidates:
+def span_candidates(questions: Sequence[QuestionLogits], settings: DecodingSettings) -> Candidates:
     """The spans that can be answers: of a window's best starts and best ends, ordered by window, start, end.
 
     A start must be a piece of the context that no other window shows with more context, an end any piece of the
     context, at or after the start, and the answer not too long.
     """
-    windows = [window for question in asked for window in question.windows]
-    start_logits = padded([start for question in asked for start, _ in question.logits])
-    end_logits = padded([end for question in asked for _, end in question.logits])
+    windows = [window for question in questions for window in question.windows]
+    start_logits = padded([start for question in questions for start, _ in question.logits])
+    end_logits = padded([end for question in questions for _, end in question.logits])
     starts = top_indexes(start_logits, settings.n_best_size)
     ends = top_indexes(end_logits, settings.n_best_size)
     can_start, can_end = np.zeros(start_logits.shape, bool), np.zeros(end_logits.shape, bool)
@@ -110,11 +110,11 @@ def span_candidates(asked: Sequence[Asked], settings: DecodingSettings) -> Candi
     good &= np.take_along_axis(can_start, starts, 1)[:, :, np.newaxis]
     good &= np.take_along_axis(can_end, ends, 1)[:, np.newaxis, :]
     rows, start_ranks, end_ranks = np.nonzero(good)
-    sizes = [len(question.windows) for question in asked]
+    sizes = [len(question.windows) for question in questions]
     numbers = np.array([number for size in sizes for number in range(size)], np.int64)
     first, last = starts[rows, start_ranks], ends[rows, end_ranks]
-    questions = np.repeat(np.arange(len(asked)), sizes)
-    return Candidates(questions[rows], numbers[rows], first, last, start_logits[rows, first], end_logits[rows, last])
+    of_window = np.repeat(np.arange(len(questions)), sizes)
+    return Candidates(of_window[rows], numbers[rows], first, last, start_logits[rows, first], end_logits[rows, last])
 
 
 def padded(rows: Sequence[np.ndarray]) -> np.ndarray:

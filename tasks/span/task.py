@@ -20,7 +20,7 @@ from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignat
 from tasks.span import metrics
 from tasks.span.decoding import Decoded, decode, decode_all
 from tasks.span.files import answer_files, store_threshold
-from tasks.span.ranking import Asked, DecodingSettings, Logits
+from tasks.span.ranking import DecodingSettings, Logits, QuestionLogits
 from tasks.span.text import SpanText
 from tokenization.base import Tokenizer
 
@@ -66,12 +66,12 @@ class SpanSettings:
         }
 
 
-def as_asked(windows: Sequence[Features], rows: Sequence[Logits]) -> Asked:
+def question_logits(windows: Sequence[Features], rows: Sequence[Logits]) -> QuestionLogits:
     """A question for decoding: its windows and the model's outputs for them."""
     # Drop the batch padding after each window.
     lengths = [len(window["input_ids"]) for window in windows]
     logits = [(start[:length], end[:length]) for (start, end), length in zip(rows, lengths, strict=True)]
-    return Asked([window["_window"] for window in windows], logits)
+    return QuestionLogits([window["_window"] for window in windows], logits)
 
 
 class SpanTask(Task):
@@ -197,13 +197,13 @@ class SpanTask(Task):
     def answers(self, folder: Path) -> Iterator[AnswerSink]:
         """Opens upstream's prediction files and `predictions.jsonl`."""
         with old_objects_left_alone(), answer_files(folder, self._version_2) as write:
-            pending: list[tuple[SquadExample, Asked]] = []
+            pending: list[tuple[SquadExample, QuestionLogits]] = []
 
             def sink(
                 example: SquadExample, windows: Sequence[Features], outputs: Sequence[Mapping[str, np.ndarray]]
             ) -> None:
                 rows = [(output["start_logits"], output["end_logits"]) for output in outputs]
-                pending.append((example, as_asked(windows, rows)))
+                pending.append((example, question_logits(windows, rows)))
                 if len(pending) >= self.settings.decoding.questions_at_once:
                     flush()
 
@@ -217,8 +217,8 @@ class SpanTask(Task):
 
     def decode(self, windows: Sequence[Features], rows: Sequence[Logits]) -> Decoded:
         """Ranks the answers to one question from the model's outputs for its windows."""
-        asked = as_asked(windows, rows)
-        return decode(asked.windows, asked.logits, self._span_text, self.settings.decoding)
+        question = question_logits(windows, rows)
+        return decode(question.windows, question.logits, self._span_text, self.settings.decoding)
 
     def text_signature(self) -> TextSignature:
         """Raw `question` and `context` -> answer text, offsets and scores."""
@@ -230,23 +230,25 @@ class SpanTask(Task):
         """Every question of a split with what the collected logits say, in order."""
         rows = iter(zip(collected["start_logits"], collected["end_logits"], strict=True))
         for chunk in chunked(self.examples(split), CHUNK_EXAMPLES):
-            asked = (
-                (example, as_asked(windows, list(itertools.islice(rows, len(windows)))))
+            questions = (
+                (example, question_logits(windows, list(itertools.islice(rows, len(windows)))))
                 for example, windows in zip(chunk, self.featurizer.featurize(chunk), strict=True)
             )
-            for together in chunked(asked, self.settings.decoding.questions_at_once):
+            for together in chunked(questions, self.settings.decoding.questions_at_once):
                 yield from self._decode(together)
         if next(rows, None) is not None:
             raise ValueError(f"more rows were evaluated than the {split} split has windows")
 
-    def _decode(self, asked: Sequence[tuple[SquadExample, Asked]]) -> Iterator[tuple[SquadExample, Decoded]]:
+    def _decode(
+        self, questions: Sequence[tuple[SquadExample, QuestionLogits]]
+    ) -> Iterator[tuple[SquadExample, Decoded]]:
         """Ranks the answers to questions, all together."""
-        decoded = decode_all([question for _, question in asked], self._span_text, self.settings.decoding)
-        return zip([example for example, _ in asked], decoded, strict=True)
+        decoded = decode_all([question for _, question in questions], self._span_text, self.settings.decoding)
+        return zip([example for example, _ in questions], decoded, strict=True)
 
     def _scores(self) -> dict[str, float]:
-        judged = (
-            metrics.Judged(
+        scored = (
+            metrics.ScoredAnswer(
                 example,
                 decoded.answer(self.null_threshold).text,
                 decoded.best.text if decoded.best else "",
@@ -254,4 +256,4 @@ class SpanTask(Task):
             )
             for example, decoded in self._evaluated
         )
-        return metrics.scores(judged, self._version_2)
+        return metrics.scores(scored, self._version_2)

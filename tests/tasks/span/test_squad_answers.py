@@ -10,7 +10,7 @@ from processors.squad.examples import GoldAnswer, SquadExample
 from processors.squad.passages import Passage
 from tasks.span.decoding import NO_SPAN, Decoded, NBest
 from tasks.span.files import answer_files, nbest_json, store_threshold, stored_threshold
-from tasks.span.metrics import Judged, characters, scores
+from tasks.span.metrics import ScoredAnswer, characters, scores
 from tasks.span.task import SpanSettings, SpanTask
 from tasks.span.text import LocatedText
 from tokenization import BulkTokenizer
@@ -23,18 +23,18 @@ def example(qas_id, *answers):
 
 def test_version_1_scores_take_the_best_of_all_answers():
     judged = [
-        Judged(example("a", "The Cat", "dog"), "cat", "cat", 0.0),
-        Judged(example("b", "red fox"), "red hen", "red hen", 0.0),
+        ScoredAnswer(example("a", "The Cat", "dog"), "cat", "cat", 0.0),
+        ScoredAnswer(example("b", "red fox"), "red hen", "red hen", 0.0),
     ]
     assert scores(judged, False) == {"eval_exact_match": 50.0, "eval_f1": 75.0, "eval_total": 2}
 
 
 def test_version_2_scores_by_answerability_and_the_best_threshold():
     judged = [
-        Judged(example("a", "cat"), "cat", "cat", -5.0),
-        Judged(example("b", "hen"), "", "hen", 1.0),
-        Judged(example("c"), "fox", "fox", -1.0),
-        Judged(example("d"), "", "owl", 3.0),
+        ScoredAnswer(example("a", "cat"), "cat", "cat", -5.0),
+        ScoredAnswer(example("b", "hen"), "", "hen", 1.0),
+        ScoredAnswer(example("c"), "fox", "fox", -1.0),
+        ScoredAnswer(example("d"), "", "owl", 3.0),
     ]
     found = scores(judged, True)
     assert found["eval_exact_match"] == 50.0
@@ -47,11 +47,11 @@ def test_version_2_scores_by_answerability_and_the_best_threshold():
 
 
 def test_chinese_f1_counts_characters():
-    judged = [Judged(example("a", "《红楼梦》"), "红楼", "红楼", 0.0)]
+    judged = [ScoredAnswer(example("a", "《红楼梦》"), "红楼", "红楼", 0.0)]
     found = scores(judged, False)
     assert (found["eval_f1"], found["eval_char_f1"]) == (0.0, pytest.approx(80.0))
     assert characters("《红楼梦》1791, x") == "红 楼 梦 1791 x"
-    assert "eval_char_f1" not in scores([Judged(example("a", "cat"), "cat", "cat", 0.0)], False)
+    assert "eval_char_f1" not in scores([ScoredAnswer(example("a", "cat"), "cat", "cat", 0.0)], False)
 
 
 PLACE = lambda span: LocatedText('the "cät"', span[1] - 1, 13)  # noqa: E731

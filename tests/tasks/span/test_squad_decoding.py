@@ -9,7 +9,7 @@ from processors.squad.examples import SquadExample, SquadReader
 from processors.squad.passages import Passage
 from processors.squad.windows import SpanFeaturizer
 from tasks.span.decoding import NO_CANDIDATE_ODDS, decode, decode_all
-from tasks.span.ranking import Asked, DecodingSettings, ranked_spans, top_indexes
+from tasks.span.ranking import DecodingSettings, QuestionLogits, ranked_spans, top_indexes
 from tasks.span.text import SpanText, TextAligner, get_final_text
 from tokenization import BasicTokenizer, BulkTokenizer
 
@@ -178,7 +178,7 @@ def test_questions_decoded_together_are_ranked_one_by_one(tokenizer, featurizer,
         windows = windows_of(featurizer, " ".join(f"a{i}" for i in range(length)))
         sizes = [window.offset + window.length + 1 for window in windows]
         logits = [random.normal(0, 2, (2, size)).astype(np.float32) for size in sizes]
-        asked.append(Asked(windows, [tuple(one.round() if rounded else one) for one in logits]))
+        asked.append(QuestionLogits(windows, [tuple(one.round() if rounded else one) for one in logits]))
     for question, ranked in zip(asked, ranked_spans(asked, [None] * len(asked), settings), strict=True):
         expected = [
             (number, start, end, float(logits[0][start]), float(logits[1][end]))
