@@ -74,7 +74,8 @@ def answered_from_export(flags: SimpleNamespace, directory: RunDirectory) -> boo
     if not (flags.do_predict and asks_only_standard_input(flags)) or flags.validate_only or flags.only_check_args:
         return False
     if directory.latest_export() is not None:
-        answer_standard_input(directory, flags.predict_batch_size, flags.encoding)
+        # A task of a user's file may have no such flag.
+        answer_standard_input(directory, flags.predict_batch_size, getattr(flags, "encoding", None))
         return True
     if not directory.is_trained():
         raise FlagError(

@@ -106,7 +106,7 @@ def build_source(flags: SimpleNamespace, identity: Mapping[str, Any], output_dir
     scheme = flags.tag_scheme or identity.get("tag_scheme")
     labels = None if flags.do_train else identity.get("labels")
     if flags.labels:
-        given = checked_labels(parse_labels(flags.labels), "multi_label")
+        given = checked_labels(parse_labels(flags.labels, flags.encoding), "multi_label")
         labels = list(given) if scheme == NONE else labels_of_types(given)
     return SentenceFiles(data_files(flags), form, scheme, labels, on_problem)
 

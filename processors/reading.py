@@ -13,6 +13,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ LONGEST_LINE = 1 << 25
 """Most characters of a line, and of a cell: a broken or hostile file must not fill the memory before it is refused."""
 LARGEST_VALUE = 1 << 26
 """Most characters of a JSON value that a file holds without line breaks, such as one article of a SQuAD file."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_CHARACTER = 4  # bytes, in the encodings that Python has
 
 
@@ -328,17 +330,20 @@ def _malformed(error: csv.Error) -> str:
 def _checked_bytes(row: Row) -> Row:
     """The row, or why it is none: bytes that its encoding does not have arrive as lone surrogates."""
     for cell in row.cells:
-        found = lone_surrogate(cell)
-        if found is not None:
-            return Row(row.line, [], f"found byte 0x{ord(found) & 0xFF:02x}, which is not of the encoding (--encoding)")
+        if problem := _undecodable_bytes(cell):
+            return Row(row.line, [], problem)
     return row
+
+
+def _undecodable_bytes(text: str) -> str:
+    found = lone_surrogate(text)
+    return "" if found is None else f"found byte 0x{ord(found) & 0xFF:02x}, which is not of the encoding (--encoding)"
 
 
 def lone_surrogate(text: str) -> str | None:
     """The first lone surrogate of a text, which no UTF-8 file can hold; None where there is none."""
-    if text.isascii():
-        return None
-    return next((char for char in text if "\ud800" <= char <= "\udfff"), None)
+    found = None if text.isascii() else _SURROGATE.search(text)
+    return found and found.group()
 
 
 def parse_json(text: str) -> tuple[Any, str]:
@@ -353,17 +358,28 @@ def parse_json(text: str) -> tuple[Any, str]:
         return None, f"JSON that cannot be read ({one_line(error, 80)})"
 
 
-def read_json_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
-    """Objects of a JSON-lines file as `(line, object, problem)`; the object is None where there is a problem."""
-    with open_text(path, encoding) as lines:
+def read_json_lines(
+    path: Path, encoding: str | None = None, keep_undecodable: bool = False
+) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
+    """Objects of a JSON-lines file as `(line, object, problem)`; the object is None where there is a problem.
+
+    Args:
+      path: file.
+      encoding: as for `open_text`.
+      keep_undecodable: a line with bytes that are not of the encoding has a problem, instead of stopping.
+
+    Raises:
+      DataError: as for `open_text`.
+    """
+    with open_text(path, encoding, "surrogateescape" if keep_undecodable else "strict") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 yield number, None, ""
                 continue
-            value, problem = parse_json(line)
-            if problem:
-                yield number, None, f"{problem}, expected one object a line"
-            elif isinstance(value, dict):
-                yield number, value, ""
-            else:
-                yield number, None, f"found a JSON {type(value).__name__}, expected one object a line"
+            value, problem = None, _undecodable_bytes(line) if keep_undecodable else ""
+            if not problem:
+                value, problem = parse_json(line)
+                problem = problem and f"{problem}, expected one object a line"
+            if not problem and not isinstance(value, dict):
+                problem = f"found a JSON {type(value).__name__}, expected one object a line"
+            yield number, None if problem else value, problem

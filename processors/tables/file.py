@@ -150,18 +150,21 @@ class TableFile:
     def _objects(self) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
         if self._kind == PARQUET:
             return read_parquet(self.path)
-        return read_objects(self.path, self._layout.encoding)
+        return read_objects(self.path, self._layout.encoding, self._keep_undecodable)
 
     def _keys(self, names: Sequence[str]) -> list[str]:
         found: dict[str, None] = {}
+        first = ""
         for line, value, problem in self._objects():
             if problem:
-                raise DataError(f"{self.path}:{line}: {problem}")
+                first = first or f"{self.path}:{line}: {problem}"
+                if not self._keep_undecodable:  # rows that cannot be used are not skipped
+                    raise DataError(first)
             found |= dict.fromkeys(value or ())
             if found and all(name in found for name in names):
                 return list(found)
         if not found:
-            raise DataError(f"{self.path}: is empty, expected rows; check how it was written")
+            raise DataError(first or f"{self.path}: is empty, expected rows; check how it was written")
         return list(found)
 
 

@@ -15,20 +15,25 @@ _EXPECTED = "one object a line, an array of objects, or columns"
 Objects = Iterator[tuple[int, dict[str, Any] | None, str]]
 
 
-def read_objects(path: Path, encoding: str | None = None) -> Objects:
+def read_objects(path: Path, encoding: str | None = None, keep_undecodable: bool = False) -> Objects:
     """Objects of a JSON file as `(line or number from 1, object, problem)`; with a problem, the object is None.
 
     A file is an array where it begins with `[`, and an object of columns where its first line is not an object of its
     own. Lines and items are read one after the other; columns are held in memory.
 
+    Args:
+      path: the file.
+      encoding: as for `open_text`.
+      keep_undecodable: as for `read_json_lines`; other files have no rows to leave out.
+
     Raises:
       DataError: as for `open_text`; an array that is not JSON.
     """
-    with open_characters(path, encoding) as text:
+    with open_characters(path, encoding, "surrogateescape") as text:
         if JsonStream(text, path, _EXPECTED).peek() == "[":
             return _items(path, encoding)
     if _is_lines(path, encoding):
-        return read_json_lines(path, encoding)
+        return read_json_lines(path, encoding, keep_undecodable)
     with open_characters(path, encoding) as text:
         content = text.read(LARGEST_VALUE + 1)
     if len(content) > LARGEST_VALUE:
@@ -48,7 +53,7 @@ def _items(path: Path, encoding: str | None) -> Objects:
 
 def _is_lines(path: Path, encoding: str | None) -> bool:
     """Whether a file has an object a line; a file whose first line cannot be read is taken to have."""
-    with open_text(path, encoding, longest=LARGEST_VALUE) as lines:
+    with open_text(path, encoding, "surrogateescape", longest=LARGEST_VALUE) as lines:
         first, second = itertools.islice(itertools.chain((line for line in lines if line.strip()), ["", ""]), 2)
     start = first.lstrip("\ufeff").lstrip()
     if not start:

@@ -157,6 +157,23 @@ def test_a_row_of_another_encoding_is_skipped_and_counted(tmp_path, caplog):
     assert "skipped 1 of 3 rows of train.tsv: 1 malformed row (first: row 3)" in caplog.text
 
 
+def test_a_json_line_of_another_encoding_is_skipped_and_counted(tmp_path, caplog):
+    lines = [json.dumps({"text": text, "label": label}, ensure_ascii=False) for text, label in [*TWO, ("café", "neg")]]
+    write(tmp_path, "train.jsonl", "\n".join([lines[2], *lines[:2]]).encode("latin-1"))
+    assert "train.jsonl:1: byte 14 of the row: found 0xe9, which is not utf-8" in refused(tmp_path)
+    assert read(tmp_path, on_bad_row="skip", labels=["neg", "pos"]) == TWO
+    assert "skipped 1 of 3 rows of train.jsonl: 1 malformed row (first: row 1)" in caplog.text
+
+
+def test_a_first_json_line_that_cannot_be_read_is_skipped(tmp_path):
+    lines = [json.dumps({"text": text, "label": label}) for text, label in TWO]
+    write(tmp_path, "train.jsonl", "\n".join(["{text", *lines]))
+    assert "train.jsonl:1: not JSON (Expecting property name" in refused(tmp_path)
+    assert read(tmp_path, on_bad_row="skip") == TWO
+    write(tmp_path, "train.jsonl", "{text\n{text\n")
+    assert "train.jsonl:1: not JSON (Expecting property name" in refused(tmp_path, on_bad_row="skip")
+
+
 def test_a_file_of_another_encoding_stops_even_when_rows_are_skipped(tmp_path):
     write(tmp_path, "train.tsv", b"text\tlabel\na\tpos\nb\tneg\n" + b"\xc4\xe3\xba\xc3\tpos\n" * 30)
     assert "30 of 32 rows are malformed or not of the encoding; give --encoding" in refused(tmp_path, on_bad_row="skip")
