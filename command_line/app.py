@@ -126,10 +126,13 @@ def in_users_code(error: Exception) -> BertError:
 
 
 def set_up_streams() -> None:
-    """Makes standard output and standard error UTF-8 whatever the locale says: labels and texts are of any language."""
+    """Makes standard output and standard error UTF-8 whatever the locale says: labels and texts are of any language.
+
+    Half a character, which UTF-8 does not have, is written as JSON escapes it.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def set_up_log() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from common.errors import DataError, ExportError
 from common.files import json_object
+from processors.reading import lone_surrogate
 from processors.records.featurizer import chunked
 from processors.records.length_order import in_order, longest_first
 from serving.engines import Engine, TensorFlowEngine
@@ -97,6 +98,8 @@ class Predictor:
             value = row.get(name)
             if value is not None and not isinstance(value, str):
                 raise DataError(f"row {number}: {name} is a {type(value).__name__}, expected text")
+            if value is not None and lone_surrogate(value):
+                raise DataError(f"row {number}: {name} has half a character; correct how the text was read")
             if name in self.required_names and (value is None or not value.strip()):
                 raise DataError(f"row {number}: {name} is {'missing' if value is None else 'blank'}; give a text")
 

@@ -262,6 +262,8 @@ def ordered(labels: Counter[str], path: Path, problem_type: ProblemType) -> list
       DataError: fewer than two labels, or so many that the column is no label.
     """
     rows = labels.total()
+    if not rows:
+        raise DataError(f"{path}: no row can be used to find the labels in; correct the rows, or give --labels=a,b,c")
     if problem_type.is_exclusive:
         if len(labels) < 2:
             raise DataError(

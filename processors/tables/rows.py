@@ -51,8 +51,11 @@ class RowParser:
         self._where = None if layout.where is None else (self._index(layout.where[0], "where"), layout.where[1])
         self._flags = self._flag_indices(columns)
         self._label = None if self._flags or isinstance(columns.label, tuple) else self._label_index(columns)
-        used = [index for _, index in self._texts] + [self._guid, self._label, *self._flags.values()]
-        self._needed = 1 + max(index for index in used if index is not None)
+        read = [index for index in (*(index for _, index in self._texts), self._guid) if index is not None]
+        used = [*read, *([] if self._label is None else [self._label]), *self._flags.values()]
+        self._needed = 1 + max(used)
+        # Of files, only JSON can hold half a character. Rows to predict may have any label.
+        self._checked = (read if split == "test" else used) if table.has_names else []
 
     def parse(self, number: int, row: Row) -> InputExample | None:
         """The example in `row`, whose record number is `number`; None for a row of another split.
@@ -63,6 +66,8 @@ class RowParser:
         cells = self._table.cells(row, self._needed)
         if self._where is not None and cells[self._where[0]] != self._where[1]:
             return None
+        for index in self._checked:
+            self._check_characters(cells[index], index)
         guid = f"{self._split}-{number}" if self._guid is None else str(cells[self._guid])
         text_a = self._text(cells, *self._texts[0])
         text_b = self._second_text(cells, *self._texts[1]) if len(self._texts) > 1 else None
@@ -75,6 +80,16 @@ class RowParser:
                     raise
                 self.ignored_labels[error.reason] += 1
         return example
+
+    def _check_characters(self, cell: Any, index: int) -> None:
+        for part in cell if isinstance(cell, list) else (cell,):
+            half = lone_surrogate(part) if isinstance(part, str) else None
+            if half is not None:
+                raise RowError(
+                    "half a character",
+                    f"column {self._name(index)}: holds half a character (U+{ord(half):04X}), which is no text; "
+                    f"correct the row, or {SKIP}",
+                )
 
     def _read_label(self, cells: list[Any]) -> Any:
         if self._label is None:
@@ -157,12 +172,6 @@ class RowParser:
     def _text(self, cells: list[Any], flag: str, index: int) -> str:
         cell = cells[index]
         if isinstance(cell, str) and cell and not cell.isspace():
-            if self._table.has_names and lone_surrogate(cell) is not None:
-                raise RowError(
-                    "half a character",
-                    f"column {self._name(index)}: holds half a character (U+{ord(lone_surrogate(cell) or ''):04X}), "
-                    f"which is no text; correct the row, or {SKIP}",
-                )
             return cell
         kind = "a list" if isinstance(cell, list) else "an object" if isinstance(cell, dict) else ""
         found = f"{kind} ({one_line(cell, 60)})" if kind else "no text"

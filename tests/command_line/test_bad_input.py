@@ -408,6 +408,19 @@ def test_standard_output_is_utf_8_in_every_locale(tmp_path, tiny_model, table_di
     assert "schön 好" in done.stdout.decode("utf-8")
 
 
+def test_half_a_character_can_be_printed(tmp_path, tiny_model):
+    """As in the name of a column; where a text belongs it is refused."""
+    (tmp_path / "train.jsonl").write_text('{"text": "a", "label\\ud83d": "b"}\n')
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *TABLE, "--max_seq_length=24", f"--data_dir={tmp_path}", "--validate_only",
+         f"--init_checkpoint={tiny_model}"],
+        capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "no column 'label' for --label; closest" in done.stderr.splitlines()[-1]
+    assert "label\\ud83d" in done.stderr.splitlines()[-1]
+
+
 def test_loss_that_is_no_number(run_script, table_dir, tiny_model, tmp_path):
     code, _, err = run_script(
         run_classifier.main, *TABLE, *SIZES, f"--data_dir={table_dir}", f"--init_checkpoint={tiny_model}", "--do_train",

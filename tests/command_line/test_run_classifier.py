@@ -415,6 +415,7 @@ def test_a_predictor_refuses_rows_that_it_would_not_understand(trained):
             ({"text_a": None}, "row 1: text_a is missing; give a text"),
             ({"text_a": " "}, "row 1: text_a is blank; give a text"),
             ({"text_a": 3}, "row 1: text_a is a int, expected text"),
+            ({"text_a": "a", "text_b": "\ud83d"}, "row 1: text_b has half a character; correct how the text was read"),
         ):
             with pytest.raises(DataError) as refused:
                 predictor.answer([{"text_a": "fine"}, row])

@@ -12,6 +12,7 @@ import tensorflow as tf
 import create_pretraining_data
 import run_classifier
 import run_pretraining
+from common.errors import DataError
 from tests.support import tiny
 
 SHAPE = ["--max_seq_length=24", "--max_predictions_per_seq=4"]
@@ -191,6 +192,8 @@ def test_export_answers_raw_text_as_the_estimator_does(trained, tmp_path, run_sc
         answers = predictor.answer([{"text": text} for text in texts])
     with Predictor(trained / "export_ids" / export.name) as predictor:  # tokenizes in this process
         assert predictor.answer([{"text": text} for text in texts]) == answers
+        with pytest.raises(DataError, match="row 1: text is blank; give a text"):
+            predictor.answer([{"text": "plain"}, {"text": ""}])
     assert [len(answer["masks"]) for answer in answers] == [1, 0, 3, 0]
     for answer, same in zip([answers[0], answers[2]], json_lines(trained / "predictions.jsonl"), strict=True):
         for mask, other in zip(answer["masks"], same["masks"], strict=True):

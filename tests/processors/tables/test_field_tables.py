@@ -121,6 +121,7 @@ def test_a_file_without_the_header_of_training(tmp_path):
         ({"text": float("nan"), "label": "pos"}, "column 'text': found no text"),
         ({"text": "a", "label": float("nan")}, "column 'label': found nothing, expected a label"),
         ({"text": "half \ud83d", "label": "pos"}, "column 'text': holds half a character (U+D83D), which is no text"),
+        ({"text": "a", "label": "pos\ude00"}, "column 'label': holds half a character (U+DE00), which is no text"),
     ],
 )
 def test_json_values_that_are_no_text(tmp_path, row, message):
@@ -170,6 +171,8 @@ def test_a_first_json_line_that_cannot_be_read_is_skipped(tmp_path):
     write(tmp_path, "train.jsonl", "\n".join(["{text", *lines]))
     assert "train.jsonl:1: not JSON (Expecting property name" in refused(tmp_path)
     assert read(tmp_path, on_bad_row="skip") == TWO
+    write(tmp_path, "train.jsonl", lines[0].replace("a good film", " ") + "\n")
+    assert "train.jsonl: no row can be used to find the labels in" in refused(tmp_path, on_bad_row="skip")
     write(tmp_path, "train.jsonl", "{text\n{text\n")
     assert "train.jsonl:1: not JSON (Expecting property name" in refused(tmp_path, on_bad_row="skip")
 
