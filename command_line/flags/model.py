@@ -10,8 +10,8 @@ MODEL = Group(
             "init_checkpoint",
             str,
             ModelSettings.init_checkpoint,
-            "Weights to start from: a TensorFlow 1 checkpoint (prefix, .index or folder), a Hugging Face folder or "
-            "model.safetensors, or the --output_dir of another run.",
+            "Weights to start from: a TensorFlow 1 checkpoint (prefix, .index or folder), a Hugging Face folder, "
+            "model.safetensors or pytorch_model.bin, or the --output_dir of another run.",
             Scope.FREE,
             is_path=True,
             is_main=True,

@@ -1,5 +1,6 @@
 """Weights in Hugging Face's names and file format, in terms of ours. No TensorFlow is needed."""
 
+import abc
 import json
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,11 +12,40 @@ from safetensors.numpy import save_file
 from common.errors import CheckpointError, one_line
 from modeling.families.names import HeadNames, HuggingFaceNames
 
-_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "U8": "u1", "BOOL": "?"}
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "U8": "u1", "BOOL": "?"}
+"""NumPy's names of the types of tensors; bfloat16 as the integers of its bits."""
 
 
-class HuggingFaceCheckpoint:
-    """A `.safetensors` file, read under our names as float32.
+class TensorFile(abc.ABC):
+    """A file of tensors in Hugging Face's names, read under ours as float32."""
+
+    path: str
+
+    @abc.abstractmethod
+    def __iter__(self) -> Iterator[str]:
+        """Names of the tensors."""
+
+    @abc.abstractmethod
+    def shape_of(self, theirs: str) -> tuple[int, ...]:
+        """Shape of a tensor as it is in the file."""
+
+    @abc.abstractmethod
+    def read(self, theirs: str) -> np.ndarray:
+        """A tensor as it is, but for bfloat16, which becomes float32."""
+
+    def shape(self, theirs: str, ours: str) -> tuple[int, ...]:
+        """Shape of a tensor as one of our variables."""
+        shape = self.shape_of(theirs)
+        return shape[::-1] if is_transposed(ours, theirs) else shape
+
+    def tensor(self, theirs: str, ours: str) -> np.ndarray:
+        """A tensor as the value of one of our variables."""
+        array = self.read(theirs)
+        return np.ascontiguousarray(array.T if is_transposed(ours, theirs) else array, dtype=np.float32)
+
+
+class HuggingFaceCheckpoint(TensorFile):
+    """A `.safetensors` file.
 
     Args:
       path: the file.
@@ -31,25 +61,22 @@ class HuggingFaceCheckpoint:
     def __iter__(self) -> Iterator[str]:
         return (name for name in self._header if name != "__metadata__")
 
-    def shape(self, theirs: str, ours: str) -> tuple[int, ...]:
-        """Shape of a tensor as one of our variables."""
-        shape = tuple(self._header[theirs]["shape"])
-        return shape[::-1] if is_transposed(ours, theirs) else shape
-
-    def tensor(self, theirs: str, ours: str) -> np.ndarray:
-        """A tensor as the value of one of our variables."""
-        array = self.read(theirs)
-        return np.ascontiguousarray(array.T if is_transposed(ours, theirs) else array, dtype=np.float32)
+    def shape_of(self, theirs: str) -> tuple[int, ...]:
+        """As the header says."""
+        return tuple(self._header[theirs]["shape"])
 
     def read(self, theirs: str) -> np.ndarray:
         """A tensor as it is, but for bfloat16, which becomes float32."""
         entry = self._header[theirs]
         begin, _ = entry["data_offsets"]
         count = int(np.prod(entry["shape"], dtype=np.int64))
-        flat = np.fromfile(self.path, dtype=_DTYPES[entry["dtype"]], count=count, offset=self._start + begin)
-        if entry["dtype"] == "BF16":  # the upper half of a float32
-            flat = (flat.astype(np.uint32) << 16).view(np.float32)
-        return flat.reshape(entry["shape"])
+        flat = np.fromfile(self.path, dtype=DTYPES[entry["dtype"]], count=count, offset=self._start + begin)
+        return widened(flat, entry["dtype"]).reshape(entry["shape"])
+
+
+def widened(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Float32 of bfloat16, which is its upper half; other types as they are."""
+    return (array.astype(np.uint32) << 16).view(np.float32) if dtype == "BF16" else array
 
 
 def write_safetensors(
@@ -97,7 +124,7 @@ def _read_header(path: str) -> tuple[dict, int]:
             header = json.loads(handle.read(length))
         entries = [entry for name, entry in header.items() if name != "__metadata__"]
         end = 8 + length + max((entry["data_offsets"][1] for entry in entries), default=0)
-        unknown = {entry["dtype"] for entry in entries} - _DTYPES.keys()
+        unknown = {entry["dtype"] for entry in entries} - DTYPES.keys()
     except (OSError, struct.error, ValueError, AttributeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors: {one_line(error)}") from None
     if unknown:

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from common.checkpoints import STATE_FILE, named_checkpoints
 from common.errors import CheckpointError, one_line
-from modeling.checkpoints.safetensors import INDEX, SAFETENSORS, is_safetensors
+from modeling.checkpoints.safetensors import INDEX, SAFETENSORS
+from modeling.checkpoints.weight_files import PICKLES, is_hugging_face
 from modeling.families import registry
 
 PREFERRED = ("model" + SAFETENSORS, "model" + INDEX)
 """Names of weights that are taken where a directory holds several files of them."""
 
 _BUNDLE_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
-_OTHER_FORMATS = {".bin": "PyTorch pickles", ".h5": "Keras HDF5 weights", ".msgpack": "Flax weights"}
+_OTHER_FORMATS = {".h5": "Keras HDF5 weights", ".msgpack": "Flax weights"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +28,12 @@ class CheckpointLocation:
     """A checkpoint that exists.
 
     Args:
-      path: the prefix of a TensorFlow checkpoint, a `.safetensors` file, or the index of several of them.
-      is_safetensors: which of the two.
+      path: the prefix of a TensorFlow checkpoint, or a file of weights of Hugging Face, or the index of several.
+      is_hugging_face: which of the two.
     """
 
     path: str
-    is_safetensors: bool
+    is_hugging_face: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +48,9 @@ def locate_checkpoint(init_checkpoint: str | os.PathLike) -> CheckpointLocation:
     """Find the files that a path means.
 
     Args:
-      init_checkpoint: prefix, `.index` or other file of a TensorFlow checkpoint; a `.safetensors` file, or the index of
-        several; or a directory with one of them, where its `checkpoint` file, if any, says which. Where a directory
-        has several, `model.safetensors` is taken.
+      init_checkpoint: prefix, `.index` or other file of a TensorFlow checkpoint; a `.safetensors` or PyTorch's `.bin`
+        file, or the index of several; or a directory with one of them, where its `checkpoint` file, if any, says which.
+        Where a directory has several, `model.safetensors` is taken, and `pytorch_model.bin` only where it is alone.
 
     Returns:
       The checkpoint.
@@ -64,12 +65,12 @@ def locate_checkpoint(init_checkpoint: str | os.PathLike) -> CheckpointLocation:
     prefix = _BUNDLE_FILE.sub("", path)
     # Before the directory: some buckets take any beginning of a name for a directory.
     if files.exists(prefix + ".index"):
-        return CheckpointLocation(prefix, is_safetensors=False)
+        return CheckpointLocation(prefix, is_hugging_face=False)
     if files.is_dir(path):
         return _in_directory(path, files)
-    if is_safetensors(path) and files.exists(path):
-        return CheckpointLocation(path, is_safetensors=True)
-    wanted = path if is_safetensors(path) else prefix + ".index"
+    if is_hugging_face(path) and files.exists(path):
+        return CheckpointLocation(path, is_hugging_face=True)
+    wanted = path if is_hugging_face(path) else prefix + ".index"
     raise CheckpointError(f"{path}: no checkpoint there; looked for {wanted}{_present(path, files)}")
 
 
@@ -98,20 +99,21 @@ def _in_directory(directory: str, files: "_FileSystem") -> CheckpointLocation:
     names = sorted(files.listdir(directory))
     latest = _latest_in(directory, names, files)
     if latest:
-        return CheckpointLocation(latest, is_safetensors=False)
+        return CheckpointLocation(latest, is_hugging_face=False)
     found = [name for name in names if name.endswith((".index", SAFETENSORS, INDEX))]
+    found = found or [name for name in PICKLES if name in names][:1]
     chosen = next((name for name in PREFERRED if name in found), found[0] if len(found) == 1 else None)
     if chosen is not None:
         path = os.path.join(directory, chosen)  # noqa: PTH118 - keeps gs:// whole
-        return CheckpointLocation(path.removesuffix(".index"), is_safetensors=is_safetensors(path))
+        return CheckpointLocation(path.removesuffix(".index"), is_hugging_face=is_hugging_face(path))
     if found:
         listed = ", ".join(found)
         raise CheckpointError(f"{directory}: {len(found)} checkpoints are there: {listed}; name the one to use")
     others = sorted({text for name in names for suffix, text in _OTHER_FORMATS.items() if name.endswith(suffix)})
     hint = f"; {' and '.join(others)} cannot be read, convert them to safetensors" if others else ""
     raise CheckpointError(
-        f"{directory}: no checkpoint in this directory; looked for a file named checkpoint, *.index or *{SAFETENSORS}"
-        + hint
+        f"{directory}: no checkpoint in this directory; looked for a file named checkpoint, *.index, *{SAFETENSORS} or "
+        f"{PICKLES[0]}{hint}"
     )
 
 

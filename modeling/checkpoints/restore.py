@@ -9,15 +9,14 @@ import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from common.errors import CheckpointError, closest, one_line
 from common.files import without_pattern
-from modeling.checkpoints.huggingface import HuggingFaceCheckpoint
 from modeling.checkpoints.locate import locate_checkpoint
-from modeling.checkpoints.safetensors import weight_files
 from modeling.checkpoints.variable_names import (
     GLOBAL_STEP,
     WORD_EMBEDDINGS,
@@ -27,6 +26,7 @@ from modeling.checkpoints.variable_names import (
     require_google_style,
     some,
 )
+from modeling.checkpoints.weight_files import weight_files
 from modeling.families import registry
 from modeling.families.base import Family
 from modeling.families.names import GoogleNames
@@ -312,13 +312,13 @@ class _Bundle:
         return self._readable, {self._source_of[name]: name for name in names}
 
 
-class _SafeTensors:
+class _HuggingFace:
     """Hugging Face weights in one file or several, and a TensorFlow checkpoint made of them where one is needed."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._files = weight_files(path)
-        self._part_of = {name: part for part in map(HuggingFaceCheckpoint, map(str, self._files)) for name in part}
+        self._part_of = {name: part for part in self._files for name in part}
         self.family = registry.of_tensors(self._part_of)
         self._names = (self.family or registry.FAMILIES[0]).hugging_face
         refusal = self._names.refusal(self._part_of)
@@ -346,15 +346,15 @@ class _SafeTensors:
         return reasons
 
     def verified(self, names: Iterable[str]) -> tuple[str, dict[str, str]]:
-        stats = [file.stat() for file in self._files]
+        stats = [Path(file.path).stat() for file in self._files]
         names = tuple(sorted(names))
         prefix = _converted(self.path, tuple((one.st_mtime_ns, one.st_size) for one in stats), names)
         return prefix, {name: name for name in names}
 
 
-def _open(init_checkpoint: str) -> _Bundle | _SafeTensors:
+def _open(init_checkpoint: str) -> _Bundle | _HuggingFace:
     location = locate_checkpoint(init_checkpoint)
-    source = _SafeTensors(location.path) if location.is_safetensors else _Bundle(location.path)
+    source = _HuggingFace(location.path) if location.is_hugging_face else _Bundle(location.path)
     shapes = source.shapes()
     objects = [name for name in sorted(shapes) if name.endswith(_OBJECT_SUFFIX)]
     if objects and not any(name.startswith("bert/") for name in shapes):
@@ -369,7 +369,7 @@ def _open(init_checkpoint: str) -> _Bundle | _SafeTensors:
 @functools.lru_cache(maxsize=4)
 def _converted(path: str, times_and_sizes: tuple[tuple[int, int], ...], names: tuple[str, ...]) -> str:
     del times_and_sizes
-    source = _SafeTensors(path)
+    source = _HuggingFace(path)
     directory = tempfile.mkdtemp(prefix="bert_weights_")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     prefix = f"{directory}/model.ckpt"

@@ -121,6 +121,24 @@ def make_byte_bpe() -> None:
             stream.write(json.dumps(found) + "\n")
 
 
+def make_pickles() -> None:
+    """Writes tensors of every type and form as `torch.save` does and did, and a model as `pytorch_model.bin`."""
+    folder = HERE / "pickles"
+    folder.mkdir(exist_ok=True)
+    numbers = torch.arange(24, dtype=torch.float32).reshape(4, 6) / 7
+    tensors = {
+        "plain": numbers, "transposed": numbers.T, "rows": numbers[1:3], "scalar": torch.tensor(2.5),
+        "empty": torch.zeros([0, 3]), "double": numbers.double(), "half": numbers.half(),
+        "bfloat16": numbers.bfloat16(), "long": torch.arange(3), "bool": torch.tensor([True, False]),
+        "parameter": torch.nn.Parameter(numbers + 1),
+    }  # fmt: skip
+    torch.save(tensors, folder / "tensors.bin")
+    torch.save(tensors, folder / "tensors-of-old.bin", _use_new_zipfile_serialization=False)
+    np.savez_compressed(folder / "tensors.npz", **{name: one.detach().float().numpy() for name, one in tensors.items()})
+    model = transformers.BertForQuestionAnswering.from_pretrained(HERE / "bert" / "BertForQuestionAnswering")
+    torch.save(model.state_dict(), folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+
+
 def check(folder: Path, name: str) -> None:
     """Loads a folder with the class that its config.json names, and compares its outputs."""
     (title,) = json.loads((folder / "config.json").read_text())["architectures"]
@@ -141,3 +159,4 @@ if __name__ == "__main__":
     for one in MODELS:
         make(one)
     make_byte_bpe()
+    make_pickles()

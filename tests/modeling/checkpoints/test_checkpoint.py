@@ -68,7 +68,7 @@ def test_every_way_to_name_a_checkpoint(tiny):
     prefix = str(tiny / "bert_model.ckpt")
     for path in (tiny, prefix, prefix + ".index", prefix + ".data-00000-of-00001"):
         location = locate_checkpoint(path)
-        assert (location.path, location.is_safetensors) == (prefix, False)
+        assert (location.path, location.is_hugging_face) == (prefix, False)
 
 
 def test_a_directory_without_its_checkpoint_file(tiny):
@@ -124,7 +124,7 @@ def test_a_directory_that_was_copied_reads_its_own_weights(tiny, tmp_path):
 def test_hugging_face_directory_and_file(hf_tiny):
     for path in (hf_tiny, hf_tiny / "model.safetensors"):
         location = locate_checkpoint(path)
-        assert (location.path, location.is_safetensors) == (str(hf_tiny / "model.safetensors"), True)
+        assert (location.path, location.is_hugging_face) == (str(hf_tiny / "model.safetensors"), True)
 
 
 def test_buckets_are_looked_into_by_tensorflow(tiny):
@@ -146,10 +146,11 @@ def test_nothing_there(tmp_path, tiny):
     empty = tmp_path / "empty"
     empty.mkdir()
     assert refusal(locate_checkpoint, empty) == (
-        f"{empty}: no checkpoint in this directory; looked for a file named checkpoint, *.index or *.safetensors"
+        f"{empty}: no checkpoint in this directory; looked for a file named checkpoint, *.index, *.safetensors or "
+        "pytorch_model.bin"
     )
-    (empty / "pytorch_model.bin").write_text("")
-    assert refusal(locate_checkpoint, empty).endswith("PyTorch pickles cannot be read, convert them to safetensors")
+    (empty / "flax_model.msgpack").write_text("")
+    assert refusal(locate_checkpoint, empty).endswith("Flax weights cannot be read, convert them to safetensors")
 
 
 def test_files_beside(tiny, hf_tiny):
