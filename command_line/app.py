@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from command_line import INTERRUPTED
 from command_line.flags import help as help_text
@@ -60,9 +60,9 @@ def start(script: Runnable, description: str, argv: Sequence[str] | None = None)
 
     Exit codes: 0 done; 2 an error that the user can fix, as one line on standard error; 1 a bug, with its traceback.
     """
-    argv = list(sys.argv if argv is None else argv)
     set_up_streams()
     set_up_log()
+    argv = command_line(argv)
     kind = help_text.requested(argv[1:])
     try:
         if kind:
@@ -84,7 +84,23 @@ def start(script: Runnable, description: str, argv: Sequence[str] | None = None)
         sys.exit(interruption.exit_code(error))
 
 
-def fail(error: BertError) -> None:
+def command_line(argv: object) -> list[str]:
+    """The command line that `main` is given, by default that of the process; exits on anything else.
+
+    Scripts for google-research/bert call `main(0)` or `main("")`, with flags that they have set beforehand.
+    """
+    given = sys.argv if argv is None else argv
+    if not isinstance(given, list | tuple) or not given or not all(isinstance(one, str) for one in given):
+        fail(
+            FlagError(
+                f"main({one_line(repr(given), 60)}): expected the command line as a list of texts, the program's name "
+                "first, as in main(['run_classifier.py', '--do_eval']); flags are not global here"
+            )
+        )
+    return list(given)
+
+
+def fail(error: BertError) -> NoReturn:
     """Prints one line and leaves with the error's exit code."""
     line = " ".join(str(error).split())
     print(f"error: {line}", file=sys.stderr)

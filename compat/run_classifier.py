@@ -212,9 +212,11 @@ def create_model(
     encoder = BertModel(bert_config, is_training, input_ids, input_mask, segment_ids, use_one_hot_embeddings)
     head = ClassificationHead(num_labels)
     features = {"label_ids": labels}
-    logits = head.logits(encoder, features, is_training)
-    loss, per_example_loss = head.loss(logits, features)
-    return loss, per_example_loss, logits, tf.nn.softmax(logits, axis=-1)
+    # Frozen graphs are asked for "loss/Softmax".
+    with tf.name_scope("loss"):
+        logits = head.logits(encoder, features, is_training)
+        loss, per_example_loss = head.loss(logits, features)
+        return loss, per_example_loss, logits, tf.nn.softmax(logits, axis=-1)
 
 
 def model_fn_builder(

@@ -52,7 +52,9 @@ def create_model(
     encoder = BertModel(bert_config, is_training, input_ids, input_mask, segment_ids, use_one_hot_embeddings)
     features = {"input_ids": input_ids, "input_mask": input_mask}
     logits = SpanHead().logits(encoder, features, is_training)
-    return logits[:, :, 0], logits[:, :, 1]
+    # Frozen graphs are asked for "unstack:0" and "unstack:1".
+    start_logits, end_logits = tf.unstack(logits, axis=-1, name="unstack")
+    return start_logits, end_logits
 
 
 def model_fn_builder(

@@ -236,6 +236,35 @@ def test_masking_reads_the_flag_of_the_program(program_flags):
     assert masked(do_whole_word_mask=False) == by_token
 
 
+def test_outputs_have_upstreams_names(tiny_model):
+    """People freeze a graph up to these."""
+    config = BertConfig.from_json_file(str(tiny_model / "bert_config.json"))
+    with tf.Graph().as_default():
+        ids = tf1.placeholder(tf.int64, [None, 8])
+        labels = tf1.placeholder(tf.int32, [None])
+        outputs = run_classifier.create_model(config, True, ids, None, None, labels, 2, False)
+        variables = {variable.op.name for variable in tf1.trainable_variables()}
+        assert [outputs[2].name, outputs[3].name] == ["loss/BiasAdd:0", "loss/Softmax:0"]
+        assert {"output_weights", "output_bias"} <= variables
+    with tf.Graph().as_default():
+        outputs = run_squad.create_model(
+            config, False, ids := tf.zeros([2, 8], tf.int32), tf.ones_like(ids), ids, False
+        )
+        assert [output.name for output in outputs] == ["unstack:0", "unstack:1"]
+        assert [output.shape.as_list() for output in outputs] == [[2, 8], [2, 8]]
+
+
+@pytest.mark.parametrize("argv", [0, "", [], ["run_classifier.py", 3]])
+def test_main_takes_a_command_line(argv, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run_classifier.main(argv)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: main({argv!r}): expected the command line as a list of texts, the program's name first, as in "
+        "main(['run_classifier.py', '--do_eval']); flags are not global here\n"
+    )
+
+
 def test_pairs_are_shortened_in_place():
     first, second = list("abcdefgh"), list("xyz")
     run_classifier._truncate_seq_pair(first, second, 7)
