@@ -22,7 +22,7 @@ from tokenization.kinds import kind_of_file
 log = logging.getLogger(__name__)
 
 FEWEST_PIECES = 2
-"""Least text of a sequence: one piece for each segment of a pair."""
+"""Least text of a sequence: one token for each segment of a pair."""
 
 
 def run(options: SimpleNamespace) -> None:

@@ -123,7 +123,7 @@ def batches_at_once(options: SimpleNamespace, width: int) -> int:
 
     Args:
       options: `batch_size`, `max_seq_length`, `pooling`.
-      width: float32 numbers of a piece.
+      width: float32 numbers of a token.
     """
     pieces = options.max_seq_length if options.pooling == "none" else 1
     batch_bytes = int(4 * width * pieces * options.batch_size)

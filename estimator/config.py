@@ -17,7 +17,7 @@ class TrainingSettings:
     Args:
       train_batch_size: rows of one optimizer update, over all devices.
       optimizer: `"adamw"`, upstream's, or `"lamb"`.
-      warmup_proportion: share of the steps in which the learning rate rises from 0.
+      warmup_proportion: fraction of the steps in which the learning rate rises from 0.
       num_train_steps: updates to train for; None for as many as `num_train_epochs` make.
       num_warmup_steps: updates in which the learning rate rises from 0; None for `warmup_proportion` of all.
       max_eval_steps: most batches of an evaluation; None for all.

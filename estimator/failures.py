@@ -1,4 +1,4 @@
-"""What TensorFlow raises for a user's mishap, as one line."""
+"""What TensorFlow raises for a user's error, as one line."""
 
 import contextlib
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def running(record_set: record_sets.RecordSet, deterministic: bool) -> Iterator[
 
 @contextlib.contextmanager
 def one_line_errors(record_set: record_sets.RecordSet) -> Iterator[None]:
-    """Names the mishap of a block that reads a record set.
+    """Names the error of a block that reads a record set.
 
     Raises:
       DataError: a record is damaged; a record set that was made here is removed, so that the next run makes it again.

@@ -58,7 +58,7 @@ class GraphSettings:
       use_tpu: the graph runs on a TPU.
       micro_batches: parts of a training batch that are computed one after the other.
       recompute: compute activations again in the backward pass.
-      token_fields: features with a value for each piece, `[B, S]`; packed, each part has the S of its own longest row.
+      token_fields: features with a value for each token, `[B, S]`; packed, each part has the S of its own longest row.
       precision: what the layers multiply in, as in `DeviceSettings`.
       frozen: parts of the encoder that get no gradient.
       dropout_seed: drop values by step and place, see `modeling.encoder.step_seeds`; None draws on from session start.

@@ -16,7 +16,7 @@ class ParameterGroup:
       name: for people.
       pattern: regular expression that is searched for in the name of a variable, as `bert/pooler/dense/kernel`.
       learning_rate: peak rate; the schedule is that of the run. None: not decided here.
-      weight_decay: share of a weight to take off each step, times the rate. None: not decided here.
+      weight_decay: fraction of a weight to take off each step, times the rate. None: not decided here.
       is_trained: False for variables that stay as they are. None: not decided here.
     """
 

@@ -15,7 +15,7 @@ from tokenization.base import Tokenizer
 
 PERCENTILES = (50, 90, 95, 99)
 UNKNOWN_LIMIT = 0.05
-"""Share of unknown pieces above which the vocabulary does not suit the text."""
+"""Share of unknown tokens above which the vocabulary does not suit the text."""
 
 _CHUNK = 2048
 
@@ -31,7 +31,7 @@ def data_report(
     Args:
       source: gives the examples.
       tokenizer: of the model.
-      max_seq_length: pieces a row beyond which it is truncated, special tokens included.
+      max_seq_length: tokens a row beyond which it is truncated, special tokens included.
       splits: which to read.
 
     Returns:

@@ -13,7 +13,7 @@ PAIR_SEPARATOR = " ||| "
 
 @dataclasses.dataclass(frozen=True)
 class TextLine:
-    """A line of a text without the white space at its ends.
+    """A line of a text without the whitespace at its ends.
 
     Args:
       where: file and number, for messages.

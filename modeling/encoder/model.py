@@ -56,7 +56,7 @@ class BertModel:
       recompute: keep for the backward pass only what goes into each layer, and compute the layer again in it.
       compute_dtype: what the layers multiply in: float32, bfloat16 or float16. Variables, embeddings, the pooler and
         every output are float32.
-      position_ids: int32 `[B, S]`, the position of each piece in its sequence; 0, 1, ..., S - 1 by default.
+      position_ids: int32 `[B, S]`, the position of each token in its sequence; 0, 1, ..., S - 1 by default.
       sequence_ids: int32 `[B, S]`, where several sequences share a row: attention stays within equal numbers; 0 for
         padding, as in `input_mask`. By default a row is one sequence.
 

@@ -1,7 +1,7 @@
 """How the tokens of a batch lie in memory: with their padding, or the real ones only.
 
 Everything in the encoder but attention looks at one token at a time, so it runs on a matrix `[N, H]` of tokens. A
-layout takes `[B, S, H]` to that matrix and back. Leaving the padding out saves its share of the work and changes no
+layout takes `[B, S, H]` to that matrix and back. Leaving the padding out saves its fraction of the work and changes no
 number of a real token: attention gives padding a weight of exactly zero.
 """
 

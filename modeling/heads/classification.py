@@ -39,7 +39,7 @@ class ClassificationHead(_LabelHead):
     Args:
       num_labels: number of labels C.
       class_weights: weight of each label in the mean of the losses; all the same by default.
-      label_smoothing: share of a row's target, 0 to 1, that is spread over all labels evenly.
+      label_smoothing: fraction of a row's target, 0 to 1, that is spread over all labels evenly.
       focal_gamma: a row's loss is multiplied by (1 - p)^gamma, p the probability of its label: 0, or at least 1.
 
     Raises:
@@ -116,7 +116,7 @@ class MultiLabelHead(_LabelHead):
     Args:
       num_labels: number of labels C.
       class_weights: weight of each label in that average; all the same by default.
-      label_smoothing: share of each target, 0 to 1, that is drawn to one half.
+      label_smoothing: fraction of each target, 0 to 1, that is drawn to one half.
       focal_gamma: as for `ClassificationHead`, for each label.
 
     Raises:
@@ -141,7 +141,7 @@ class MultiLabelHead(_LabelHead):
         return {"probabilities": tf.sigmoid(logits), "logits": logits}
 
     def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
-        """`eval_accuracy`, the share of rows with every label right at probability 0.5, and `eval_loss`."""
+        """`eval_accuracy`, the fraction of rows with every label right at probability 0.5, and `eval_loss`."""
         predicted = tf.sigmoid(logits) > self.threshold
         right = tf.reduce_all(tf.equal(predicted, tf.cast(features["label_ids"], tf.float32) > 0.5), axis=-1)
         weights = real_rows(features, per_example_loss)

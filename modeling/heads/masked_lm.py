@@ -1,6 +1,6 @@
-"""The heads of pretraining: guess masked pieces, and tell whether a text goes on.
+"""The heads of pretraining: predict masked tokens, and tell whether a text goes on.
 
-P is the number of positions to guess in a row, V the size of the vocabulary.
+P is the number of masked positions in a row, V the size of the vocabulary.
 """
 
 from typing import final
@@ -16,7 +16,7 @@ from modeling.heads.base import Features, Head, Metrics, weighted_mean
 MASKED_LM, NEXT_SENTENCE = "masked_lm", "next_sentence"
 """Keys of the logits: float32 `[B, P, V]` and `[B, 2]`, or `[B, P, 2]` where several instances share a row."""
 UPSTREAM_EPSILON = 1e-5
-"""Added to the number of guesses, which avoids 0/0 in a batch without masked tokens."""
+"""Added to the number of masked tokens, which avoids 0/0 in a batch without masked tokens."""
 
 Logits = dict[str, tf.Tensor]
 
@@ -36,7 +36,7 @@ class PretrainingHead(Head):
     Args:
       config: the encoder's.
       next_sentence: predict next sentences, too; default True.
-      top_k: pieces that `predictions` gives for each position; default 5.
+      top_k: tokens that `predictions` gives for each position; default 5.
 
     Source: arXiv:1810.04805, section 3.1; `run_pretraining.py` of google-research/bert, whose variable names, losses
     and metrics these are.
@@ -51,7 +51,7 @@ class PretrainingHead(Head):
         self.top_k = min(top_k, config.vocab_size)
 
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> Logits:
-        """Scores of every piece at the positions to guess, and of "goes on" and "does not"."""
+        """Scores of every token at the masked positions, and of "goes on" and "does not"."""
         del is_training  # upstream's heads have no dropout of their own
         scores = {MASKED_LM: masked_lm_logits(encoder, features["masked_lm_positions"], self.config)}
         if self.next_sentence:
@@ -69,7 +69,7 @@ class PretrainingHead(Head):
     def loss(self, logits: Logits, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Sum of both mean losses, and the same of each row `[B]`.
 
-        The masked pieces of the batch are averaged as one, those of a row for the loss of the row.
+        The masked tokens of the batch are averaged as one, those of a row for the loss of the row.
         """
         parts = self.loss_parts(logits, features)
         for name, part in parts.items():
@@ -87,7 +87,7 @@ class PretrainingHead(Head):
         return parts
 
     def loss_weights(self, features: Features) -> dict[str, tf.Tensor]:
-        """Number of pieces to guess, and of instances with any text."""
+        """Number of masked tokens, and of instances with any text."""
         guesses = features.get("masked_lm_weights")
         if guesses is None:
             guesses = tf.ones_like(features["masked_lm_ids"], tf.float32)
@@ -97,7 +97,7 @@ class PretrainingHead(Head):
         return weights
 
     def predictions(self, logits: Logits, features: Features) -> dict[str, tf.Tensor]:
-        """The likeliest pieces of every position to guess.
+        """The likeliest tokens of every masked position.
 
         Returns:
           `top_ids` int32 and `top_probabilities` float32 `[B, P, K]`, likeliest first; `next_sentence_probabilities`
@@ -143,7 +143,7 @@ def gather_indexes(sequence_tensor: tf.Tensor, positions: tf.Tensor) -> tf.Tenso
 
 
 def masked_lm_logits(encoder: BertModel, positions: tf.Tensor, config: BertConfig) -> tf.Tensor:
-    """Scores of every piece at some positions, by comparison with the encoder's own word vectors.
+    """Scores of every token at some positions, by comparison with the encoder's own word vectors.
 
     Args:
       encoder: gives the sequence output and the embedding table `[V, H]`.
@@ -185,7 +185,7 @@ def next_sentence_logits(pooled_output: tf.Tensor, config: BertConfig) -> tf.Ten
 
 
 def masked_lm_losses(scores: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cross-entropy at every position to guess, padding included, and its weight; both float32 `[B, P]`.
+    """Cross-entropy at every masked position, padding included, and its weight; both float32 `[B, P]`.
 
     Args:
       scores: float32 `[B, P, V]`.

@@ -1,4 +1,4 @@
-"""Vectors read off the encoder: of every piece, or one for the whole row."""
+"""Vectors read off the encoder: of every token, or one for the whole row."""
 
 from collections.abc import Sequence
 from typing import final
@@ -14,14 +14,14 @@ SMALLEST_NORM = 1e-12
 
 @final
 class VectorReader(Reader):
-    """The layers of every piece, or one vector a row.
+    """The layers of every token, or one vector a row.
 
     Args:
-      pooling: one of `POOLINGS`. `cls` takes the first piece, `pooled` the pooler's output, `mean` and `max` are over
-        pieces, `mean_max` is both side by side; several layers stand side by side as well. `first_last_mean` averages
-        the first and the last of the layers, then pieces.
+      pooling: one of `POOLINGS`. `cls` takes the first token, `pooled` the pooler's output, `mean` and `max` are over
+        tokens, `mean_max` is both side by side; several layers stand side by side as well. `first_last_mean` averages
+        the first and the last of the layers, then tokens.
       layers: indexes into the encoder's layers, as in Python; `pooled` reads none.
-      special_ids: pieces that `mean` and `max` leave out; default none.
+      special_ids: tokens that `mean` and `max` leave out; default none.
       normalize: scale the vector of a row to length 1.
 
     Source: arXiv:1908.10084, section 3 (cls, mean, max); bert-as-service (mean_max, layers side by side).
@@ -70,7 +70,7 @@ class VectorReader(Reader):
         return tf.concat(found, axis=-1)
 
     def _counted(self, features: Features) -> tf.Tensor:
-        """Which pieces a mean or a maximum is over: bool `[B, S]`."""
+        """Which tokens a mean or a maximum is over: bool `[B, S]`."""
         counted = features["input_mask"] > 0
         for index in self.special_ids:
             counted &= tf.not_equal(features["input_ids"], index)

@@ -129,7 +129,7 @@ def clip_gradients(
         added up by index, as upstream has it.
       clip_norm: the largest norm that is left as it is.
       accumulated: where gradients are sums over micro-batches, says what their rows count: one by one, too, so that
-        the norm is that of the whole batch in one piece.
+        the norm is that of the whole batch in one token.
 
     Returns:
       The gradients in their order.
@@ -174,7 +174,7 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
 
     Args:
       learning_rate: number or scalar tensor.
-      weight_decay_rate: share of a weight to take off each step, times the learning rate.
+      weight_decay_rate: fraction of a weight to take off each step, times the learning rate.
       beta_1: decay of the gradients' mean.
       beta_2: decay of the squared gradients' mean.
       epsilon: added to the root of the latter.

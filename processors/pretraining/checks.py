@@ -36,7 +36,7 @@ def kind_of_records(
     Args:
       files: TFRecord files, at least one.
       max_seq_length: of the run; padded rows must be of this length, others no longer.
-      max_predictions_per_seq: of the run; likewise for masked pieces.
+      max_predictions_per_seq: of the run; likewise for masked tokens.
       vocab_size: of the model.
       type_vocab_size: of the model.
 

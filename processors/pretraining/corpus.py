@@ -21,7 +21,7 @@ from processors.reading import LONGEST_LINE, line_encoding, open_binary, too_lon
 from tokenization.base import Tokenizer
 
 LONGEST_COUNTED = 4096
-"""Sentences of more pieces are counted as this long, so that the table of lengths has an end."""
+"""Sentences of more tokens are counted as this long, so that the table of lengths has an end."""
 PERCENTILES = (50, 90, 95, 99, 100)
 
 CORPUS_SUFFIXES = (".txt", ".txt.gz")
@@ -137,7 +137,7 @@ class CorpusReader:
         return Place(*self._end)
 
     def documents(self, longest: int | None = None) -> Iterator[Lines]:
-        """Yields documents: lines without white space at their ends, none of them empty.
+        """Yields documents: lines without whitespace at their ends, none of them empty.
 
         Args:
           longest: characters after which a document is cut; by default none is.
@@ -231,11 +231,11 @@ class CorpusStatistics:
 
     Args:
       documents: with at least one sentence; a document that was cut counts once for each part.
-      sentences: lines with at least one piece.
+      sentences: lines with at least one token.
       empty_lines: lines of which the tokenizer leaves nothing.
-      pieces: of all sentences.
+      tokens: of all sentences.
       unknown_pieces: `[UNK]` among them.
-      lengths: number of sentences by their length in pieces.
+      lengths: number of sentences by their length in tokens.
       packed_instances: instances that share rows of records; 0 where each has its own.
       packed_pieces: of them, special ones included.
     """
@@ -264,7 +264,7 @@ class CorpusStatistics:
         return CorpusStatistics(**{**counts, "lengths": Counter({int(k): v for k, v in counts["lengths"].items()})})
 
     def summary(self) -> dict[str, Any]:
-        """What a report says: counts, the share of unknown pieces, mean and percentiles of sentence lengths."""
+        """What a report says: counts, the fraction of unknown tokens, mean and percentiles of sentence lengths."""
         return {
             "documents": self.documents,
             "sentences": self.sentences,
@@ -277,7 +277,7 @@ class CorpusStatistics:
 
 
 def _percentile(counts: Counter[int], percent: int) -> int:
-    """The smallest length that at least this share of the sentences does not exceed."""
+    """The smallest length that at least this fraction of the sentences does not exceed."""
     rank = counts.total() * percent / 100
     below = 0
     for length in sorted(counts):
@@ -327,8 +327,8 @@ class CorpusTokenizer:
 
     Args:
       tokenizer: of the model.
-      segmented: blanks in the corpus separate words, and pieces of a word belong together even if the vocabulary does
-        not say so, as with Chinese. Ids of pieces inside such a word are raised by the size of the vocabulary.
+      segmented: blanks in the corpus separate words, and tokens of a word belong together even if the vocabulary does
+        not say so, as with Chinese. Ids of tokens inside such a word are raised by the size of the vocabulary.
     """
 
     def __init__(self, tokenizer: Tokenizer, segmented: bool = False) -> None:

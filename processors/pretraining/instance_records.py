@@ -1,7 +1,7 @@
 """Records of pretraining: upstream's fields, and files that are whole or absent.
 
 input_ids, input_mask, segment_ids                            a sequence
-masked_lm_positions, masked_lm_ids, masked_lm_weights         what is to be guessed in it
+masked_lm_positions, masked_lm_ids, masked_lm_weights         what is to be predicted in it
 next_sentence_labels                                          0 goes on, 1 does not; absent without pairs
 """
 
@@ -26,8 +26,8 @@ def pretraining_spec(max_seq_length: int, max_predictions_per_seq: int, next_sen
     """The schema of pretraining records; reads padded and unpadded ones alike.
 
     Args:
-      max_seq_length: most pieces of a sequence.
-      max_predictions_per_seq: most pieces to guess in one.
+      max_seq_length: most tokens of a sequence.
+      max_predictions_per_seq: most masked tokens in one.
       next_sentence: whether the records have `next_sentence_labels`.
     """
     limit = max_predictions_per_seq
@@ -62,7 +62,7 @@ class InstanceSerializer:
 
     Args:
       max_seq_length: length that sequences are padded to.
-      max_predictions_per_seq: length that guesses are padded to.
+      max_predictions_per_seq: length that predictions are padded to.
       next_sentence: write `next_sentence_labels`.
       pad: write rows of one length, as google-research/bert reads them; otherwise leave the padding out.
       pad_id: what pads ids.

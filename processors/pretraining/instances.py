@@ -1,6 +1,6 @@
 """Documents to training instances: pairs of text for next-sentence prediction, or packed full sentences, masked.
 
-A document is a list of sentences, a sentence a sequence of pieces (text or ids, see `masking.Alphabet`). Random numbers
+A document is a list of sentences, a sentence a sequence of tokens (text or ids, see `masking.Alphabet`). Random numbers
 are drawn in upstream's order, so that equal seeds give equal instances.
 """
 
@@ -24,9 +24,9 @@ class TrainingInstance(NamedTuple):
     """One masked sequence; the fields are in upstream's order, since other people's code builds instances by position.
 
     Args:
-      tokens: pieces as the model sees them, special ones included, text or ids.
-      segment_ids: 0 or 1 for each piece.
-      masked_lm_positions: positions to guess, rising.
+      tokens: as the model sees them, special ones included, text or ids.
+      segment_ids: 0 or 1 for each token.
+      masked_lm_positions: masked positions, rising.
       masked_lm_labels: what stood there.
       is_random_next: whether the second segment comes from elsewhere (of sentence order: whether the segments have
         changed places); None where there is no second segment.
@@ -44,9 +44,9 @@ class InstanceSettings:
     """How documents become instances; upstream's defaults.
 
     Args:
-      max_seq_length: most pieces of a sequence, special ones included.
+      max_seq_length: most tokens of a sequence, special ones included.
       dupe_factor: passes over the documents, each with other pairs and masks.
-      short_seq_prob: share of the sequences (of the documents, for pairs) that get a random shorter length.
+      short_seq_prob: fraction of the sequences (of the documents, for pairs) that get a random shorter length.
       masking: how much is masked.
       next_sentence: make pairs for next-sentence prediction; otherwise pack full sentences into one segment.
       sentence_order: of every pair the second segment follows the first, or both have changed places.
@@ -70,7 +70,7 @@ def make_instances(
 
     Args:
       documents: none of them empty; with fewer than two no pair is ever called random.
-      alphabet: of their pieces.
+      alphabet: of their tokens.
       settings: lengths, passes, masking.
       rng: drawn from in upstream's order.
 
@@ -97,7 +97,7 @@ def shuffled_instances(
 
     Args:
       documents: shuffled in place.
-      alphabet: of their pieces.
+      alphabet: of their tokens.
       settings: lengths, passes, masking.
       rng: a freshly seeded generator.
       finish: applied to each instance before the shuffle (to keep it in a smaller form, say); default nothing.
@@ -125,18 +125,18 @@ def create_training_instances(  # noqa: PLR0913 - upstream's signature
     rng: random.Random,
     do_whole_word_mask: bool = False,
 ) -> list[TrainingInstance]:
-    """Makes instances of pieces as text from files, all in memory.
+    """Makes instances of tokens as text from files, all in memory.
 
     Args:
       input_files: a sentence a line, a blank line between documents.
       tokenizer: has `vocab` and `tokenize(text)`.
-      max_seq_length: most pieces of a sequence.
+      max_seq_length: most tokens of a sequence.
       dupe_factor: passes over the documents.
-      short_seq_prob: share of the documents cut into shorter sequences.
-      masked_lm_prob: share of the pieces to guess.
-      max_predictions_per_seq: most pieces to guess in a sequence.
+      short_seq_prob: fraction of the documents cut into shorter sequences.
+      masked_lm_prob: fraction of the tokens that are masked.
+      max_predictions_per_seq: most masked tokens in a sequence.
       rng: drawn from in upstream's order.
-      do_whole_word_mask: mask all pieces of a word or none; default False.
+      do_whole_word_mask: mask all tokens of a word or none; default False.
 
     Returns:
       Shuffled instances.
@@ -170,13 +170,13 @@ def create_instances_from_document(  # noqa: PLR0913 - upstream's signature
     Args:
       all_documents: where random next sentences are drawn from.
       document_index: the document.
-      max_seq_length: most pieces of a sequence.
+      max_seq_length: most tokens of a sequence.
       short_seq_prob: chance of a shorter length for this document.
-      masked_lm_prob: share of the pieces to guess.
-      max_predictions_per_seq: most pieces to guess in a sequence.
-      vocab_words: the pieces that a random one is drawn from.
+      masked_lm_prob: fraction of the tokens that are masked.
+      max_predictions_per_seq: most masked tokens in a sequence.
+      vocab_words: the tokens that a random one is drawn from.
       rng: drawn from in upstream's order.
-      do_whole_word_mask: mask all pieces of a word or none; default False.
+      do_whole_word_mask: mask all tokens of a word or none; default False.
 
     Returns:
       Instances in the order of the text.
@@ -188,16 +188,16 @@ def create_instances_from_document(  # noqa: PLR0913 - upstream's signature
 
 
 def truncate_seq_pair(tokens_a: list[Any], tokens_b: list[Any], max_num_tokens: int, rng: random.Random) -> None:
-    """Cuts a pair in place, a piece at a time from the longer text (the second where both are equal), front or back.
+    """Cuts a pair in place, a token at a time from the longer text (the second where both are equal), front or back.
 
     Args:
       tokens_a: first text.
       tokens_b: second text.
-      max_num_tokens: most pieces of both together.
+      max_num_tokens: most tokens of both together.
       rng: decides between front (below 0.5) and back.
 
     Example:
-      at 3 pieces `[1, 2, 3]` and `[4, 5]` become `[1, 2]` and `[4]`, `[2, 3]` and `[5]`, or the like.
+      at 3 tokens `[1, 2, 3]` and `[4, 5]` become `[1, 2]` and `[4]`, `[2, 3]` and `[5]`, or the like.
     """
     length_a, length_b = len(tokens_a), len(tokens_b)
     front_a = front_b = 0
@@ -278,7 +278,7 @@ class _PairMaker(Generic[Piece]):
         return self._instance(first, second, False)
 
     def _random_text(self, index: int, length: int) -> list[Piece]:
-        """Consecutive sentences of at least `length` pieces (if there are as many) from another document."""
+        """Consecutive sentences of at least `length` tokens (if there are as many) from another document."""
         rng = self._rng
         for _ in range(TRIES_FOR_ANOTHER_DOCUMENT):
             other = rng.randint(0, len(self._documents) - 1)

@@ -1,4 +1,4 @@
-"""Text for a masked-language model to guess in: where it says [MASK], or every piece in turn."""
+"""Text whose tokens a masked-language model predicts: where it says [MASK], or every token in turn."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,8 +20,8 @@ class _MaskedFeaturizer(Featurizer):
 
     Args:
       tokenizer: of the model; None where only the schema of finished records is asked for.
-      max_seq_length: most pieces a row, special ones included.
-      max_predictions_per_seq: most pieces to guess in a row.
+      max_seq_length: most tokens a row, special ones included.
+      max_predictions_per_seq: most masked tokens in a row.
       next_sentence: whether records have `next_sentence_labels`.
     """
 
@@ -107,13 +107,13 @@ class FillMaskFeaturizer(_MaskedFeaturizer):
 
 
 class ScoringFeaturizer(_MaskedFeaturizer):
-    """As many rows as a line has pieces, a different one masked in each; none for an empty line.
+    """As many rows as a line has tokens, a different one masked in each; none for an empty line.
 
     Source: arXiv:1910.14659, section 2.2 (pseudo-log-likelihood).
     """
 
     def featurize(self, examples: Sequence[TextLine]) -> Iterator[list[Features]]:
-        """Yields the windows of each line; pieces beyond `max_seq_length` are left out."""
+        """Yields the windows of each line; tokens beyond `max_seq_length` are left out."""
         mask, layout = self._mask_id, PairLayout.of(self.tokenizer)
         encoded = self.tokenizer.encode([line.text for line in examples])
         for pieces in encoded:

@@ -1,7 +1,7 @@
-"""Which pieces of a sequence a masked-language model has to guess, and what it sees in their place.
+"""Which tokens of a sequence a masked-language model has to predict, and what it sees in their place.
 
-Everything here works on pieces as text, upstream's form, and as ids, the fast form: an `Alphabet` says how to tell the
-special pieces apart. Random numbers are drawn in upstream's order, so that equal seeds give equal masks.
+Everything here works on tokens as text, upstream's form, and as ids, the fast form: an `Alphabet` says how to tell the
+special tokens apart. Random numbers are drawn in upstream's order, so that equal seeds give equal masks.
 """
 
 import random
@@ -17,19 +17,19 @@ from tokenization.wordpiece.longest_match import SUFFIX_INDICATOR
 Piece = TypeVar("Piece")
 
 MASK_SHARE = 0.8
-"""Share of the chosen pieces that become `[MASK]`; of the others one half stays, one half becomes a random piece."""
+"""Share of the chosen tokens that become `[MASK]`; of the others one half stays, one half becomes a random token."""
 
 
 @dataclass(frozen=True)
 class Alphabet(Generic[Piece]):
-    """What masking and packing know of pieces.
+    """What masking and packing know of tokens.
 
     Args:
-      layout: the pieces around texts, and where they are.
-      mask: the piece that hides another.
-      words: the pieces that a random one is drawn from, by index.
-      continues: whether a piece belongs to the same word as the one before it.
-      plain: pieces of the vocabulary that pieces stand for, as a new list.
+      layout: the tokens around texts, and where they are.
+      mask: the token that hides another.
+      words: the tokens that a random one is drawn from, by index.
+      continues: whether a token belongs to the same word as the one before it.
+      plain: the tokens of the vocabulary, as a new list.
     """
 
     layout: PairLayout[Piece]
@@ -40,14 +40,14 @@ class Alphabet(Generic[Piece]):
 
     @staticmethod
     def of_tokens(vocab_words: Sequence[str]) -> "Alphabet[str]":
-        """Pieces of BERT's vocabularies as text; `##` marks those that continue a word."""
+        """Tokens of BERT's vocabularies as text; `##` marks those that continue a word."""
         special = WORDPIECE_TOKENS
         layout = PairLayout(special.cls, special.sep)
         return Alphabet(layout, special.mask, vocab_words, lambda piece: piece.startswith(SUFFIX_INDICATOR), list)
 
     @staticmethod
     def of_ids(tokenizer: Tokenizer) -> "Alphabet[int]":
-        """Pieces as ids; an id plus the size of the vocabulary is the same piece inside a word of a segmented corpus.
+        """Tokens as ids; an id plus the size of the vocabulary is the same token inside a word of a segmented corpus.
 
         Args:
           tokenizer: whose vocabulary has a token that masks.
@@ -70,9 +70,9 @@ class MaskingSettings:
     """How much is masked, and in what units.
 
     Args:
-      masked_lm_prob: share of the pieces to guess, special pieces counted.
-      max_predictions_per_seq: most pieces to guess in a sequence.
-      do_whole_word_mask: guess all pieces of a word or none.
+      masked_lm_prob: fraction of the tokens that are masked, special tokens counted.
+      max_predictions_per_seq: most masked tokens in a sequence.
+      do_whole_word_mask: mask all tokens of a word or none.
     """
 
     masked_lm_prob: float = 0.15
@@ -86,13 +86,13 @@ def mask_pieces(
     """Masks a sequence.
 
     Args:
-      pieces: a sequence with its special pieces.
-      alphabet: of these pieces.
+      tokens: a sequence with its special tokens.
+      alphabet: of these tokens.
       settings: how much to mask.
       rng: drawn from in upstream's order.
 
     Returns:
-      The sequence as the model sees it, and in rising order the positions to guess with what stood there.
+      The sequence as the model sees it, and in rising order the masked positions with what stood there.
 
     Source: arXiv:1810.04805, section 3.1; `create_masked_lm_predictions` of google-research/bert.
     """
@@ -124,18 +124,18 @@ def create_masked_lm_predictions(
     rng: random.Random,
     do_whole_word_mask: bool = False,
 ) -> tuple[list[str], list[int], list[str]]:
-    """Masks a sequence of pieces as text; see `mask_pieces`.
+    """Masks a sequence of tokens as text; see `mask_pieces`.
 
     Args:
       tokens: a sequence with `[CLS]` and `[SEP]`.
-      masked_lm_prob: share of the pieces to guess.
-      max_predictions_per_seq: most pieces to guess.
-      vocab_words: the pieces that a random one is drawn from.
+      masked_lm_prob: fraction of the tokens that are masked.
+      max_predictions_per_seq: most masked tokens.
+      vocab_words: the tokens that a random one is drawn from.
       rng: drawn from in upstream's order.
-      do_whole_word_mask: guess all pieces of a word or none; default False.
+      do_whole_word_mask: mask all tokens of a word or none; default False.
 
     Returns:
-      The sequence as the model sees it, positions to guess, and what stood there.
+      The sequence as the model sees it, masked positions, and what stood there.
     """
     settings = MaskingSettings(masked_lm_prob, max_predictions_per_seq, do_whole_word_mask)
     return mask_pieces(tokens, Alphabet.of_tokens(vocab_words), settings, rng)
@@ -144,7 +144,7 @@ def create_masked_lm_predictions(
 def _candidate_words(pieces: Sequence[Piece], alphabet: Alphabet[Piece], whole_words: bool) -> list[Sequence[int]]:
     """Positions that may be masked, grouped into words.
 
-    A continuing piece joins the candidate before it even across a `[SEP]`: where truncation has cut the first piece of
+    A continuing token joins the candidate before it even across a `[SEP]`: where truncation has cut the first token of
     a word off, upstream does so, too.
     """
     special = (alphabet.layout.cls, alphabet.layout.sep)
@@ -161,7 +161,7 @@ def _candidate_words(pieces: Sequence[Piece], alphabet: Alphabet[Piece], whole_w
 
 
 def _replacement(piece: Piece, alphabet: Alphabet[Piece], rng: random.Random) -> Piece:
-    """What the model sees in place of a chosen piece."""
+    """What the model sees in place of a chosen token."""
     if rng.random() < MASK_SHARE:
         return alphabet.mask
     if rng.random() < 0.5:

@@ -2,7 +2,7 @@
 
 Rows of one length (TPU, XLA) cost the same however much of them is padding. Here whole instances share a row, each of
 them seeing only itself: attention stays within equal `sequence_ids`, and positions begin anew. Fields beside those of
-upstream, for S pieces and P guesses a row:
+upstream, for S tokens and P predictions a row:
 
 position_ids              [S]  0, 1, 2, ... from the start of each instance
 sequence_ids              [S]  1 for the first instance, 2 for the second, ...; 0 for padding
@@ -42,8 +42,8 @@ def packed_spec(max_seq_length: int, max_predictions_per_seq: int, next_sentence
     """The schema of packed records; reads padded and unpadded ones alike.
 
     Args:
-      max_seq_length: most pieces of a row.
-      max_predictions_per_seq: most pieces to guess in a row, and most instances with a label in it.
+      max_seq_length: most tokens of a row.
+      max_predictions_per_seq: most masked tokens in a row, and most instances with a label in it.
       next_sentence: whether the records have labels for next-sentence prediction.
     """
     positions, labels, weights = NEXT_SENTENCE_FIELDS
@@ -68,7 +68,7 @@ class RowSerializer:
 
     Args:
       max_seq_length: length that rows are padded to.
-      max_predictions_per_seq: length that guesses and labels are padded to.
+      max_predictions_per_seq: length that predictions and labels are padded to.
       next_sentence: write labels for next-sentence prediction.
       pad: write rows of one length; otherwise leave the padding out.
       pad_id: what pads ids.
@@ -86,7 +86,7 @@ class RowSerializer:
         return packed_spec(self.max_seq_length, self.max_predictions_per_seq, self.next_sentence)
 
     def records(self, instances: Sequence[TrainingInstance], counts: CorpusStatistics) -> list[bytes]:
-        """Packs instances and serializes the rows; the instances and their pieces are added to the counts."""
+        """Packs instances and serializes the rows; the instances and their tokens are added to the counts."""
         counts.packed_instances += len(instances)
         counts.packed_pieces += sum(len(instance.tokens) for instance in instances)
         spec = self.spec
@@ -120,8 +120,8 @@ def packed_rows(
 
     Args:
       instances: in their final order; none longer than a row.
-      max_seq_length: most pieces of a row.
-      max_predictions_per_seq: most pieces to guess in a row, and most instances.
+      max_seq_length: most tokens of a row.
+      max_predictions_per_seq: most masked tokens in a row, and most instances.
 
     Yields:
       Rows of at least one instance. What they hold depends on the order of the instances alone.
@@ -148,7 +148,7 @@ class _OpenRow:
 
     @property
     def share_filled(self) -> float:
-        """Of its pieces or of its guesses, whichever leaves less room."""
+        """Of its tokens or of its predictions, whichever leaves less room."""
         return max(self._pieces / self._limits[0], self._guesses / self._limits[1])
 
     def has_room(self, instance: TrainingInstance) -> bool:
@@ -157,7 +157,7 @@ class _OpenRow:
         return (
             self._pieces + len(instance.tokens) <= pieces
             and self._guesses + len(instance.masked_lm_positions) <= guesses
-            # Whole-word masking may leave an instance without a guess, but each has a label.
+            # Whole-word masking may leave an instance without a prediction, but each has a label.
             and len(self.instances) < guesses
         )
 
@@ -179,7 +179,7 @@ def report(counts: CorpusStatistics, rows: int, settings: InstanceSettings) -> d
     """Logs and returns what a report says of packed rows; nothing where each instance has its own.
 
     Args:
-      counts: of the packed instances and their pieces.
+      counts: of the packed instances and their tokens.
       rows: records that hold them.
       settings: that the instances were made with.
 
@@ -215,7 +215,7 @@ def _starts(row: Row) -> list[int]:
 
 
 def _joined(row: Row) -> TrainingInstance:
-    """The instances one behind the other, as one; positions to guess count from the start of the row."""
+    """The instances one behind the other, as one; masked positions count from the start of the row."""
     guesses = ((start, instance.masked_lm_positions) for start, instance in zip(_starts(row), row, strict=True))
     return TrainingInstance(
         _chained(instance.tokens for instance in row),

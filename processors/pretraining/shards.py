@@ -69,7 +69,7 @@ class PretrainingData:
       tokenizer: of the model.
       instances: how documents become instances.
       seed: of all random choices.
-      segmented: blanks in the corpus separate words, whose pieces whole-word masking keeps together.
+      segmented: blanks in the corpus separate words, whose tokens whole-word masking keeps together.
       pad: write rows of one length.
       num_shards: files to write in place of a single output.
       block_size: characters of text in a block of the streaming mode.

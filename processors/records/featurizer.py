@@ -13,10 +13,10 @@ from tokenization.base import TextEncoder
 
 HEAD, TAIL, HEAD_TAIL = "head", "tail", "head_tail"
 TRUNCATIONS = (HEAD, TAIL, HEAD_TAIL)
-"""Which pieces of a text that is too long are kept: its first, its last, or some of both."""
+"""Which tokens of a text that is too long are kept: its first, its last, or some of both."""
 
 HEAD_SHARE = 4
-"""With `HEAD_TAIL`, one kept piece in so many is of the beginning."""
+"""With `HEAD_TAIL`, one kept token in so many is of the beginning."""
 
 
 class Featurizer(abc.ABC):
@@ -53,9 +53,9 @@ def sequence_fields(max_seq_length: int, pad_id: int = 0) -> tuple[Field, ...]:
 
 
 def truncated_lengths(length_a: int, length_b: int, budget: int) -> tuple[int, int]:
-    """How many pieces of a pair are kept when one at a time is dropped from the end of the longer text.
+    """How many tokens of a pair are kept when one at a time is dropped from the end of the longer text.
 
-    Closed form of upstream's `_truncate_seq_pair`; at equal length the second text loses a piece first.
+    Closed form of upstream's `_truncate_seq_pair`; at equal length the second text loses a token first.
 
     Example:
       >>> truncated_lengths(10, 3, 8)
@@ -71,7 +71,7 @@ def truncated_lengths(length_a: int, length_b: int, budget: int) -> tuple[int, i
 
 
 def kept_pieces(pieces: list[int], keep: int, truncation: str) -> list[int]:
-    """The pieces of one text that stay where `keep` of them have room, in their order; all of them where they fit.
+    """The tokens of one text that stay where `keep` of them have room, in their order; all of them where they fit.
 
     `HEAD_TAIL` keeps a quarter from the beginning, rounded down but at least one, and the others from the end.
 
@@ -79,7 +79,7 @@ def kept_pieces(pieces: list[int], keep: int, truncation: str) -> list[int]:
       >>> kept_pieces([1, 2, 3, 4, 5, 6, 7, 8, 9], 8, HEAD_TAIL)
       [1, 2, 4, 5, 6, 7, 8, 9]
 
-    Source: arXiv:1905.05583, section 5.3.1, which keeps 128 of 510 pieces from the head and 382 from the tail.
+    Source: arXiv:1905.05583, section 5.3.1, which keeps 128 of 510 tokens from the head and 382 from the tail.
     """
     if truncation == HEAD or len(pieces) <= keep:
         return pieces[:keep]
@@ -95,10 +95,10 @@ class TextFeaturizer(Featurizer):
     Args:
       tokenizer: of the model.
       max_seq_length: most tokens a row, specials included.
-      truncation: one of `TRUNCATIONS`, as `kept_pieces`; how many pieces each text keeps does not depend on it.
+      truncation: one of `TRUNCATIONS`, as `kept_pieces`; how many tokens each text keeps does not depend on it.
 
     Raises:
-      FlagError: `max_seq_length` leaves no room for the special tokens and a piece of text.
+      FlagError: `max_seq_length` leaves no room for the special tokens and a token of text.
 
     Source: `convert_single_example` of google-research/bert, without its padding.
     """

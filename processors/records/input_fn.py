@@ -105,7 +105,7 @@ def cut_to_longest(features: dict[str, tf.Tensor], token_fields: Sequence[str]) 
 
     Args:
       features: a batch.
-      token_fields: names of the fields with a value for each piece, see `FeatureSpec.token_fields`.
+      token_fields: names of the fields with a value for each token, see `FeatureSpec.token_fields`.
     """
     if "input_mask" not in features:
         return features

@@ -25,7 +25,7 @@ _LIST_FIELD = {"bytes": 1, "float32": 2, "int64": 3}
 """Number of the `oneof kind` field of `tf.train.Feature` for each dtype."""
 
 _TABLE_BITS = (15, 17)
-"""Integers of so many bits have their encoding ready: 30,522 pieces, and the 120,000 of the largest vocabularies."""
+"""Integers of so many bits have their encoding ready: 30,522 tokens, and the 120,000 of the largest vocabularies."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +111,7 @@ class FeatureSpec:
         return self.serialize({field.name: _padding_value(field) for field in self.fields})
 
     def token_fields(self) -> tuple[str, ...]:
-        """Names of the sequences with a value for each piece: those whose static length is that of `input_mask`."""
+        """Names of the sequences with a value for each token: those whose static length is that of `input_mask`."""
         lengths = {field.name: field.static for field in self.fields if field.is_sequence}
         length = lengths.get("input_mask")
         return tuple(name for name in lengths if length is not None and lengths[name] == length)

@@ -28,7 +28,7 @@ class Passage:
     Attributes:
       words: in order.
       starts: character of `text` that each word starts with; words are unbroken, so their ends follow.
-      joined: the words with a single blank wherever white space stands between two.
+      joined: the words with a single blank wherever whitespace stands between two.
       joined_starts: character of `joined` that each word starts with.
 
     Source: `read_squad_examples` of google-research/bert; the same words for text without CJK characters.

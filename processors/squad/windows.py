@@ -16,20 +16,20 @@ from tokenization.base import WordEncoder
 
 FIRST_UNIQUE_ID = 1_000_000_000
 MEMO_WORDS = 500_000
-"""Words whose pieces are remembered; beyond that the memory is emptied and filled anew."""
+"""Words whose tokens are remembered; beyond that the memory is emptied and filled anew."""
 
 Span = tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Document:
-    """A context in pieces.
+    """A context in tokens.
 
     Args:
       passage: the text and its words.
-      ids: piece ids.
-      piece_words: index of the word that each piece is of.
-      word_pieces: first piece of each word, and the number of pieces at the end.
+      ids: token ids.
+      piece_words: index of the word that each token is of.
+      word_pieces: first token of each word, and the number of tokens at the end.
     """
 
     passage: Passage
@@ -43,11 +43,11 @@ class Window:
     """What the host knows of a window; travels under `_window` and is never written.
 
     Args:
-      document: the context in pieces.
-      start: first piece of the document in this window.
-      length: how many of its pieces are in this window.
+      document: the context in tokens.
+      start: first token of the document in this window.
+      length: how many of its tokens are in this window.
       offset: position in the window of the first of them.
-      is_max_context: bool [length], whether no other window shows a piece with more context.
+      is_max_context: bool [length], whether no other window shows a token with more context.
     """
 
     document: Document
@@ -62,9 +62,9 @@ class SpanFeaturizer(Featurizer):
 
     Args:
       tokenizer: of the model.
-      max_seq_length: most pieces a window, question and special tokens included.
-      doc_stride: pieces between the starts of two windows.
-      max_query_length: most pieces of a question; the rest is cut.
+      max_seq_length: most tokens a window, question and special tokens included.
+      doc_stride: tokens between the starts of two windows.
+      max_query_length: most tokens of a question; the rest is cut.
 
     Raises:
       FlagError: the lengths leave no room, or windows would not cover the context.
@@ -132,14 +132,14 @@ class SpanFeaturizer(Featurizer):
             ]
 
     def _answer_span(self, example: SquadExample, document: Document, answer: list[int]) -> Span | None:
-        """First and last piece of the answer to learn; None where there is none."""
+        """First and last token of the answer to learn; None where there is none."""
         if example.start_position is None or example.end_position is None or example.is_impossible:
             return None
         first = document.word_pieces[example.start_position]
         last = document.word_pieces[example.end_position + 1] - 1
         span = narrowed_span(document.ids, first, last, answer)
         if span == (first, last) and document.ids[first : last + 1] != answer and example.orig_answer_text:
-            # Of some vocabularies a word has other pieces behind a blank.
+            # Of some vocabularies a word has other tokens behind a blank.
             (answer,) = self._tokenizer.encode_words([example.orig_answer_text])
             span = narrowed_span(document.ids, first, last, answer)
         return span
@@ -154,7 +154,7 @@ class SpanFeaturizer(Featurizer):
         return features
 
     def _documents(self, examples: Sequence[SquadExample]) -> dict[int, Document]:
-        """The contexts of a chunk in pieces, each once, by the identity of their passage."""
+        """The contexts of a chunk in tokens, each once, by the identity of their passage."""
         passages = {id(example.passage): example.passage for example in examples}
         if len(self._memo) > MEMO_WORDS:
             self._memo = {}
@@ -196,7 +196,7 @@ def _document(passage: Passage, memo: dict[str, list[int]]) -> Document:
 
 
 def _layout(num_pieces: int, room: int, stride: int) -> list[tuple[int, int, np.ndarray]]:
-    """Start and length of every window over a document, and which pieces have their most context in it."""
+    """Start and length of every window over a document, and which tokens have their most context in it."""
     spans: list[Span] = []
     start = 0
     while start < num_pieces:
@@ -216,7 +216,7 @@ def _layout(num_pieces: int, room: int, stride: int) -> list[tuple[int, int, np.
 
 
 def context_score(left: np.ndarray | int, length: int) -> np.ndarray:
-    """How much context pieces have in a window, by their number of pieces to the left in it.
+    """How much context the tokens of a window have, by the number of tokens to their left.
 
     The length breaks ties in favour of longer windows; equal scores stay with the earlier one.
     """

@@ -114,7 +114,7 @@ class TableSpec:
       label_separator: between the labels of one cell (multi_label).
       label_as: what label cells hold: `"name"`, or `"index"` in `labels`.
       rename: label as written -> label name.
-      dev_fraction: share of training rows held out where there is no dev file; 0 holds out nothing.
+      dev_fraction: fraction of training rows held out where there is no dev file; 0 holds out nothing.
       seed: decides which rows are held out.
       on_bad_row: `"stop"` at a row that cannot be used, or `"skip"`: leave it out and count it.
 

@@ -53,7 +53,7 @@ def unused_splits(folder: Path, used: Iterable[Path]) -> list[str]:
 
 
 def held_out(rows: Iterable[tuple[int, Hashable, Hashable]], fraction: float, seed: int) -> set[int]:
-    """Chooses rows to evaluate on, the same share of each class, the same rows for the same seed.
+    """Chooses rows to evaluate on, the same fraction of each class, the same rows for the same seed.
 
     Rows with equal texts stay together: a text that is trained on is not evaluated on.
 

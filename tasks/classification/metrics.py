@@ -45,7 +45,7 @@ def regression_scores(labels: np.ndarray, predicted: np.ndarray) -> dict[str, fl
 
 
 def multi_label_scores(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> dict[str, float]:
-    """Precision, recall and F1 (by class, macro, micro) at threshold 0.5, and the share of rows exactly right."""
+    """Precision, recall and F1 (by class, macro, micro) at threshold 0.5, and the fraction of rows exactly right."""
     from sklearn.metrics import precision_recall_fscore_support
 
     gold, predicted = labels > 0.5, probabilities > 0.5

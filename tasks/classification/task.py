@@ -38,7 +38,7 @@ class LossSettings:
     Args:
       class_weights: loss weight of each label in order, `"balanced"` for the inverse of its frequency in training,
         or None.
-      label_smoothing: share of a target that is spread over all labels; see `modeling.heads.classification`.
+      label_smoothing: fraction of a target that is spread over all labels; see `modeling.heads.classification`.
       focal_gamma: how much less sure rows count, 0 or at least 1; see `modeling.heads.classification`.
     """
 
@@ -54,7 +54,7 @@ class ClassificationTask(Task):
       name: the task name, for messages and the run directory.
       source: gives examples and labels.
       tokenizer: of the model.
-      max_seq_length: most pieces a row.
+      max_seq_length: most tokens a row.
       loss: how mistakes count in training.
       limits: most examples to take from the start of a split, by split.
       truncation: which tokens of a text that is too long are kept, one of `processors.records.featurizer.TRUNCATIONS`.
@@ -146,7 +146,7 @@ class ClassificationTask(Task):
         return InputExample(stored["id"], stored["text_a"], stored["text_b"])
 
     def identity(self) -> dict[str, Any]:
-        """Task name, problem type, labels, and which pieces of long texts are read."""
+        """Task name, problem type, labels, and which tokens of long texts are read."""
         return {
             "task": self.name,
             "problem_type": self.kind.problem_type.name,

@@ -35,7 +35,7 @@ class MaskAnswers(ExportAnswers):
         return made
 
     def outputs(self, answers: Sequence[Answer]) -> Outputs:
-        """Rows with fewer masks than others are filled up, as in the signature: empty pieces, probability 0."""
+        """Rows with fewer masks than others are filled up, as in the signature: empty tokens, probability 0."""
         masks = [answer["masks"] for answer in answers]
         most = max(map(len, masks))
         width = max((len(mask) for row in masks for mask in row), default=0)

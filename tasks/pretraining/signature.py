@@ -1,4 +1,4 @@
-"""Text with [MASK] in, likeliest pieces out, in the graph: the text signature of the masked-language model's export."""
+"""Text with [MASK] in, likeliest tokens out, in the graph: the text signature of the masked-language model's export."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,11 +17,11 @@ from tokenization.base import Tokenizer
 
 
 class MaskedTextSignature(TextSignature):
-    """`text` [N] -> for each `[MASK]` in it the likeliest pieces and their probabilities.
+    """`text` [N] -> for each `[MASK]` in it the likeliest tokens and their probabilities.
 
     Args:
       tokenizer: of the model; its vocabulary has a token that masks.
-      max_seq_length: most pieces of a text; a `[MASK]` beyond is not guessed.
+      max_seq_length: most tokens of a text; a `[MASK]` beyond is not predicted.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_seq_length: int) -> None:
@@ -56,7 +56,7 @@ class MaskedTextSignature(TextSignature):
         return {**features, "masked_lm_positions": positions.to_tensor()}
 
     def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Guesses in the texts that `features` has read.
+        """Predictions in the texts that `features` has read.
 
         Returns:
           `num_masks` int32 [N]; `pieces` string and `probabilities` float32 [N, most masks, K], likeliest first, empty
@@ -68,7 +68,7 @@ class MaskedTextSignature(TextSignature):
         last = len(tokens) - 1
         ids, probabilities = predictions["top_ids"], predictions["top_probabilities"]
         is_real = tf.sequence_mask(self._num_masks, tf.shape(ids)[1])[:, :, tf.newaxis]
-        # Embedding tables may have spare rows that stand for no piece.
+        # Embedding tables may have spare rows that stand for no token.
         spare = tf.strings.join(["[id ", tf.strings.as_string(ids), "]"])
         known = tf.where(ids <= last, tf.gather(tf.constant(tokens), tf.minimum(ids, last)), spare)
         return {
@@ -92,7 +92,7 @@ class MaskedTextSignature(TextSignature):
         }
 
     def _pieces(self, texts: tf.Tensor, mask_id: int) -> tf.RaggedTensor:
-        """Piece ids of each text, int32 [N, (pieces)]: what lies between its masks is tokenized by itself."""
+        """Token ids of each text, int32 [N, (tokens)]: what lies between its masks is tokenized by itself."""
         with tf.device("/cpu:0"):
             parts = tf.strings.split(texts, self._mask)
             # Only behind the last part of a text no mask takes the blanks in.

@@ -1,4 +1,4 @@
-"""Pretraining: masked pieces and next sentences from finished records; guesses and scores of plain text afterwards."""
+"""Pretraining: masked tokens and next sentences from finished records; then predictions and scores of plain text."""
 
 import contextlib
 import dataclasses
@@ -29,10 +29,10 @@ class PretrainingSettings:
     """Shape of the records and of the head.
 
     Args:
-      max_seq_length: most pieces of a sequence.
-      max_predictions_per_seq: most pieces to guess in one.
+      max_seq_length: most tokens of a sequence.
+      max_predictions_per_seq: most masked tokens in one.
       next_sentence: predict next sentences, too.
-      top_k: likeliest pieces to give for each `[MASK]`.
+      top_k: likeliest tokens to give for each `[MASK]`.
       packed: several instances share a row of the records.
     """
 
@@ -80,7 +80,7 @@ class PretrainingTask(Task):
 
     @property
     def record_spec(self) -> FeatureSpec:
-        """Schema of the files given; text to guess in never shares a row."""
+        """Schema of the files given; text to predict in never shares a row."""
         settings = self.settings
         spec = packed_spec if settings.packed else pretraining_spec
         return spec(settings.max_seq_length, settings.max_predictions_per_seq, settings.next_sentence)
@@ -113,7 +113,7 @@ class PretrainingTask(Task):
         return {}
 
     def derived(self, scores: Mapping[str, float]) -> dict[str, float]:
-        """`perplexity` of the masked pieces."""
+        """`perplexity` of the masked tokens."""
         return {"perplexity": perplexity(scores["masked_lm_loss"])}
 
     @contextlib.contextmanager
@@ -129,7 +129,7 @@ class PretrainingTask(Task):
     def guesses(
         self, line: TextLine, windows: Sequence[Features], outputs: Sequence[Mapping[str, np.ndarray]]
     ) -> dict[str, Any]:
-        """`text`, and under `masks` for each `[MASK]` in order the likeliest pieces with their probabilities."""
+        """`text`, and under `masks` for each `[MASK]` in order the likeliest tokens with their probabilities."""
         (window,), (output,) = windows, outputs
         count = len(window["masked_lm_positions"])
         names = self.tokenizer.tokens if self.tokenizer else ()
@@ -157,7 +157,7 @@ class PretrainingTask(Task):
         }
 
     def text_signature(self) -> TextSignature:
-        """Raw `text` with `[MASK]` in it -> the likeliest pieces of each."""
+        """Raw `text` with `[MASK]` in it -> the likeliest tokens of each."""
         from tasks.pretraining.signature import MaskedTextSignature
 
         return MaskedTextSignature(self.featurizer.tokenizer, self.settings.max_seq_length)

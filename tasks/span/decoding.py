@@ -26,9 +26,9 @@ class Entry(NamedTuple):
     Args:
       text: "" for "no answer".
       probability: among the answers of the list.
-      start_logit: of the first piece.
-      end_logit: of the last piece.
-      span: where the pieces are; position 0 for "no answer".
+      start_logit: of the first token.
+      end_logit: of the last token.
+      span: where the tokens are; position 0 for "no answer".
       locate: gives the text of `span` with its place in the context.
     """
 

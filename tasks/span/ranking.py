@@ -29,7 +29,7 @@ class DecodingSettings:
 
     Args:
       n_best_size: starts and ends looked at in each window, and answers kept.
-      max_answer_length: most pieces of an answer.
+      max_answer_length: most tokens of an answer.
       version_2_with_negative: "no answer" is a candidate.
     """
 
@@ -92,7 +92,7 @@ def ranked_spans(
 def span_candidates(questions: Sequence[QuestionLogits], settings: DecodingSettings) -> Candidates:
     """The spans that can be answers: of a window's best starts and best ends, ordered by window, start, end.
 
-    A start must be a piece of the context that no other window shows with more context, an end any piece of the
+    A start must be a token of the context that no other window shows with more context, an end any token of the
     context, at or after the start, and the answer not too long.
     """
     windows = [window for question in questions for window in question.windows]

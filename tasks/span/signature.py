@@ -21,7 +21,7 @@ NO_SPAN = -1e9
 
 
 class Spans(NamedTuple):
-    """Best spans: their scores, and flat indexes of first and last piece; [..., n]."""
+    """Best spans: their scores, and flat indexes of first and last token; [..., n]."""
 
     scores: tf.Tensor
     first: tf.Tensor
@@ -32,7 +32,7 @@ class SpanTextSignature(TextSignature):
     """`question` [N] and `context` ([N], or [1] for all questions) -> answer, characters, scores.
 
     Contexts of any length are read in windows. Answers are taken by character offsets; in a word whose characters do
-    not correspond one by one to those of its pieces, the whole word is taken.
+    not correspond one by one to those of its tokens, the whole word is taken.
 
     Args:
       tokenizer: of the model.
@@ -117,7 +117,7 @@ class SpanTextSignature(TextSignature):
         length = tf.cast(windows.pieces.row_lengths(), tf.int32)[:, tf.newaxis]
         begin = tf.cast(windows.pieces.row_starts(), tf.int32)[:, tf.newaxis]
         inside = lambda place: (place >= 0) & (place < length)  # noqa: E731
-        # One spare element keeps the look-ups valid when no window has a piece.
+        # One spare element keeps the look-ups valid when no window has a token.
         is_max = tf.concat([windows.is_max_context, [False]], axis=0)
         flat = tf.concat([windows.pieces.values, [0]], axis=0)
         at = lambda values, place: tf.gather(values, tf.where(inside(place), begin + place, tf.size(values) - 1))  # noqa: E731

@@ -35,9 +35,9 @@ class SpanSettings:
     """Upstream's flags of windows and answers, with upstream's defaults.
 
     Args:
-      max_seq_length: most pieces a window.
-      doc_stride: pieces between the starts of two windows.
-      max_query_length: most pieces of a question.
+      max_seq_length: most tokens a window.
+      doc_stride: tokens between the starts of two windows.
+      max_query_length: most tokens of a question.
       decoding: how answers are chosen.
       answer_text: `"upstream"` or `"offsets"`, see `tasks.span.text`.
       tune_null_threshold: an evaluation sets the threshold of the null odds to the best for F1, and stores it.

@@ -1,4 +1,4 @@
-"""From a span of pieces back to the characters of the context."""
+"""From a span of tokens back to the characters of the context."""
 
 import functools
 import logging
@@ -12,7 +12,7 @@ from tokenization.base import Encoding, Tokenizer
 log = logging.getLogger(__name__)
 
 ANSWER_TEXTS = ("upstream", "offsets")
-"""Ways to take an answer's text: upstream's alignment, or the exact characters of the pieces."""
+"""Ways to take an answer's text: upstream's alignment, or the exact characters of the tokens."""
 
 _ASCII_TOKEN = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 ]")
 _MEMO_WORDS = 500_000
@@ -21,7 +21,7 @@ _MEMO_WORDS = 500_000
 class LocatedText(NamedTuple):
     """An answer's text and where it stands in the context, end exclusive.
 
-    White space of the context is a single blank in upstream's text, so the two can differ in that.
+    Whitespace of the context is a single blank in upstream's text, so the two can differ in that.
     """
 
     text: str
@@ -40,12 +40,12 @@ class TextOfSpans(Protocol):
 
 
 class SpanText:
-    """Gives the text of a span of pieces.
+    """Gives the text of a span of tokens.
 
     Args:
       tokenizer: the one that made the windows.
-      answer_text: `"upstream"` aligns the pieces with the words that hold them, as `get_final_text` does, and falls
-        back to those words; `"offsets"` takes the pieces' own characters.
+      answer_text: `"upstream"` aligns the tokens with the words that hold them, as `get_final_text` does, and falls
+        back to those words; `"offsets"` takes the tokens' own characters.
     """
 
     def __init__(self, tokenizer: Tokenizer, answer_text: str = "upstream") -> None:
@@ -54,7 +54,7 @@ class SpanText:
         self._unknown = tokenizer.special_ids.unk
         self._letters = [len(tokenizer.letters(token)) for token in tokenizer.tokens]
         self._offsets: dict[str, Encoding] = {}
-        # Upstream's alignment is one of word pieces.
+        # Upstream's alignment is one of tokens.
         self._by_offsets = answer_text == "offsets" or tokenizer.kind != BulkTokenizer.kind
 
     def __call__(self, window: Window, start: int, end: int) -> LocatedText:
@@ -95,10 +95,10 @@ class SpanText:
         return begin + inner, begin + after
 
     def _letters_around(self, words: str, pieces: list[int], first: int, after: int) -> tuple[int, int] | None:
-        """How many characters of words stand before their piece `first`, and from their piece `after` on.
+        """How many characters of words stand before their token `first`, and from their token `after` on.
 
-        Printable ASCII is only lower-cased and cut, so that the lengths of pieces are those of their characters. None
-        where that is not so, or where the pieces could stand for an earlier place too, which is what upstream takes.
+        Printable ASCII is only lower-cased and cut, so that the lengths of tokens are those of their characters. None
+        where that is not so, or where the tokens could stand for an earlier place too, which is what upstream takes.
         """
         if not (words.isascii() and words.isprintable()) or self._unknown in pieces:
             return None
@@ -111,7 +111,7 @@ class SpanText:
         return (head, tail) if unbroken.find(unbroken[head : len(unbroken) - tail]) == head else None
 
     def _piece_span(self, document: Document, piece: int) -> tuple[int, int]:
-        """Characters of the context that a piece stands for."""
+        """Characters of the context that a token stands for."""
         index = document.piece_words[piece]
         word = document.passage.words[index]
         if word not in self._offsets:
@@ -133,7 +133,7 @@ class TextAligner:
     Both are compared without blanks; if they have equally many other characters, these correspond one by one.
 
     Args:
-      do_lower_case: as the pieces were made.
+      do_lower_case: as the tokens were made.
 
     Source: `get_final_text` of google-research/bert.
     """
@@ -177,7 +177,7 @@ class TextAligner:
 
 
 def get_final_text(pred_text: str, orig_text: str, do_lower_case: bool) -> str:
-    """The part of `orig_text` that `pred_text`, made of its pieces, stands for; see `TextAligner`."""
+    """The part of `orig_text` that `pred_text`, made of its tokens, stands for; see `TextAligner`."""
     start, end = _aligner(do_lower_case).span(pred_text, orig_text)
     return orig_text[start:end]
 

@@ -24,17 +24,17 @@ class FeatureWriter(abc.ABC):
 
     @abc.abstractmethod
     def write(self, example: InputExample, window: Features, vectors: np.ndarray) -> None:
-        """Writes one line: its vector `[D]`, or those of its pieces by layer `[S, L, H]`."""
+        """Writes one line: its vector `[D]`, or those of its tokens by layer `[S, L, H]`."""
 
 
 class PieceLines(FeatureWriter):
-    """Upstream's format: a JSON object a line, with every piece and its layers.
+    """Upstream's format: a JSON object a line, with every token and its layers.
 
     Args:
       stream: where to write.
-      inv_vocab: id to piece.
+      inv_vocab: id to token.
       layers: layer indexes as given.
-      left_out: ids of pieces that are not written.
+      left_out: ids of tokens that are not written.
     """
 
     def __init__(
