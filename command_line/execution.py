@@ -151,6 +151,7 @@ def begin(
     from estimator.experiment import Experiment
 
     devices.quiet_tensorflow()
+    devices.leave_cluster()
     settings = experiment_settings(flags, files.config)
     log.info(devices.banner(settings.devices))
     experiment = Experiment(task, settings)

@@ -54,6 +54,7 @@ def run(options: SimpleNamespace) -> None:
     from modeling.heads.pooling import VectorReader
 
     devices.quiet_tensorflow()
+    devices.leave_cluster()
     special = tokenizer.special_ids
     left_out = [] if options.special_tokens else [special.cls, special.sep]
     reader = VectorReader(options.pooling, layers, left_out, options.normalize)

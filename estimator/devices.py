@@ -1,4 +1,4 @@
-"""Devices: one builder of run configurations and estimators for CPU, GPUs, several machines and TPU."""
+"""Devices: one builder of run configurations and estimators for CPU, GPUs and TPU."""
 
 import contextlib
 import logging
@@ -11,13 +11,16 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import config as tensorflow_config
 
-from common.files import without_pattern
+from common.errors import FlagError, one_line
+from common.files import json_object, without_pattern
 from estimator.config import DeviceSettings, TrainingSettings
 from modeling.settings import FP16
 
 log = logging.getLogger(__name__)
 
 PLAIN = DeviceSettings()
+CLUSTER = "TF_CONFIG"
+"""The environment variable that describes a cluster of machines."""
 
 
 class _DeprecationFilter(logging.Filter):
@@ -104,10 +107,38 @@ def _common(training: TrainingSettings) -> dict[str, Any]:
     }
 
 
+def leave_cluster() -> None:
+    """Leaves the cluster that TF_CONFIG describes where it has one machine: job schedulers set it for those, too.
+
+    Raises:
+      FlagError: it has several, on which an `Estimator` cannot `train`, or TF_CONFIG is not readable.
+    """
+    text = os.environ.get(CLUSTER)
+    if not text:
+        return
+    try:
+        jobs = json_object(text.encode()).get("cluster") or {}
+        if not isinstance(jobs, dict) or not all(isinstance(addresses, list) for addresses in jobs.values()):
+            raise ValueError("has no lists of addresses under cluster")
+    except ValueError as error:
+        raise FlagError(
+            f"{CLUSTER}={one_line(text, 60)}: {one_line(error, 60)}; expected what a scheduler of jobs sets, or "
+            "nothing; unset it to run on this machine"
+        ) from None
+    count = sum(map(len, jobs.values()))
+    if count > 1:
+        shown = ", ".join(f"{len(addresses)} {job}" for job, addresses in jobs.items())
+        raise FlagError(
+            f"{CLUSTER} names a cluster of {count} machines ({one_line(shown)}), expected one: training runs on one "
+            "machine, with all of its GPUs; unset it, or start a job of one machine"
+        )
+    del os.environ[CLUSTER]
+    if count:
+        log.info("%s names a cluster of one machine, this one; it is not needed", CLUSTER)
+
+
 def _strategy() -> tf.distribute.Strategy | None:
-    """Several machines by TF_CONFIG, several GPUs of this one, or none."""
-    if '"worker"' in os.environ.get("TF_CONFIG", ""):
-        return tf.distribute.MultiWorkerMirroredStrategy()
+    """Several GPUs of this machine, or none."""
     return tf.distribute.MirroredStrategy() if len(tf.config.list_physical_devices("GPU")) > 1 else None
 
 

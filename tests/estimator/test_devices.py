@@ -346,6 +346,38 @@ def test_banner_says_where_the_graph_runs():
     assert ("CPU only" in devices.banner()) == (not tf.config.list_physical_devices("GPU"))
 
 
+@pytest.mark.parametrize("job", ["worker", "chief", "master"])
+def test_a_cluster_of_one_machine_is_this_machine(make, monkeypatch, caplog, job):
+    cluster = {"cluster": {job: ["localhost:1"]}, "task": {"type": job, "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    with caplog.at_level("INFO"):
+        devices.leave_cluster()
+    assert "TF_CONFIG names a cluster of one machine, this one; it is not needed" in caplog.text
+    assert make(f"cluster-{job}", num_train_epochs=0.2).train() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "chief", "index": 0}},
+            "TF_CONFIG names a cluster of 3 machines (1 chief, 2 worker), expected one: training runs on one machine",
+        ),
+        ({"cluster": ["a:1"]}, "has no lists of addresses under cluster; expected what a scheduler of jobs sets"),
+        ("nonsense", "TF_CONFIG=nonsense: is not JSON (Expecting value: line 1 column 1 (char 0)); expected what"),
+    ],
+)
+def test_a_cluster_that_is_not_trained_on_is_one_line(
+    run_script, data, tiny_model, tmp_path, monkeypatch, text, message
+):
+    monkeypatch.setenv("TF_CONFIG", text if isinstance(text, str) else json.dumps(text))
+    flags = [f"--data_dir={data}", f"--init_checkpoint={tiny_model}", f"--output_dir={tmp_path / 'run'}"]
+    code, _, err = run_script(run_classifier.main, *TABLE, *flags, "--do_train")
+    assert code == 2
+    assert message in err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
 def test_dev_split_is_evaluated_as_it_stands(make):
     made = make("dev")
     assert made.record_set(DEV).num_records == 21
