@@ -101,10 +101,11 @@ class RowParser:
         if label is None and self._split != "test":
             label = self._blank_label
             if label is None:
+                purpose = "train" if self._split == "train" else "evaluate"
                 raise RowError(
                     "missing label",
-                    f"column {self._name(self._label)}: found nothing, expected a label to {self._split} with; "
-                    f"add it, or {SKIP}",
+                    f"column {self._name(self._label)}: found nothing, expected a label to {purpose} with; add it, or "
+                    f"{SKIP}",
                 )
         return label
 

@@ -1,0 +1,48 @@
+"""What a classification task says of its rows."""
+
+import pytest
+
+from common.errors import DataError
+from processors.example_source import ExampleSource
+from processors.tables.processor import TableProcessor
+from processors.tables.spec import Columns, TableSpec
+from tasks.base import DEV, TRAIN
+from tasks.classification.task import ClassificationTask
+from tests.support import tiny
+from tokenization import BulkTokenizer
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Makes a task on a table whose rows are sorted by their label."""
+    rows = sorted(tiny.rows(20), key=lambda row: row[1])
+    (tmp_path / "train.tsv").write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
+    (tmp_path / "dev.tsv").write_text("text\tlabel\na film\tpos\n")
+    (tmp_path / "vocab.txt").write_text("\n".join(tiny.TOKENS))
+
+    def build(limit=None):
+        spec = TableSpec(Columns("text", label="label"))
+        source = ExampleSource(TableProcessor(spec, str(tmp_path)), str(tmp_path))
+        return ClassificationTask("table", source, BulkTokenizer(tmp_path / "vocab.txt"), 24, limits={TRAIN: limit})
+
+    return build
+
+
+def test_a_label_without_a_row_left_is_a_warning(make, caplog):
+    assert [example.label for example in make(limit=8).examples(TRAIN)] == ["neg"] * 8
+    assert caplog.messages == [
+        "no training row has label pos; it cannot be learned; --max_train_examples takes the first rows only"
+    ]
+
+
+def test_all_labels_seen_are_no_warning(make, caplog):
+    assert len(list(make().examples(TRAIN))) == 20
+    assert len(list(make(limit=12).examples(TRAIN))) == 12
+    assert [example.label for example in make().examples(DEV)] == ["pos"]
+    assert caplog.messages == []
+
+
+def test_a_row_to_evaluate_without_a_label(make, tmp_path):
+    (tmp_path / "dev.tsv").write_text("text\tlabel\na film\t\n")
+    with pytest.raises(DataError, match=r"dev.tsv:2: column 'label': found nothing, expected a label to evaluate with"):
+        list(make().examples(DEV))
