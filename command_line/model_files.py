@@ -129,7 +129,7 @@ def _missing_vocabulary(config: BertConfig, flags: SimpleNamespace) -> FlagError
     others = [name for kind in KINDS.values() for name in kind.names if name not in KINDS[family.tokenizer].names]
     there = _beside(flags, others).vocab_file
     if there is not None:
-        message += f" ({Path(there).name} is of another kind of tokenizer)"
+        message += f" (they do not read {Path(there).name}, which is there)"
     return FlagError(f"{message}; give its path")
 
 

@@ -32,7 +32,10 @@ ORDER = {
         "errors files source_code user_code pictures garbage_collection interruption workers checkpoints exclusive "
         "run_directory"
     ),
-    "tokenization": "characters base vocabulary stated_settings casing wordpiece byte_bpe unigram sentencepiece kinds",
+    "tokenization": (
+        "characters base vocabulary tokenizer_json stated_settings casing wordpiece byte_bpe unigram sentencepiece "
+        "kinds"
+    ),
     "processors": (
         "problem_types reading json_stream base example_source registry text_lines records tables report entities "
         "squad pretraining graph"

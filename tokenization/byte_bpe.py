@@ -16,7 +16,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
 from common.errors import VocabularyError, one_line
-from common.files import json_object
+from tokenization import tokenizer_json
 from tokenization.base import Encoding, SpecialTokens
 from tokenization.characters import convert_to_unicode
 from tokenization.vocabulary import convert_by_vocab
@@ -214,13 +214,10 @@ def _read(path: Path) -> _Content:
     Raises:
       VocabularyError: a file is missing, unreadable, or of another kind of tokenizer.
     """
-    content = _json(path)
+    content = tokenizer_json.read(path)
     if "model" not in content:
-        return _Content(_checked_vocab(content, path), _read_merges(path.with_name(MERGES)))
-    model = content["model"]
-    if not isinstance(model, dict) or model.get("type") != "BPE":
-        kind = model.get("type") if isinstance(model, dict) else model
-        raise VocabularyError(f"{path}: holds a tokenizer of type {one_line(repr(kind), 60)}, expected BPE; {_ADVICE}")
+        return _Content(tokenizer_json.checked_vocab(content, path), _read_merges(path.with_name(MERGES)))
+    model = tokenizer_json.model_of(content, "BPE", path, _ADVICE)
     steps = content.get("pre_tokenizer") or {}
     if steps.get("type") != "ByteLevel" or content.get("normalizer"):
         raise VocabularyError(
@@ -230,7 +227,7 @@ def _read(path: Path) -> _Content:
     added = {token["content"]: token for token in content.get("added_tokens", [])}
     vocab = {**model.get("vocab", {}), **{name: token["id"] for name, token in added.items()}}
     return _Content(
-        _checked_vocab(vocab, path),
+        tokenizer_json.checked_vocab(vocab, path),
         [_pair(merge) for merge in model.get("merges", [])],
         {name: {flag: bool(token.get(flag)) for flag in _FLAGS} for name, token in added.items()},
         bool(steps.get("add_prefix_space")),
@@ -245,21 +242,6 @@ def _pair(merge: str | list[str]) -> tuple[str, str]:
 
 _FLAGS = ("lstrip", "rstrip", "normalized", "single_word")
 _ADVICE = "take the files of a RoBERTa model"
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return json_object(path.read_bytes())
-    except ValueError as error:
-        raise VocabularyError(f"{path}: {error}; copy or download it again") from None
-    except OSError as error:
-        raise VocabularyError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-
-
-def _checked_vocab(vocab: dict[str, Any], path: Path) -> dict[str, int]:
-    if not vocab or not all(isinstance(index, int) and index >= 0 for index in vocab.values()):
-        raise VocabularyError(f"{path}: expected an id for each of its tokens; copy or download it again")
-    return vocab
 
 
 def _read_merges(path: Path) -> list[tuple[str, str]]:

@@ -18,7 +18,8 @@ from tokenization.stated_settings import (
     check_stated_settings,
     stated_settings,
 )
-from tokenization.vocabulary import WORDPIECE_TOKENS
+from tokenization.tokenizer_json import TOKENIZER_JSON, read, wordpiece_tokens
+from tokenization.vocabulary import WORDPIECE_TOKENS, check_required
 from tokenization.wordpiece.bulk import BulkTokenizer
 
 
@@ -58,7 +59,17 @@ class Kind:
 
 def _wordpiece(vocab_file: Path, do_lower_case: bool | None, special_tokens: SpecialTokens) -> Tokenizer:
     lower = do_lower_case is not False
-    tokenizer = BulkTokenizer(vocab_file, lower, special_tokens)
+    if vocab_file.suffix != ".json":
+        tokenizer = BulkTokenizer(vocab_file, lower, special_tokens)
+    else:
+        tokens, is_uncased = wordpiece_tokens(vocab_file)
+        check_required(tokens, special_tokens.required, vocab_file)
+        if lower != is_uncased:
+            raise FlagError(
+                f"--do_lower_case={str(lower).lower()}, but {vocab_file} says that the model is "
+                f"{'lower-cased' if is_uncased else 'cased'}; set --do_lower_case={str(is_uncased).lower()}"
+            )
+        tokenizer = BulkTokenizer.of_tokens(tokens, lower, special_tokens)
     check_vocabulary_casing(lower, tokenizer.vocab, vocab_file)
     return tokenizer
 
@@ -110,7 +121,7 @@ def _byte_bpe(vocab_file: Path, do_lower_case: bool | None, special_tokens: Spec
 
 KINDS: Mapping[str, Kind] = {
     BulkTokenizer.kind: Kind(
-        names=("vocab.txt",),
+        names=("vocab.txt", TOKENIZER_JSON),
         special_tokens=WORDPIECE_TOKENS,
         load=_wordpiece,
         check=_check_wordpiece,
@@ -132,7 +143,7 @@ KINDS: Mapping[str, Kind] = {
         renamed={"30k-clean.model": "spiece.model"},
     ),
     ByteBpeTokenizer.kind: Kind(
-        names=("tokenizer.json", "vocab.json"),
+        names=(TOKENIZER_JSON, "vocab.json"),
         special_tokens=BYTE_BPE_TOKENS,
         load=_byte_bpe,
         check=_check_special_tokens,
@@ -145,7 +156,15 @@ KINDS: Mapping[str, Kind] = {
 
 
 def kind_of_file(vocab_file: Path) -> Kind:
-    """The kind whose vocabulary files end like this one; WordPiece for others."""
+    """The kind whose vocabulary files end like this one, or of what it holds (JSON); WordPiece for others.
+
+    Raises:
+      VocabularyError: it is JSON and cannot be read.
+    """
+    if vocab_file.suffix == ".json":
+        model = read(vocab_file).get("model")
+        is_wordpiece = isinstance(model, dict) and model.get("type") == "WordPiece"
+        return KINDS[BulkTokenizer.kind if is_wordpiece else ByteBpeTokenizer.kind]
     found = (kind for kind in KINDS.values() if any(name.endswith(vocab_file.suffix or "?") for name in kind.names))
     return next(found, KINDS[BulkTokenizer.kind])
 

@@ -52,16 +52,25 @@ def load_tokens(vocab_file: str | Path, required: Sequence[str] = REQUIRED_TOKEN
     """The tokens of a vocabulary in the order of the ids, one for each line; see `load_vocab`."""
     lines = _lines(Path(vocab_file))
     tokens = [_decode(line, vocab_file, index + 1).strip() for index, line in enumerate(lines)]
-    held = set(tokens)
-    if len(held) < len(tokens):
+    if len(set(tokens)) < len(tokens):
         _warn_of_repeated(tokens, vocab_file)
+    check_required(tokens, required, vocab_file)
+    return tokens
+
+
+def check_required(tokens: Sequence[str], required: Sequence[str], vocab_file: str | Path) -> None:
+    """Refuses a vocabulary without the tokens that it has to have.
+
+    Raises:
+      VocabularyError: one is missing.
+    """
+    held = set(tokens)
     missing = [token for token in required if token not in held]
     if missing:
         raise VocabularyError(
             f"{vocab_file}: {', '.join(missing)} not among its {len(tokens)} tokens, expected {', '.join(required)}; "
             "take the vocab.txt that came with the checkpoint"
         )
-    return tokens
 
 
 def _warn_of_repeated(tokens: Sequence[str], vocab_file: str | Path) -> None:

@@ -156,6 +156,15 @@ def test_vectors_are_extracted(family, tmp_path, run_script):
     assert code == 0, err
     first = json.loads((tmp_path / "vectors.jsonl").read_text().splitlines()[0])
     assert first["features"][0]["token"] == family.special_tokens.cls
+    if family.tokenizer == "wordpiece":  # newer folders have no vocab.txt
+        (source / "vocab.txt").unlink()
+        tiny.write_tokenizer_json(source / "tokenizer.json")
+        code, _, err = run_script(
+            extract_features.main, f"--init_checkpoint={source}", f"--input_file={tmp_path / 'texts.txt'}",
+            f"--output_file={tmp_path / 'others.jsonl'}", "--max_seq_length=12", "--layers=-1",
+        )  # fmt: skip
+        assert code == 0, err
+        assert (tmp_path / "others.jsonl").read_bytes() == (tmp_path / "vectors.jsonl").read_bytes()
 
 
 GUESSING = [one for one in FAMILIES if "cls/predictions/output_bias" not in one.lacks]

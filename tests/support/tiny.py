@@ -76,3 +76,15 @@ def write_sentencepiece(path: Path) -> Path:
             user_defined_symbols=list('()"-.'), split_by_number=False, split_by_unicode_script=False,
         )  # fmt: skip
     return path
+
+
+def write_tokenizer_json(path: Path) -> Path:
+    """Writes the vocabulary as Hugging Face's library keeps BERT's tokenizer."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+    vocab = {token: index for index, token in enumerate(TOKENS)}
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.save(str(path))
+    return path

@@ -60,6 +60,14 @@ class BulkTokenizer:
         tokens = load_tokens(vocab_file, special_tokens.required)
         self.__setstate__({"tokens": tokens, "do_lower_case": do_lower_case, "special_tokens": special_tokens})
 
+    @classmethod
+    def of_tokens(cls, tokens: Sequence[str], do_lower_case: bool, special_tokens: SpecialTokens) -> "BulkTokenizer":
+        """The tokenizer of a vocabulary that has been read: its tokens in the order of their ids."""
+        tokenizer = cls.__new__(cls)
+        state = {"tokens": list(tokens), "do_lower_case": do_lower_case, "special_tokens": special_tokens}
+        tokenizer.__setstate__(state)
+        return tokenizer
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("tokens", "do_lower_case", "special_tokens")}
 

@@ -1,0 +1,94 @@
+"""`tokenizer.json`, the form in which Hugging Face's library keeps a whole tokenizer."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common.errors import VocabularyError, one_line
+from common.files import json_object
+
+TOKENIZER_JSON = "tokenizer.json"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a JSON file.
+
+    Raises:
+      VocabularyError: it cannot be read.
+    """
+    try:
+        return json_object(path.read_bytes())
+    except ValueError as error:
+        raise VocabularyError(f"{path}: {error}; copy or download it again") from None
+    except OSError as error:
+        raise VocabularyError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+
+
+def model_of(content: Mapping[str, Any], expected: str, path: Path, advice: str) -> dict[str, Any]:
+    """The part of a `tokenizer.json` that cuts words.
+
+    Raises:
+      VocabularyError: it is of another type.
+    """
+    model = content.get("model")
+    if isinstance(model, dict) and model.get("type") == expected:
+        return model
+    kind = model.get("type") if isinstance(model, dict) else model
+    raise VocabularyError(
+        f"{path}: holds a tokenizer of type {one_line(repr(kind), 60)}, expected {expected}; {advice}"
+    )
+
+
+def checked_vocab(vocab: Any, path: Path) -> dict[str, int]:
+    """Token -> id.
+
+    Raises:
+      VocabularyError: it is not.
+    """
+    if not vocab or not isinstance(vocab, dict) or not all(isinstance(n, int) and n >= 0 for n in vocab.values()):
+        raise VocabularyError(f"{path}: expected an id for each of its tokens; copy or download it again")
+    return vocab
+
+
+def wordpiece_tokens(path: Path) -> tuple[list[str], bool]:
+    """The tokens of a WordPiece vocabulary in the order of their ids, and whether its model is uncased.
+
+    Raises:
+      VocabularyError: it cannot be read, or cuts texts in another way than BERT's tokenizer.
+    """
+    content = read(path)
+    model = model_of(content, "WordPiece", path, _ADVICE)
+    vocab = checked_vocab(model.get("vocab"), path)
+    tokens = sorted(vocab, key=vocab.__getitem__)
+    if sorted(vocab.values()) != list(range(len(tokens))):
+        raise VocabularyError(f"{path}: the ids of its {len(tokens)} tokens are not 0, 1, 2, ...; download it again")
+    normalizer, steps = content.get("normalizer") or {}, content.get("pre_tokenizer") or {}
+    lower = normalizer.get("lowercase")
+    found = {
+        "normalizer.type": normalizer.get("type"),
+        "normalizer.clean_text": normalizer.get("clean_text"),
+        "normalizer.handle_chinese_chars": normalizer.get("handle_chinese_chars"),
+        "pre_tokenizer.type": steps.get("type"),
+        "model.continuing_subword_prefix": model.get("continuing_subword_prefix"),
+    }
+    for name, expected in _BERT.items():
+        if found[name] != expected:
+            raise VocabularyError(
+                f"{path}: {name} is {one_line(repr(found[name]), 60)}, expected {expected!r} as of BERT's tokenizer; "
+                f"{_ADVICE}"
+            )
+    if normalizer.get("strip_accents") not in (None, lower):
+        raise VocabularyError(
+            f"{path}: strips accents apart from lower-casing, which goes together here; use another checkpoint"
+        )
+    return tokens, bool(lower)
+
+
+_BERT = {
+    "normalizer.type": "BertNormalizer",
+    "normalizer.clean_text": True,
+    "normalizer.handle_chinese_chars": True,
+    "pre_tokenizer.type": "BertPreTokenizer",
+    "model.continuing_subword_prefix": "##",
+}
+_ADVICE = "the ids of some texts would differ; give the vocabulary of the checkpoint as vocab.txt"
