@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common.checkpoints import latest_checkpoint
-from common.errors import RunDirectoryError
+from common.errors import BertError, RunDirectoryError
 from common.exclusive import locked, sweep
 from common.files import copy_atomically, json_object, write_atomically
 
@@ -183,6 +183,31 @@ class RunDirectory:
             if stamps:
                 return max(stamps, key=lambda path: int(path.name))
         return None
+
+
+def warn_of_another_head(init_checkpoint: str, head: str | None) -> None:
+    """Warns if `--init_checkpoint` was trained here with another head of the user's, or with none.
+
+    Args:
+      init_checkpoint: prefix, file or directory.
+      head: class of the user's head in this run; None for a head of this project.
+    """
+    path = Path(init_checkpoint)
+    folder = path if path.is_dir() else path.parent
+    try:
+        described = RunDirectory(folder.parent if folder.name == BEST else folder).description() or {}
+    except BertError:
+        return
+    earlier = described.get("identity", {}).get("head")
+    if described and earlier != head:
+        log.warning(
+            "--init_checkpoint=%s was trained with %s, and goes on with %s: what one learned need not suit the other",
+            init_checkpoint, _named_head(earlier), _named_head(head),
+        )  # fmt: skip
+
+
+def _named_head(head: str | None) -> str:
+    return "the head of its task" if head is None else f"--head={head}"
 
 
 def warn_of_other_labels(init_checkpoint: str, labels: Sequence[str]) -> None:

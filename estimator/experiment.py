@@ -15,7 +15,7 @@ import numpy as np
 from common.errors import DataError, FlagError
 from common.files import write_atomically
 from common.interruption import Interruption
-from common.run_directory import warn_of_other_labels
+from common.run_directory import warn_of_another_head, warn_of_other_labels
 from estimator import devices, learning_curve, memory, score_table
 from estimator.config import ExperimentSettings
 from estimator.failures import running
@@ -71,7 +71,9 @@ class Experiment:
             return
         if model.init_checkpoint is not None:
             check_weights(model.bert_config, model.init_checkpoint)
-            warn_of_other_labels(model.init_checkpoint, self.task.identity().get("labels", []))
+            identity = self.task.identity()
+            warn_of_other_labels(model.init_checkpoint, identity.get("labels", []))
+            warn_of_another_head(model.init_checkpoint, identity.get("head"))
         elif not is_training:
             raise FlagError(
                 f"--init_checkpoint is missing: {self.output_dir} has no trained checkpoint; "

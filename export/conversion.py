@@ -36,11 +36,13 @@ class Description:
       labels: of the classifier's outputs, in order; none where it does not say.
       problem_type: `single_label`, `multi_label` or `regression`; None where it does not say.
       do_lower_case: casing of the tokenizer; None where it does not say.
+      users_head: name of a head of the user's that computes as none of Hugging Face's does; None where there is none.
     """
 
     labels: tuple[str, ...] = ()
     problem_type: str | None = None
     do_lower_case: bool | None = None
+    users_head: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +118,7 @@ def describe(folder: Path) -> Description:
         labels=tuple(map(str, labels or huggingface_files.stated_labels(folder))),
         problem_type=identity.get("problem_type") or huggingface_files.stated_problem_type(folder),
         do_lower_case=huggingface_files.stated_casing(folder) if lower is None else lower,
+        users_head=None if identity.get("hugging_face_class") else identity.get("head"),
     )
 
 
@@ -142,6 +145,12 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
     naming = model.config.family.hugging_face
     heads = naming.heads_of(names)
     source = locate_checkpoint(init_checkpoint).path
+    users_head = model.description.users_head
+    if users_head is not None and target == HUGGING_FACE:
+        raise CheckpointError(
+            f"{source}: trained with a head of your own ({users_head}), which no class of Hugging Face computes; serve "
+            "its export instead, or state hugging_face_class in the class and train with it"
+        )
     model = _with_outputs(model, shapes.get(CLASSIFIER_VARIABLES[0]), source)
     with _whole_folder(output_dir) as folder:
         if target == HUGGING_FACE:
@@ -162,14 +171,16 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
         reasons=reasons,
         own_names=tuple(name for name in names if naming.theirs(name, heads) is None),
         cast=cast,
-        warnings=tuple(_warnings(init_checkpoint, target, model.config)),
+        warnings=tuple(_warnings(init_checkpoint, target, model.config, users_head)),
     )
 
 
-def _warnings(init_checkpoint: str, target: str, config: BertConfig) -> Iterator[str]:
+def _warnings(init_checkpoint: str, target: str, config: BertConfig, users_head: str | None) -> Iterator[str]:
     best = Path(init_checkpoint) / BEST
     if best.is_dir():
         yield f"{best} holds the best checkpoint of this run; what was converted is the latest"
+    if users_head is not None:
+        yield f"trained with a head of your own ({users_head}); only that class computes what the output layer is for"
     if target == TENSORFLOW and config.hidden_act == "gelu_erf":
         yield (
             "hidden_act is gelu_erf, the exact form, which the scripts here compute and google-research/bert does not "

@@ -21,6 +21,9 @@ class Reader(abc.ABC):
     further_inputs: tuple[str, ...] = ()
     # Names of variables whose shape follows the labels: they start anew where a checkpoint has them in another shape.
     replaceable: tuple[str, ...] = ()
+    # The class of Hugging Face, without the family, whose head has the same variables and computes the same; None where
+    # there is none. It holds for the class that states it, not for those derived from it.
+    hugging_face_class: str | None = None
     # Variables that are trained otherwise than the rest; `--freeze` comes before them, `--head_learning_rate` after.
     parameter_groups: tuple[ParameterGroup, ...] = ()
     # Predictions that are the same for every row; an evaluation keeps them once, as a row of their own.

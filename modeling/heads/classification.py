@@ -49,6 +49,8 @@ class ClassificationHead(_LabelHead):
     arXiv:1708.02002.
     """
 
+    hugging_face_class = "ForSequenceClassification"
+
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Weighted mean cross-entropy, and that of each row `[B]`."""
         labels = features["label_ids"]
@@ -88,6 +90,7 @@ class ClassificationHead(_LabelHead):
 class RegressionHead(Head):
     """One number: squared error; `label_ids` float32 `[B]`."""
 
+    hugging_face_class = "ForSequenceClassification"
     uses_sequence_output = False
     replaceable = CLASSIFIER_VARIABLES
 
@@ -123,6 +126,7 @@ class MultiLabelHead(_LabelHead):
       ValueError: not one weight for each label.
     """
 
+    hugging_face_class = "ForSequenceClassification"
     threshold = 0.5
 
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:

@@ -24,6 +24,8 @@ class SpanHead(Head):
     batch; rows without padding have upstream's loss.
     """
 
+    hugging_face_class = "ForQuestionAnswering"
+
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
         """Scores `[B, S, 2]`, of a start and of an end."""
         del is_training  # the layer has no dropout

@@ -152,7 +152,7 @@ class ClassificationTask(Task):
             "problem_type": self.kind.problem_type.name,
             "labels": self.labels,
             "truncation": self.truncation,
-            **({} if self._users_head is None else {"head": self._head_class().__name__}),
+            **self._described_head(),
         }
 
     def score(self, collected: Collected) -> dict[str, float]:
@@ -209,6 +209,13 @@ class ClassificationTask(Task):
         return find_class(
             self._users_head, "--head", lambda one: isinstance(one, type) and issubclass(one, expected), what, HEADS
         )
+
+    def _described_head(self) -> dict[str, Any]:
+        """Name of the user's head, and of a class of Hugging Face if it says itself that it computes as that one's."""
+        head = self._head_class()
+        if head is None:
+            return {}
+        return {"head": head.__name__, "hugging_face_class": vars(head).get("hugging_face_class")}
 
     def _scores(self, output: Mapping[str, Any]) -> np.ndarray:
         return np.atleast_1d(output[self.kind.output])

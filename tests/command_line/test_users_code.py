@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+import convert_checkpoint
 import run_classifier
 import run_task
 from common import user_code
@@ -65,6 +66,28 @@ def test_later_commands_name_the_head_again_and_no_other(run_script, averaged):
     code, _, err = run_script(run_classifier.main, "--do_eval", run, f"--head={other}:Second")
     assert code == 2
     assert "contradicts --output_dir" in err
+
+
+def test_only_its_own_class_reads_what_a_head_has_learned(run_script, averaged, data, tmp_path):
+    """Its variables have the names of a classifier's, which would answer something else."""
+    run, common = averaged / "run", f"--init_checkpoint={averaged / 'run'}"
+    code, _, err = run_script(
+        convert_checkpoint.main, common, "--format=huggingface", f"--output_dir={tmp_path / 'converted'}"
+    )
+    assert (code, err.count("\n")) == (2, 1)
+    assert "trained with a head of your own (MeanPoolingHead), which no class of Hugging Face computes" in err
+    assert not (tmp_path / "converted").exists()
+    code, out, _ = run_script(
+        convert_checkpoint.main, common, "--format=tensorflow", f"--output_dir={tmp_path / 'converted'}"
+    )
+    assert code == 0
+    assert "warning: trained with a head of your own (MeanPoolingHead)" in out
+    code, _, err = run_script(
+        run_classifier.main, *TABLE, *TRAINING, f"--data_dir={data}", common, "--do_eval",
+        f"--output_dir={tmp_path / 'new'}",
+    )  # fmt: skip
+    assert code == 0, err
+    assert f"{run} was trained with --head=MeanPoolingHead, and goes on with the head of its task" in err
 
 
 def test_an_edited_head_is_told(run_script, averaged):

@@ -5,6 +5,9 @@ import pytest
 import tensorflow as tf
 
 from modeling import BertConfig, BertModel, ClassificationHead, Head, MultiLabelHead, RegressionHead
+from modeling.families import registry
+from modeling.heads.classification import CLASSIFIER_VARIABLES
+from modeling.heads.span import SpanHead
 
 tf1 = tf.compat.v1
 CONFIG = BertConfig(
@@ -232,6 +235,15 @@ def test_initial_values_and_dropout_of_the_classifier():
         first, second = (sess.run([training, serving]) for _ in range(2))
     assert (first[1] == second[1]).all()
     assert (first[0] != second[0]).any()
+
+
+def test_classes_of_hugging_face_have_the_same_variables():
+    """Names of heads in a family's files lead to the variables of the head that states the class."""
+    heads = {head.title: head.variable for head in registry.named("bert").hugging_face.heads}
+    assert heads["ForSequenceClassification"] == CLASSIFIER_VARIABLES[0]
+    assert heads["ForQuestionAnswering"] == "cls/squad/output_weights"
+    for head in (ClassificationHead, MultiLabelHead, RegressionHead, SpanHead):
+        assert vars(head)["hugging_face_class"] in heads
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0, 1.0], [0.0, 0.0, 0.0]])
