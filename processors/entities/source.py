@@ -2,6 +2,7 @@
 
 import abc
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 from common.errors import DataError, closest
 from processors.entities.featurizer import labels_of_types
 from processors.entities.sentence import OnProblem, Sentence, stop
-from processors.entities.tagged_file import FileForm, as_internal, has_tags, inspect_tags, read_sentences
-from processors.entities.tags import NONE, split_tag
+from processors.entities.tagged_file import FileForm, TagCounts, as_internal, has_tags, inspect_tags, read_sentences
+from processors.entities.tags import NONE, OUTSIDE, split_tag
 from processors.reading import MissingDataError, lone_surrogate
 
 log = logging.getLogger(__name__)
@@ -62,9 +63,6 @@ class SentenceFiles(SentenceSource):
       labels: tags in the order of the classes; None for those of the training file, and of each entity type both tags.
       on_problem: as for `read_columns`, for every row that is read.
 
-    Attributes:
-      broken: tags that break the scheme, by split, once it was read.
-
     Raises:
       DataError: the training file cannot be read, or there is none to find the scheme or the labels in.
     """
@@ -80,11 +78,11 @@ class SentenceFiles(SentenceSource):
         self._files = dict(files)
         self._form = form
         self.on_problem = on_problem
-        self.broken: dict[str, int] = {}
+        self._reported: set[str] = set()
         if scheme is None or labels is None:
             counts = inspect_tags(self._file(TRAIN), form, scheme, on_problem)
             scheme = counts.scheme
-            labels = _labels(counts.tags, scheme) if labels is None else labels
+            labels = self._found(counts) if labels is None else labels
         self.scheme, self.labels = scheme, list(labels)
         self._known = frozenset(labels)
 
@@ -108,10 +106,11 @@ class SentenceFiles(SentenceSource):
 
         Rows to predict may have tags that are not among the labels, or none.
         """
-        path, broken = self._file(split), 0
-        form, is_tagged = self._form, split != TEST or has_tags(self._file(split), self._form)
+        path, form = self._file(split), self._form
+        is_tagged = split != TEST or has_tags(path, form)
         if not is_tagged:
             form = form._replace(columns=form.columns._replace(tag=None))
+        counts: Counter[str] = Counter()
         for sentence in read_sentences(path, form, self.on_problem):
             try:
                 found = 0
@@ -119,16 +118,29 @@ class SentenceFiles(SentenceSource):
                     sentence, found = as_internal(path, sentence, self.scheme)
                 self._check(path, sentence, split)
             except DataError as error:
-                self.on_problem(error)
+                advice = "; --tag_column=none if the file has no tags" if is_tagged and split == TEST else ""
+                self.on_problem(DataError(f"{error}{advice}"))
                 continue
-            broken += found
+            counts.update(broken=found, unknown=sum(tag not in self._known for tag in sentence.tags or []))
             yield sentence
-        if broken and split not in self.broken:
+        self._report(split, counts)
+
+    def _report(self, split: str, counts: Mapping[str, int]) -> None:
+        """Warns once of tags that cannot be meant as they are."""
+        if split in self._reported:
+            return
+        self._reported.add(split)
+        path = self._file(split)
+        if counts["broken"]:
             log.warning(
                 "%s: %d tags break the scheme %s (an I- that continues nothing, say); each is read as conlleval does: "
-                "it opens an entity", path, broken, self.scheme,
+                "it opens an entity", path, counts["broken"], self.scheme,
             )  # fmt: skip
-        self.broken[split] = broken
+        if counts["unknown"]:
+            log.warning(
+                "%s: %d words have tags that are not among the labels, so that none can be predicted; if the last "
+                "column is something else, give --tag_column", path, counts["unknown"],
+            )  # fmt: skip
 
     def _check(self, path: Path, sentence: Sentence, split: str) -> None:
         """Refuses words that no file can hold, and tags to learn that are not among the labels.
@@ -151,15 +163,24 @@ class SentenceFiles(SentenceSource):
                 f"{closest(unknown, self._known)}; correct it, or give all with --labels"
             )
 
+    def _found(self, counts: TagCounts) -> list[str]:
+        """Of each type that is there both tags: a longer entity of it may come.
+
+        Raises:
+          DataError: there is no entity.
+        """
+        if counts.scheme == NONE:
+            return list(counts.tags)
+        types = sorted({split_tag(tag)[1] for tag in counts.tags if tag != OUTSIDE})
+        if not types:
+            raise DataError(
+                f"{self._file(TRAIN)}: all {counts.words} words are tagged O, expected entities to learn; check "
+                "--tag_column"
+            )
+        return labels_of_types(types)
+
     def _file(self, split: str) -> Path:
         if split not in self._files:
             flag = "predict_file or --test_file" if split == TEST else f"{split}_file"
             raise MissingDataError(f"no file for the {split} split; give --{flag}, or a {split}.* in --data_dir")
         return self._files[split]
-
-
-def _labels(tags: Sequence[str], scheme: str) -> list[str]:
-    """Of each type that is there both tags: a longer entity of it may come."""
-    if scheme == NONE:
-        return list(tags)
-    return labels_of_types(sorted({split_tag(tag)[1] for tag in tags if tag != "O"}))

@@ -12,6 +12,7 @@ import convert_checkpoint
 import create_pretraining_data
 import extract_features
 import run_classifier
+import run_ner
 import run_pretraining
 import run_squad
 from common.run_directory import RunDirectory
@@ -20,7 +21,7 @@ from modeling.families import registry
 from processors.squad.examples import SquadReader
 from processors.squad.windows import SpanFeaturizer
 from serving.predictor import Predictor
-from tests.support import tiny
+from tests.support import tiny, tiny_sentences
 from tokenization.kinds import KINDS
 
 FAMILIES = registry.FAMILIES
@@ -73,6 +74,23 @@ def test_a_classifier_is_trained_and_exported(family, tmp_path, run_script):
         assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
     code, _, err = run_script(run_classifier.main, *TABLE, f"--data_dir={data}", f"--output_dir={run}", "--do_eval")
     assert code == 0, err
+
+
+@each(FAMILIES)
+def test_words_are_tagged_and_the_export_tags_them_alike(family, tmp_path, run_script):
+    source = model_folder(family, "ForSequenceClassification", tmp_path / "model")
+    data, run = tiny_sentences.write_splits(tmp_path / "data"), tmp_path / "run"
+    code, _, err = run_script(
+        run_ner.main, f"--data_dir={data}", f"--init_checkpoint={source}", f"--output_dir={run}", "--use_crf",
+        "--max_seq_length=12", "--num_train_epochs=1", "--do_train", "--do_eval", "--do_predict", "--do_export",
+    )  # fmt: skip
+    assert code == 0, err
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    with Predictor(RunDirectory(run).latest_export()) as predictor:
+        answers = predictor.answer([{"text": row["text"]} for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        assert [answer[name] for name in ("tokens", "tags")] == [row[name] for name in ("tokens", "tags")]
+        assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-4)
 
 
 def write_questions(path: Path) -> Path:
