@@ -9,7 +9,7 @@ from typing import Any
 
 from common.errors import ConfigError, FlagError, VocabularyError
 from common.run_directory import vocabulary_digest
-from modeling.checkpoints.locate import FilesBeside, find_beside, locate_checkpoint
+from modeling.checkpoints.locate import HUB_FILE, FilesBeside, find_beside, locate_checkpoint
 from modeling.config import BertConfig
 from modeling.families import registry
 from tokenization import Tokenizer, validate_case_matches_checkpoint
@@ -72,13 +72,7 @@ def load(
     config_file = _found(
         flags.bert_config_file, "bert_config_file", output_dir, ["bert_config.json"], _beside(flags).config_file
     )
-    if config_file is None:
-        raise FlagError(
-            "--bert_config_file is missing: neither --output_dir nor the folder of --init_checkpoint holds one; give "
-            "its path"
-        )
-    config = BertConfig.from_json_file(str(config_file))
-    config.check_heads(str(config_file))
+    config, config_file = _config(config_file, flags)
     kind = KINDS[config.family.tokenizer]
     vocab_file = _found(flags.vocab_file, "vocab_file", output_dir, kind.names, _beside(flags, kind.names).vocab_file)
     if vocab_file is None and needs_vocabulary:
@@ -98,6 +92,37 @@ def load(
             f"{config.longest_sequence} positions; give at most that"
         )
     return ModelFiles(config, tokenizer, vocab_file)
+
+
+def _config(config_file: Path | None, flags: SimpleNamespace) -> tuple[BertConfig, Path]:
+    """The architecture, and the file that says it; of checkpoints that never have one, the weights say it.
+
+    Raises:
+      BertError: there is none, or it cannot be used.
+    """
+    if config_file is not None:
+        config = BertConfig.from_json_file(str(config_file))
+        config.check_heads(str(config_file))
+        return config, config_file
+    if flags.init_checkpoint and _comes_without_configuration(flags.init_checkpoint):
+        from modeling.checkpoints.sizes import config_of_weights
+
+        return config_of_weights(flags.init_checkpoint), Path(flags.init_checkpoint)
+    raise FlagError(
+        "--bert_config_file is missing: neither --output_dir nor the folder of --init_checkpoint holds one; give its "
+        "path"
+    )
+
+
+def _comes_without_configuration(init_checkpoint: str) -> bool:
+    """Whether a checkpoint is a TensorFlow Hub module or of an owner who writes no configurations."""
+    from modeling.checkpoints.restore import family_of_names
+
+    if (Path(init_checkpoint) / HUB_FILE).is_file():
+        return True
+    location = locate_checkpoint(init_checkpoint)
+    family = None if location.is_hugging_face else family_of_names(init_checkpoint)
+    return family is not None and family.google is not None and family.google_config is None
 
 
 def _beside(flags: SimpleNamespace, vocabulary_names: Sequence[str] = ()) -> FilesBeside:

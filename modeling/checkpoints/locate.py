@@ -20,6 +20,11 @@ PREFERRED = ("model" + SAFETENSORS, "model" + INDEX)
 """Names of weights that are taken where a directory holds several files of them."""
 
 _BUNDLE_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
+_SAVED_MODEL = "variables/variables.index"
+"""Weights of a TensorFlow Hub module, or another SavedModel."""
+_ASSETS = "assets"
+HUB_FILE = "tfhub_module.pb"
+"""Marks the folder of a TensorFlow Hub module."""
 _OTHER_FORMATS = {".h5": "Keras HDF5 weights", ".msgpack": "Flax weights"}
 
 
@@ -75,7 +80,7 @@ def locate_checkpoint(init_checkpoint: str | os.PathLike) -> CheckpointLocation:
 
 
 def find_beside(init_checkpoint: str | os.PathLike, vocabulary_names: Sequence[str] = ("vocab.txt",)) -> FilesBeside:
-    """Configuration and vocabulary in the directory of a checkpoint.
+    """Configuration and vocabulary in the directory of a checkpoint, or in its `assets` (TensorFlow Hub's modules).
 
     Args:
       init_checkpoint: as for `locate_checkpoint`; the checkpoint itself need not exist.
@@ -89,7 +94,8 @@ def find_beside(init_checkpoint: str | os.PathLike, vocabulary_names: Sequence[s
     directory = path if files.is_dir(path) else os.path.dirname(path)  # noqa: PTH120 - keeps gs:// whole
 
     def first_of(*names: str) -> str | None:
-        candidates = (os.path.join(directory, name) for name in names)  # noqa: PTH118
+        folders = (directory, os.path.join(directory, _ASSETS))  # noqa: PTH118 - keeps gs:// whole
+        candidates = (os.path.join(folder, name) for folder in folders for name in names)  # noqa: PTH118
         return next((candidate for candidate in candidates if files.exists(candidate)), None)
 
     return FilesBeside(config_file=first_of(*registry.CONFIG_FILES), vocab_file=first_of(*vocabulary_names))
@@ -102,6 +108,7 @@ def _in_directory(directory: str, files: "_FileSystem") -> CheckpointLocation:
         return CheckpointLocation(latest, is_hugging_face=False)
     found = [name for name in names if name.endswith((".index", SAFETENSORS, INDEX))]
     found = found or [name for name in PICKLES if name in names][:1]
+    found = found or [name for name in (_SAVED_MODEL,) if files.exists(os.path.join(directory, name))]  # noqa: PTH118
     chosen = next((name for name in PREFERRED if name in found), found[0] if len(found) == 1 else None)
     if chosen is not None:
         path = os.path.join(directory, chosen)  # noqa: PTH118 - keeps gs:// whole

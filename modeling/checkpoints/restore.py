@@ -19,6 +19,7 @@ from common.files import without_pattern
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.variable_names import (
     GLOBAL_STEP,
+    HUB_MODULE,
     WORD_EMBEDDINGS,
     grouped,
     is_bookkeeping,
@@ -285,12 +286,17 @@ class _Bundle:
             }
         except _UNREADABLE as error:
             raise CheckpointError(_damaged(prefix, ".index", error)) from None
-        self.family = registry.of_google(self._shapes)
+        bare = {self._without_module(name): name for name in self._shapes}
+        self.family = registry.of_google(bare)
         self._names = self.family.google if self.family else None
-        self._source_of = {name: name for name in self._shapes}
+        self._source_of = bare
         if self._names is not None:
-            kept = [name for name in self._shapes if not self._names.reason(name)]
-            self._source_of = {self._names.ours(name): name for name in kept}
+            kept = {name: source for name, source in bare.items() if not self._names.reason(name)}
+            self._source_of = {self._names.ours(name): source for name, source in kept.items()}
+
+    def _without_module(self, name: str) -> str:
+        bare = name.removeprefix(HUB_MODULE)
+        return name if bare in self._shapes else bare
 
     def shapes(self) -> Shapes:
         return {name: self._shapes[source] for name, source in self._source_of.items()}

@@ -8,6 +8,8 @@ from common.errors import CheckpointError
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
 GLOBAL_STEP = "global_step"
+HUB_MODULE = "module/"
+"""What names of variables begin with in checkpoints of programs that loaded a TensorFlow Hub module."""
 
 # What training leaves in a checkpoint and no model asks for.
 _PRECISION_SCALAR = re.compile(r"(^|/)((current_)?loss_scale|(loss_scale_|num_)?(good|bad)_steps)$")
@@ -19,7 +21,6 @@ _STYLES = (
     (re.compile(r"(^|/)layer_normalization(_\d+)?/(gamma|beta)$"), "the names of tf.keras layers"),
     (re.compile(r"^tf_bert\w*/|/layer_\._\d+/"), "the names of Hugging Face's TensorFlow classes"),
     (re.compile(r"^(Embedding-Token|Encoder-\d+-)"), "the names of keras-bert"),
-    (re.compile(r"^module/"), "the names of a TensorFlow Hub module"),
 )
 
 

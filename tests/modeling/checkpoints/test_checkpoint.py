@@ -403,7 +403,6 @@ def test_slots_of_any_optimizer_are_no_variables(tiny, tmp_path, suffixes):
     [
         (lambda name: name.replace("LayerNorm", "layer_normalization"),
          "the names of tf.keras layers (bert/embeddings/layer_normalization/beta)"),
-        (lambda name: "module/" + name, "the names of a TensorFlow Hub module (module/bert/embeddings/LayerNorm/beta)"),
         (lambda name: name.replace("/layer_", "/layer_._"), "the names of Hugging Face's TensorFlow classes (bert/enc"),
         (lambda name: name.replace("bert/embeddings/word_embeddings", "Embedding-Token/embeddings"),
          "the names of keras-bert (Embedding-Token/embeddings)"),
