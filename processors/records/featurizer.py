@@ -164,7 +164,8 @@ class TextFeaturizer(Featurizer):
                 one = {"input_ids": [self._layout.cls], "input_mask": [1], "segment_ids": [0]}
                 yield [{**one, "label_ids": None, "is_real_example": 0}]
                 continue
-            features = self._joined(next(first), None if example.text_b is None else next(second))
+            # A text of nothing that has a token, such as zero-width blanks, is none, as upstream has it.
+            features = self._joined(next(first), None if example.text_b is None else next(second) or None)
             features["label_ids"] = self.label_value(example)
             features["is_real_example"] = 1
             yield [features]

@@ -17,7 +17,7 @@ from tokenization.base import Tokenizer
 
 
 class PairTextSignature(TextSignature):
-    """`text_a` [N] and optional `text_b` ([N], or [1] for all rows; empty means none) -> predictions.
+    """`text_a` [N] and optional `text_b` ([N], or [1] for all rows; no token means none) -> predictions.
 
     Its arguments are those of the `TextFeaturizer` whose rows it makes in the graph.
     """
@@ -39,22 +39,24 @@ class PairTextSignature(TextSignature):
         text_b = tf.broadcast_to(inputs["text_b"], tf.shape(text_a))
         pieces = in_graph(self.tokenizer)(tf.concat([text_a, text_b], axis=0))
         rows = tf.size(text_a)
-        has_b = tf.not_equal(text_b, "")
+        second = pieces[rows:]
         layout = PairLayout.of(self.tokenizer)
-        return pack_pairs(layout, pieces[:rows], pieces[rows:], has_b, self._max_seq_length, self._truncation)
+        return pack_pairs(
+            layout, pieces[:rows], second, second.row_lengths() > 0, self._max_seq_length, self._truncation
+        )
 
     def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The head's predictions, as they are."""
         return dict(predictions)
 
     def parity_examples(self) -> tuple[dict[str, list[str]], list[InputExample]]:
-        """Every parity text alone, and in a pair with its neighbour; and texts that are too long, alike."""
+        """Every parity text alone, and in a pair with its neighbour; too long ones alike; and a pair with nothing."""
         from processors.graph.parity_texts import PARITY_TEXTS, long_texts
 
         long, other = long_texts(self._max_seq_length)
-        short = PARITY_TEXTS[0]
-        first = [*PARITY_TEXTS, *PARITY_TEXTS, long, long, short, long]
-        second = [*[""] * len(PARITY_TEXTS), *PARITY_TEXTS[1:], short, "", short, long, other]
+        short, nothing = PARITY_TEXTS[0], "\u200b"
+        first = [*PARITY_TEXTS, *PARITY_TEXTS, long, long, short, long, short]
+        second = [*[""] * len(PARITY_TEXTS), *PARITY_TEXTS[1:], short, "", short, long, other, nothing]
         examples = [
             InputExample(f"parity-{i}", a, b or None) for i, (a, b) in enumerate(zip(first, second, strict=True))
         ]

@@ -145,6 +145,10 @@ def test_a_tokenizer_needs_upstreams_two_methods():
     line = extract_features.InputExample(0, "a z", None)
     (vector,) = extract_features.convert_examples_to_features([line], 5, Letters())
     assert (vector.tokens, vector.input_ids) == (["[CLS]", "a", "z", "[SEP]"], [2, 4, 1, 3, 0])
+    blank = run_classifier.convert_single_example(
+        0, run_classifier.InputExample("g", "a", " ", "1"), ["1"], 5, Letters()
+    )
+    assert blank.input_ids == [2, 4, 3, 0, 0]
 
 
 @pytest.mark.parametrize(

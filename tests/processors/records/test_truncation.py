@@ -75,6 +75,14 @@ def test_nothing_changes_where_a_text_fits(tokenizer, a, b):
     assert rows[0] == rows[1] == rows[2]
 
 
+@pytest.mark.parametrize("nothing", ["", " ", "\u200b", "\u00ad\ufeff", "\ufffd"])
+def test_a_second_text_without_a_token_is_none(tokenizer, nothing):
+    """As in google-research/bert, which adds the second `[SEP]` where there are tokens."""
+    featurizer = PairFeaturizer(tokenizer, 13, (), "single_label")
+    rows = [next(featurizer.featurize([InputExample("0", "good film", b)])) for b in (None, nothing)]
+    assert rows[0] == rows[1]
+
+
 def test_each_text_of_a_pair_keeps_its_own_ends_and_as_many_pieces_as_upstreams_rule_says(tokenizer):
     a, b = "good fine great lovely superb bad poor awful nasty", "the film was a very day food"
     rows = {}
@@ -116,7 +124,7 @@ def packed(request):
                 v1.ragged.constant_value([x or [] for x in some], dtype="int32", ragged_rank=1)
                 for some in (first, second)
             ]
-            present = [pieces is not None for pieces in second]
+            present = [bool(pieces) for pieces in second]
             return session.run(rows, {a: ragged[0], b: ragged[1], has_b: present, limit: most})
 
         yield request.param, run
