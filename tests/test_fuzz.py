@@ -49,6 +49,12 @@ ROWS = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in tiny.ro
 OBJECTS = "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in tiny.rows(6))
 QUESTION = {"id": "1", "question": "Who?", "answers": [{"text": "Ann", "answer_start": 0}], "is_impossible": False}
 SQUAD = {"version": "2.0", "data": [{"title": "a", "paragraphs": [{"context": "Ann ran.", "qas": [QUESTION]}]}]}
+QUESTION_ROW = {"id": "1", "context": "Ann ran.", "question": "Who?", "answers": {"text": ["Ann"], "answer_start": [0]}}
+MRQA_QUESTION = {
+    "qid": "1", "question": "Who?", "answers": ["Ann"],
+    "detected_answers": [{"text": "Ann", "char_spans": [[0, 2]]}],
+}  # fmt: skip
+MRQA = [{"header": {"dataset": "a"}}, {"id": "", "context": "Ann ran.", "qas": [MRQA_QUESTION]}]
 RUN = {"created": "x", "identity": {"task": "table", "labels": ["a", "b"]}, "flags": {"data_dir": "x", "seed": 1}}
 TOKENIZER = {
     "do_lower_case": True, "tokenizer_class": "BertTokenizer", "strip_accents": None, "unk_token": "[UNK]",
@@ -78,6 +84,21 @@ def table(path: Path) -> None:
     processor = TableProcessor(spec, data_dir=str(path.parent))
     processor.get_labels()
     consume(processor.get_train_examples(str(path.parent)))
+
+
+def questions(path: Path) -> None:
+    """Reads questions as a training, an evaluation and a prediction do."""
+    for learns, is_training, version_2, skips in (
+        (True, True, True, False),
+        (True, True, False, True),
+        (True, False, True, True),
+        (False, False, False, True),
+    ):
+        with contextlib.suppress(BertError):
+            reader = SquadReader(path, learns, is_training, version_2, skips)
+            consume(reader)
+            assert "\n" not in reader.report()
+    consume(SquadReader(path, True, True, True))
 
 
 def consume(items: Iterable[Any]) -> None:
@@ -135,7 +156,9 @@ READERS = [
     Reader("train.tsv.gz", gzip.compress(ROWS.encode()), table),
     Reader("train.tsv.xz", lzma.compress(ROWS.encode()), table),
     Reader("train.tsv.zip", zipped("train.tsv", ROWS.encode()), table),
-    Reader("train.json", json.dumps(SQUAD).encode(), lambda path: consume(SquadReader(path, True, True, True))),
+    Reader("train.json", json.dumps(SQUAD).encode(), questions),
+    Reader("rows.json", json.dumps([QUESTION_ROW]).encode(), questions),
+    Reader("mrqa.jsonl", "".join(json.dumps(line) + "\n" for line in MRQA).encode(), questions),
     Reader("lines.txt", b"a text\na text ||| another\n\n", lambda path: consume(read_text_lines(path))),
     Reader("corpus.txt", b"a text\nmore\n\nanother\n" * 20, lambda path: consume(CorpusReader([path]).documents())),
     Reader("labels.txt", b"neg\npos\n", lambda path: parse_labels(str(path))),

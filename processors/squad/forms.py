@@ -210,8 +210,8 @@ def _detected_answers(detected: Any, answers: Any) -> tuple[GoldAnswer, ...]:
             f"'detected_answers' is {one_line(repr(detected), 60)}; expected a list of text and char_spans"
         ) from None
     texts = {answer.text for answer in found}
-    others = answers if isinstance(answers, list) else []
-    return (*found, *(_answer(text, None) for text in others if text not in texts))
+    others = [_answer(text, None) for text in answers] if isinstance(answers, list) else []
+    return (*found, *(answer for answer in others if answer.text not in texts))
 
 
 def _answer(text: Any, start: Any) -> GoldAnswer:
