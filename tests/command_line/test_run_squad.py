@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,27 @@ def test_prediction_alone_uses_what_the_directory_holds(trained):
     run(f"--predict_file={example_file(language, 'dev')}", "--do_predict", "--max_answer_length=16",
         f"--output_dir={folder}")  # fmt: skip
     assert load(folder / "predictions.json") == before
+
+
+def test_questions_of_one_id_keep_their_own_answers(trained, tmp_path, capsys):
+    language, folder = trained
+    expected = load(folder / "predictions.json")
+    copy = tmp_path / "run"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("export*", "eval.tf_record*"))
+    content = load(example_file(language, "dev"))
+    for article in content["data"]:
+        for paragraph in article["paragraphs"]:
+            for question in paragraph["qas"]:
+                question["id"] = "one"
+    (tmp_path / "twice.json").write_text(json.dumps(content))
+    run(f"--predict_file={tmp_path / 'twice.json'}", "--do_eval", f"--output_dir={copy}")
+    answers = load(copy / "predictions.json")
+    assert list(answers) == ["one", *(f"one#{number}" for number in range(2, 16))]
+    assert list(answers.values()) == list(expected.values())
+    scores, before = load(copy / "eval_results.json"), load(folder / "eval_results.json")
+    assert scores["eval_total"] == 15
+    assert scores["eval_f1"] == pytest.approx(before["eval_f1"])
+    assert "14 of 15 questions have the id of an earlier one and are answered and scored" in capsys.readouterr().err
 
 
 def test_export_answers_as_the_prediction_does(trained):
