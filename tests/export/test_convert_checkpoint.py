@@ -377,7 +377,8 @@ def test_sources_that_cannot_be_converted(altered, golden, tmp_path, refused):
         f"error: {tmp_path / 'none'}: no checkpoint there; looked for {tmp_path / 'none'}.index"
     )
     assert refused(f"--init_checkpoint={golden / 'tiny'}", *target) == (
-        "error: --vocab_file is missing: the folder of --init_checkpoint holds no vocab.txt; give its path"
+        "error: --vocab_file is missing: the folder of --init_checkpoint holds no vocab.txt or tokenizer.json; give "
+        "its path"
     )
     source = altered(classifier(3))
     flag = f"--init_checkpoint={source}"
