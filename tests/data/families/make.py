@@ -123,7 +123,7 @@ def make_byte_bpe() -> None:
 
 def make_pickles() -> None:
     """Writes tensors of every type and form as `torch.save` does and did, and a model as `pytorch_model.bin`."""
-    folder = HERE / "pickles"
+    folder = HERE.parent / "pickles"
     folder.mkdir(exist_ok=True)
     numbers = torch.arange(24, dtype=torch.float32).reshape(4, 6) / 7
     tensors = {

@@ -19,7 +19,7 @@ from modeling.checkpoints import restore
 from modeling.checkpoints.pickles import PickledTensors
 from modeling.checkpoints.weight_files import weight_files
 
-DATA = Path(__file__).resolve().parents[2] / "data" / "families"
+DATA = Path(__file__).resolve().parents[2] / "data"
 FORMS = ("tensors.bin", "tensors-of-old.bin")
 
 
@@ -35,7 +35,7 @@ def test_tensors_of_every_type_and_form(form):
 
 
 def test_a_folder_of_pickles_is_a_checkpoint(tmp_path):
-    source = DATA / "bert" / "BertForQuestionAnswering"
+    source = DATA / "families" / "bert" / "BertForQuestionAnswering"
     for name in ("config.json", "pytorch_model.bin"):
         shutil.copy((source if name == "config.json" else DATA / "pickles") / name, tmp_path / name)
     shapes = restore.checkpoint_variables(str(tmp_path))
