@@ -104,10 +104,9 @@ class Decoded(NamedTuple):
     null_odds: float
 
     def answer(self, threshold: float) -> Entry:
-        """The answer given: `best`, or "no answer" where its odds are above a threshold."""
-        if self.best is None or self.null_odds > threshold:
-            return self.null
-        return self.best
+        """The answer given: `best`, or "no answer" where it is a candidate and its odds are above a threshold."""
+        null = self.entries.first(is_answer=False) if self.null_odds > threshold else None
+        return self.best if self.best and null is None else self.null
 
     @property
     def null(self) -> Entry:

@@ -63,7 +63,9 @@ def test_predictions_are_upstreams(golden, uncased, tmp_path, version):
     results = [run_squad.RawResult(one.unique_id, *row) for one, row in zip(features, rows, strict=True)]
     random.Random(3).shuffle(results)
     files = [str(tmp_path / name) for name in OUTPUTS]
-    run_squad.write_predictions(examples, features, results, 20, 30, True, *files, version_2_with_negative=version == 2)
+    # Version 1 has no "no answer", whatever the threshold.
+    options = {"version_2_with_negative": version == 2, "null_score_diff_threshold": 0.0 if version == 2 else -5.0}
+    run_squad.write_predictions(examples, features, results, 20, 30, True, *files, **options)
     for name, golden_name in zip(OUTPUTS, ("predictions", "nbest", "null_odds"), strict=True):
         if name == "null_odds.json" and version == 1:
             assert not (tmp_path / name).exists()
