@@ -39,7 +39,7 @@ class ModelFiles:
         return self.tokenizer
 
     def identity(self) -> dict[str, Any]:
-        """What two runs in one output directory must fraction of them."""
+        """What two runs in one output directory must share of them."""
         architecture = {"architecture": self.config.to_dict()}
         if self.tokenizer is None:
             return architecture
