@@ -42,7 +42,8 @@ from serving.predictor import _tokenizer_settings
 from tasks.span.files import stored_threshold
 from tests.support import tiny
 from tests.support.mutations import damaged
-from tokenization import BulkTokenizer, check_stated_settings, load_vocab
+from tokenization import WORDPIECE_TOKENS, BulkTokenizer, ByteBpeTokenizer, check_stated_settings, load_vocab
+from tokenization.kinds import KINDS
 
 FEW, MANY = 60, 3000
 ROWS = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in tiny.rows(6))
@@ -148,6 +149,41 @@ def checkpoint_state(path: Path) -> None:
     locate_checkpoint(path.parent)
 
 
+def small_json(content: dict[str, Any]) -> bytes:
+    return json.dumps(content).encode()
+
+
+def wordpiece_json(path: Path) -> None:
+    KINDS["wordpiece"].load(path, None, WORDPIECE_TOKENS)
+
+
+def byte_bpe(path: Path) -> None:
+    (path.parent / "merges.txt").write_text("#version: 0.2\na b\n")
+    ByteBpeTokenizer(path)
+
+
+WORDPIECE_JSON = {
+    "added_tokens": [],
+    "normalizer": {
+        "type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None,
+        "lowercase": True,
+    },
+    "pre_tokenizer": {"type": "BertPreTokenizer"},
+    "model": {
+        "type": "WordPiece", "continuing_subword_prefix": "##",
+        "vocab": {token: index for index, token in enumerate(tiny.TOKENS[:8])},
+    },
+}  # fmt: skip
+BYTE_BPE_JSON = {
+    "added_tokens": [{"id": 0, "content": "<s>", "special": True}],
+    "normalizer": None,
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
+    "model": {
+        "type": "BPE", "vocab": {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "b": 5, "ab": 6},
+        "merges": [["a", "b"]],
+    },
+}  # fmt: skip
+
 READERS = [
     Reader("train.tsv", ROWS.encode(), table),
     Reader("train.csv", ROWS.replace("\t", ",").encode(), table),
@@ -165,6 +201,9 @@ READERS = [
     Reader("input", b'a\tb\n{"text_a": "a", "text_b": "b"}\na\tb\n', lines),
     Reader("bert_config.json", json.dumps(tiny.CONFIG).encode(), BertConfig.from_json_file),
     Reader("vocab.txt", "".join(f"{token}\n" for token in tiny.TOKENS).encode(), vocabulary),
+    Reader("tokenizer.json", small_json(WORDPIECE_JSON), wordpiece_json),
+    Reader("tokenizer.json", small_json(BYTE_BPE_JSON), ByteBpeTokenizer),
+    Reader("vocab.json", b'{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "b": 5, "ab": 6}', byte_bpe),
     Reader("tokenizer_config.json", json.dumps(TOKENIZER).encode(), lambda path: check_stated_settings({}, path, True)),
     Reader("added_tokens.json", b'{"<a>": 5}', lambda path: check_stated_settings({}, path, True)),
     Reader("run.json", json.dumps(RUN).encode(), lambda path: RunDirectory(path.parent).check({"task": "table"})),

@@ -218,28 +218,41 @@ def _read(path: Path) -> _Content:
     if "model" not in content:
         return _Content(tokenizer_json.checked_vocab(content, path), _read_merges(path.with_name(MERGES)))
     model = tokenizer_json.model_of(content, "BPE", path, _ADVICE)
-    steps = content.get("pre_tokenizer") or {}
+    steps = tokenizer_json.part(content, "pre_tokenizer", path)
     if steps.get("type") != "ByteLevel" or content.get("normalizer"):
         raise VocabularyError(
             f"{path}: texts are cut by {one_line(repr(steps.get('type')), 60)} after "
             f"{one_line(content.get('normalizer'), 60)}, expected ByteLevel after None; {_ADVICE}"
         )
-    added = {token["content"]: token for token in content.get("added_tokens", [])}
-    vocab = {**model.get("vocab", {}), **{name: token["id"] for name, token in added.items()}}
-    return _Content(
-        tokenizer_json.checked_vocab(vocab, path),
-        [_pair(merge) for merge in model.get("merges", [])],
-        {name: {flag: bool(token.get(flag)) for flag in _FLAGS} for name, token in added.items()},
-        bool(steps.get("add_prefix_space")),
-    )
+    for name, value in (
+        ("pre_tokenizer.use_regex", steps.get("use_regex", True) is not True),
+        *((f"model.{key}", model.get(key)) for key in _OFF),
+    ):
+        if value:
+            raise VocabularyError(f"{path}: {name} is not as in RoBERTa's tokenizer; {_ADVICE}")
+    try:
+        added = {str(token["content"]): token for token in content.get("added_tokens") or []}
+        vocab = {**model.get("vocab", {}), **{name: token["id"] for name, token in added.items()}}
+        merges = [_pair(merge) for merge in model.get("merges", [])]
+        flags = {name: {flag: bool(token.get(flag)) for flag in _FLAGS} for name, token in added.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise VocabularyError(
+            f"{path}: its tokens or merges are not as a tokenizer.json has them ({one_line(repr(error), 80)}); copy or "
+            "download it again"
+        ) from None
+    return _Content(tokenizer_json.checked_vocab(vocab, path), merges, flags, bool(steps.get("add_prefix_space")))
 
 
 def _pair(merge: str | list[str]) -> tuple[str, str]:
     """Both sides of a merge; an older form has a blank between them."""
     left, right = merge.split(" ") if isinstance(merge, str) else merge
+    if not isinstance(left, str) or not isinstance(right, str):
+        raise TypeError("a merge is no pair of tokens")
     return left, right
 
 
+_OFF = ("dropout", "ignore_merges", "byte_fallback", "continuing_subword_prefix", "end_of_word_suffix")
+"""Parts of the library's algorithm that byte-level BPE does without."""
 _FLAGS = ("lstrip", "rstrip", "normalized", "single_word")
 _ADVICE = "take the files of a RoBERTa model"
 

@@ -39,13 +39,33 @@ def model_of(content: Mapping[str, Any], expected: str, path: Path, advice: str)
     )
 
 
+def part(content: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+    """A part of the content that is an object; empty where it is absent or null.
+
+    Raises:
+      VocabularyError: it is something else.
+    """
+    found = content.get(name)
+    if found is None or isinstance(found, dict):
+        return found or {}
+    raise VocabularyError(f"{path}: {name} is {one_line(repr(found), 60)}, expected an object; download it again")
+
+
+_MOST_IDS = 1 << 24
+"""More than any vocabulary has; a list is made of the tokens by their ids."""
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_IDS
+
+
 def checked_vocab(vocab: Any, path: Path) -> dict[str, int]:
     """Token -> id.
 
     Raises:
       VocabularyError: it is not.
     """
-    if not vocab or not isinstance(vocab, dict) or not all(isinstance(n, int) and n >= 0 for n in vocab.values()):
+    if not vocab or not isinstance(vocab, dict) or not all(map(_is_id, vocab.values())):
         raise VocabularyError(f"{path}: expected an id for each of its tokens; copy or download it again")
     return vocab
 
@@ -62,7 +82,7 @@ def wordpiece_tokens(path: Path) -> tuple[list[str], bool]:
     tokens = sorted(vocab, key=vocab.__getitem__)
     if sorted(vocab.values()) != list(range(len(tokens))):
         raise VocabularyError(f"{path}: the ids of its {len(tokens)} tokens are not 0, 1, 2, ...; download it again")
-    normalizer, steps = content.get("normalizer") or {}, content.get("pre_tokenizer") or {}
+    normalizer, steps = part(content, "normalizer", path), part(content, "pre_tokenizer", path)
     lower = normalizer.get("lowercase")
     found = {
         "normalizer.type": normalizer.get("type"),

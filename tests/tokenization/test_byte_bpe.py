@@ -154,6 +154,10 @@ def test_a_tokenizer_of_another_kind_is_refused(folder):
     assert "texts are cut by 'ByteLevel' after {'type': 'NFC'}, expected ByteLevel after None" in refusal(path)
     path.write_text(json.dumps(content | {"model": {"type": "WordPiece"}}))
     assert "holds a tokenizer of type 'WordPiece', expected BPE" in refusal(path)
+    path.write_text(json.dumps(content | {"model": content["model"] | {"ignore_merges": True}}))
+    assert f"{path}: model.ignore_merges is not as in RoBERTa's tokenizer" in refusal(path)
+    path.write_text(json.dumps(content | {"pre_tokenizer": content["pre_tokenizer"] | {"use_regex": False}}))
+    assert f"{path}: pre_tokenizer.use_regex is not as in RoBERTa's tokenizer" in refusal(path)
 
 
 def test_what_a_folder_asks_for(folder):
