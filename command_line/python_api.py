@@ -14,7 +14,8 @@ from command_line.execution import Results
 from command_line.flags.parsing import from_values
 from command_line.frame import TaskScript
 from command_line.run_classifier import SCRIPT as CLASSIFIER
-from processors.base import DataProcessor
+from common.errors import FlagError
+from processors.base import SPLITS, DataProcessor
 from processors.tables.dataframe import DataFrameProcessor
 from tasks.answers import beside, flat
 
@@ -72,8 +73,8 @@ def predict(
       flags: as on the command line; those of the training are remembered.
 
     Returns:
-      A row for each row of the split, in order: where `data` is a `DataFrameProcessor`, its test frame with the columns
-      `label` and `p(NAME)` of the answers beside its own (`predicted_label`, where the frame has a column `label`);
+      A row for each row that was answered, in order: where `data` is a `DataFrameProcessor`, its test frame with the
+      columns `label` and `p(NAME)` of the answers beside its own (`predicted_label`, where it has a column `label`);
       else what `predictions.jsonl` holds.
 
     Raises:
@@ -83,7 +84,8 @@ def predict(
     answers = read_predictions(Path(flags["output_dir"]) / PREDICTIONS)
     if not isinstance(data, DataFrameProcessor):
         return answers
-    return beside(data.frames["test"], answers.drop(columns=["id", "text_a", "text_b"]))
+    answered = data.frames["test"].iloc[: len(answers)]  # the first ones, with max_predict_examples
+    return beside(answered, answers.drop(columns=["id", "text_a", "text_b"]))
 
 
 def export(*, script: TaskScript[Any] = CLASSIFIER, data: DataProcessor | None = None, **flags: Any) -> Path:
@@ -118,8 +120,24 @@ def _run(script: TaskScript[Any], data: DataProcessor | None, flags: dict[str, A
     if not logging.getLogger().handlers:
         app.set_up_log()
     if data is not None:
+        _check_processor(data)
         name = "dataframe" if isinstance(data, DataFrameProcessor) else type(data).__name__.lower()
         flags = {"task_name": name, **flags}
     values = from_values({**flags, **action}, script.flags)
     values.processor = data
     return script.run(values)
+
+
+def _check_processor(data: object) -> None:
+    """Refuses what gives no examples.
+
+    Raises:
+      FlagError: a class, or something else that is no processor.
+    """
+    if isinstance(data, type):
+        raise FlagError(f"data={data.__name__} is a class; expected a processor, as in {data.__name__}(...)")
+    if not any(hasattr(data, f"get_{split}_examples") for split in SPLITS):
+        raise FlagError(
+            f"data is a {type(data).__name__}; expected a processor, such as DataFrameProcessor(train=frame, "
+            'text_a="text", label="label")'
+        )

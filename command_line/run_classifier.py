@@ -52,7 +52,8 @@ def build_task(
     require(flags, "task_name")
     name = flags.task_name if ":" in flags.task_name else flags.task_name.lower()
     processor = build_processor(name, flags, identity)
-    source = ExampleSource(processor, flags.data_dir, output_dir)
+    is_given = getattr(flags, "processor", None) is not None
+    source = ExampleSource(processor, flags.data_dir, output_dir, in_memory=is_given)
     loss = LossSettings(class_weights(flags.class_weights, source.labels), flags.label_smoothing, flags.focal_gamma)
     return ClassificationTask(
         name, source, tokenizer, flags.max_seq_length, loss, limits(flags), flags.truncation, flags.head

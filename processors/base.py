@@ -3,6 +3,7 @@
 import abc
 import csv
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,14 @@ class SelfDescribing(abc.ABC):
         """Digest of examples that are in no file; None (the default) where `data_files` has all of them."""
         del split
         return None
+
+
+def digest_of(examples: Iterable[Any]) -> str:
+    """Digest of examples that no file decides: equal digests give equal records."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(f"{example!r}\n".encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()
 
 
 def _lacks(processor: object, method: str) -> MissingDataError:

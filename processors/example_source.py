@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from common import user_code
 from common.errors import BertError, DataError, one_line
 from common.source_code import is_users, source_digest
-from processors.base import DataProcessor, InputExample, SelfDescribing
+from processors.base import DataProcessor, InputExample, SelfDescribing, digest_of
 from processors.problem_types import PROBLEM_TYPES, SINGLE_LABEL, LabelError, ProblemType, label_text
 from processors.reading import MissingDataError, lone_surrogate
 
@@ -34,10 +34,14 @@ class ProcessorSource(abc.ABC, Generic[Example]):
       processor: any object with the methods of `DataProcessor`.
       data_dir: handed to its methods.
       leave_out: a folder below `data_dir` that holds no data: that of the run.
+      in_memory: whether a program made the processor, so that what it holds may decide the examples besides its code.
     """
 
-    def __init__(self, processor: Any, data_dir: str | None, leave_out: Path | None = None) -> None:
+    def __init__(
+        self, processor: Any, data_dir: str | None, leave_out: Path | None = None, in_memory: bool = False
+    ) -> None:
         self.processor = processor
+        self._in_memory = in_memory
         self._name = type(processor).__name__
         self._data_dir = data_dir or ""
         self._leave_out = leave_out
@@ -81,7 +85,7 @@ class ProcessorSource(abc.ABC, Generic[Example]):
         if isinstance(self.processor, SelfDescribing):
             return self.processor.data_files(split, self._data_dir or None)
         folder = Path(self._data_dir)
-        if not folder.is_dir():
+        if not self._data_dir or not folder.is_dir():
             return []
         files = (
             path for path in folder.rglob("*") if path.is_file() and not self._is_no_data(path.relative_to(folder))
@@ -96,7 +100,8 @@ class ProcessorSource(abc.ABC, Generic[Example]):
             return inputs | {"settings": self.processor.settings()} | ({"content": content} if content else {})
         folder = Path(self._data_dir)
         names = [str(path.relative_to(folder)) for path in self.data_files(split)]
-        return inputs | {"settings": {}, "code": source_digest(type(self.processor)), "names": names}
+        inputs |= {"settings": {}, "code": source_digest(type(self.processor)), "names": names}
+        return inputs | ({"content": digest_of(self.examples(split))} if self._in_memory else {})
 
     def held_out_file(self) -> Path | None:
         """The training file, where dev rows are held out from it."""
@@ -161,6 +166,7 @@ class ExampleSource(ProcessorSource[InputExample]):
       processor: any object with the methods of `DataProcessor`.
       data_dir: handed to its methods.
       leave_out: a folder below `data_dir` that holds no data: that of the run.
+      in_memory: as for `ProcessorSource`.
 
     Attributes:
       problem_type: what a label is.
@@ -170,8 +176,10 @@ class ExampleSource(ProcessorSource[InputExample]):
       DataError: the processor has an unknown problem type, or labels that cannot be used.
     """
 
-    def __init__(self, processor: DataProcessor, data_dir: str | None, leave_out: Path | None = None) -> None:
-        super().__init__(processor, data_dir, leave_out)
+    def __init__(
+        self, processor: DataProcessor, data_dir: str | None, leave_out: Path | None = None, in_memory: bool = False
+    ) -> None:
+        super().__init__(processor, data_dir, leave_out, in_memory)
         self.problem_type = self._stated_problem_type(processor)
         self.labels = self.read_labels() if self.problem_type.has_labels else []
         self._known = frozenset(self.labels)

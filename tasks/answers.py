@@ -8,6 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from common.errors import DataError
+
 Answer = dict[str, Any]
 """What one row is answered with, as in a prediction file; plain JSON."""
 Outputs = dict[str, list[Any]]
@@ -54,8 +56,14 @@ def beside(frame: Any, answers: Any) -> Any:
     """A pandas DataFrame with the columns of another beside its own, row by row, whatever its index.
 
     A column of answers whose name the frame has is called `predicted_NAME`.
+
+    Raises:
+      DataError: the frame has that name, too.
     """
     taken = {name: f"predicted_{name}" for name in answers.columns if name in frame.columns}
+    twice = next((name for name in taken.values() if name in frame.columns), None)
+    if twice is not None:
+        raise DataError(f"the frame has a column {twice!r} already, which the answers need; rename it, or leave it out")
     return frame.join(answers.rename(columns=taken).set_axis(frame.index))
 
 

@@ -1,6 +1,5 @@
 """Examples from pandas DataFrames, for Python programs and notebooks."""
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import DataError, closest, one_line
-from processors.base import DataProcessor, InputExample, SelfDescribing
+from processors.base import DataProcessor, InputExample, SelfDescribing, digest_of
 from processors.problem_types import PROBLEM_TYPES, LabelError, label_text
 from processors.reading import MissingDataError, lone_surrogate
 from processors.tables.labels import ordered
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DataFrameProcessor(DataProcessor, SelfDescribing):
-    """Rows of DataFrames as examples; the frames are not changed, and have to stay as they are.
+    """Rows of DataFrames as examples; the frames are not changed, and stay as they are while a command runs.
 
     Args:
       train: rows to train on; None where there are none.
@@ -69,7 +68,6 @@ class DataFrameProcessor(DataProcessor, SelfDescribing):
             self._check_columns(split)
         given = self._label_columns if self._has_column_a_label else labels
         self._labels = None if given is None else list(checked_labels([label_text(one) for one in given], problem_type))
-        self._digests: dict[str, str] = {}
 
     def get_train_examples(self, data_dir: str | None) -> Iterator[InputExample]:
         """Yields the rows of `train`."""
@@ -105,13 +103,8 @@ class DataFrameProcessor(DataProcessor, SelfDescribing):
         return None
 
     def content_digest(self, split: str) -> str | None:
-        """Digest of the examples of a split."""
-        if split not in self._digests:
-            digest = hashlib.sha256()
-            for example in self._examples(split):
-                digest.update(repr((example.guid, example.text_a, example.text_b, example.label)).encode())
-            self._digests[split] = digest.hexdigest()
-        return self._digests[split]
+        """Digest of the examples of a split as they are now: a frame may have been changed since the last command."""
+        return digest_of(self._examples(split))
 
     def _frame(self, split: str) -> "pandas.DataFrame":
         if split not in self.frames:
@@ -128,7 +121,12 @@ class DataFrameProcessor(DataProcessor, SelfDescribing):
                 raise DataError(f"{split} frame: {problem} {name!r}; {closest(str(name), known)}")
 
     def _found_labels(self) -> list[str]:
-        frame = self._frame("train")
+        if "train" not in self.frames:
+            raise MissingDataError(
+                "DataFrameProcessor has no rows for the train split to find the labels in; give train=<DataFrame>, or "
+                "labels=[...], which the labels.txt of an output directory has in order"
+            )
+        frame = self.frames["train"]
         if not self._label_columns:
             raise DataError("DataFrameProcessor: label is missing; give the column of the label, or labels=[...]")
         column = frame[self._label_columns[0]]
@@ -137,7 +135,8 @@ class DataFrameProcessor(DataProcessor, SelfDescribing):
         counts: Counter[str] = Counter()
         for value in column:
             if not _is_missing(value):
-                parts = value if isinstance(value, list | tuple | set) else [value]
+                is_list = isinstance(value, list | tuple | set) or getattr(value, "ndim", 0) == 1
+                parts = value if is_list else [value]
                 counts.update(label_text(one) for one in parts)
         return list(checked_labels(ordered(counts, Path("train frame"), self._kind), self.problem_type))
 
@@ -162,12 +161,14 @@ class DataFrameProcessor(DataProcessor, SelfDescribing):
             yield InputExample(guid, text_a, text_b, label)
 
     def _label(self, cells: list[Any], known: frozenset[str], where: str) -> Any:
-        where = f"{where}, column {self._label_columns[0]!r}"
         if self._has_column_a_label:
-            wrong = next((cell for cell in cells if cell not in (0, 1)), None)
-            if wrong is not None:
-                raise DataError(f"{where}: found {one_line(repr(wrong), 40)}, expected 0 or 1; correct the row")
+            for name, cell in zip(self._label_columns, cells, strict=True):
+                if _is_missing(cell) or cell not in (0, 1):
+                    raise DataError(
+                        f"{where}, column {name!r}: found {one_line(repr(cell), 40)}, expected 0 or 1; correct the row"
+                    )
             return tuple(name for name, cell in zip(self._label_columns, cells, strict=True) if cell)
+        where = f"{where}, column {self._label_columns[0]!r}"
         if _is_missing(cells[0]):
             raise DataError(f"{where}: found no label; remove the row, or correct it")
         try:

@@ -9,8 +9,9 @@ import pytest
 from bert import evaluate, export, predict, read_predictions, train
 from command_line.run_squad import SCRIPT as SQUAD
 from common.errors import BertError, DataError, FlagError, RunDirectoryError
-from processors import DataFrameProcessor
+from processors import DataFrameProcessor, DataProcessor, InputExample
 from serving.predictor import Predictor
+from tasks.answers import beside
 from tests.command_line.test_run_classifier import ROOT
 from tests.support import tiny
 
@@ -79,6 +80,12 @@ def test_mistakes_are_exceptions(notebook, tiny_model, tmp_path):
         (lambda: evaluate(reviews, output_dir=output_dir, optimizer="lamb"), RunDirectoryError, "cannot change within"),
         (lambda: predict(notebook["reviews"], output_dir=tmp_path), FlagError, "--bert_config_file is missing"),
         (lambda: evaluate(script=SQUAD, output_dir=tmp_path), FlagError, "--predict_file is missing"),
+        (
+            lambda: evaluate(DataFrameProcessor, output_dir=output_dir),
+            FlagError,
+            "data=DataFrameProcessor is a class; ",
+        ),
+        (lambda: evaluate(frame(8), output_dir=output_dir), FlagError, "data is a DataFrame; expected a processor, "),
     ):
         with pytest.raises(kind) as refused:
             call()
@@ -120,3 +127,31 @@ def test_what_a_function_leaves_a_script_goes_on_with(notebook, run_script, monk
     assert code == 0, err
     assert json.loads(out)["text_a"] == "a good film"
     assert export(output_dir=notebook["output_dir"], data=notebook["reviews"]).is_dir()
+
+
+def test_rows_that_a_program_has_changed_are_answered_anew(notebook):
+    rows = frame(6).rename(columns={"label": "stars"})
+    asked = DataFrameProcessor(notebook["reviews"].frames["train"], test=rows, text_a="text", labels=["neg", "pos"])
+    predict(asked, output_dir=notebook["output_dir"])
+    rows.iloc[0, 0] = "another text"
+    answers = predict(asked, output_dir=notebook["output_dir"], max_predict_examples=2)
+    lines = read_predictions(notebook["output_dir"] / "predictions.jsonl")
+    assert list(answers["text"]) == list(lines["text_a"]) == ["another text", rows.iloc[1, 0]]
+    with pytest.raises(DataError, match="the frame has a column 'predicted_label' already"):
+        beside(rows.assign(label=1, predicted_label=2), pandas.DataFrame({"label": ["pos"] * 6}))
+
+
+def test_rows_that_a_processor_holds_are_answered_anew(notebook):
+    class Held(DataProcessor):
+        def __init__(self, texts):
+            self.texts = texts
+
+        def get_labels(self):
+            return ["neg", "pos"]
+
+        def get_test_examples(self, data_dir):
+            return [InputExample(str(number), text) for number, text in enumerate(self.texts)]
+
+    for texts in (["a good film", "a bad film"], ["a dull day"]):
+        answers = predict(Held(texts), output_dir=notebook["output_dir"], task_name="dataframe")
+        assert list(answers["text_a"]) == texts

@@ -52,6 +52,11 @@ def test_numbers_several_labels_and_a_column_a_label():
         frame([["a", "b"], [], ("b",), {"a"}]), text_a="text", label="label", problem_type="multi_label"
     )
     assert (lists.get_labels(), labels_of(lists)) == (["a", "b"], [("a", "b"), (), ("b",), ("a",)])
+    arrays = DataFrameProcessor(
+        frame([np.array(["a", "b"]), np.array([]), ["b"], ["a"]]), text_a="text", label="label",
+        problem_type="multi_label",
+    )  # fmt: skip
+    assert (arrays.get_labels(), labels_of(arrays)) == (["a", "b"], [("a", "b"), (), ("b",), ("a",)])
     columns = DataFrameProcessor(
         frame([0, 1, 1, 0], b=[True, False, True, False]), text_a="text", label=["label", "b"],
         problem_type="multi_label",
@@ -82,6 +87,15 @@ def test_what_a_split_holds_decides_its_fingerprint():
     assert description(["a", "b", "a", "b"]) == description(["a", "b", "a", "b"])
     assert description(["a", "b", "a", "b"]) != description(["a", "b", "b", "a"])
     assert "processors.tables.dataframe.DataFrameProcessor" in str(description(["a", "b", "a", "b"]))
+
+
+def test_a_frame_that_is_changed_after_a_command_is_another():
+    rows = frame([*"abab"])
+    processor = DataFrameProcessor(rows, rows, text_a="text", label="label")
+    before = processor.content_digest("dev")
+    assert processor.content_digest("dev") == before
+    rows.iloc[0, 0] = "another text"
+    assert processor.content_digest("dev") != before
 
 
 ERRORS = {
@@ -139,13 +153,19 @@ def test_a_row_that_cannot_be_used_is_named(name):
     assert message in str(refused.value)
 
 
-def test_a_flag_column_holds_0_and_1_alone():
-    rows = frame([0, 2, 1, 0], b=[1, 0, 1, 0])
+@pytest.mark.parametrize(
+    ("flags", "column", "found"),
+    [([0, 2, 1, 0], "label", "2"), ([0, None, 1, 0], "label", "nan"), ([0, 1, 1, 0], "b", "<NA>")],
+)
+def test_a_flag_column_holds_0_and_1_alone(flags, column, found):
+    rows = frame(flags, b=pandas.array([1, None if column == "b" else 0, 1, 0], "Int64"))
     processor = DataFrameProcessor(rows, text_a="text", label=["label", "b"], problem_type="multi_label")
-    with pytest.raises(DataError, match="row 'x', column 'label': found 2, expected 0 or 1"):
+    with pytest.raises(DataError, match=f"row 'x', column '{column}': found {found}, expected 0 or 1"):
         list(processor.get_train_examples(None))
 
 
 def test_a_split_that_was_not_given():
     with pytest.raises(MissingDataError, match=r"has no rows for the dev split; give dev=<DataFrame>"):
         list(DataFrameProcessor(frame([*"abab"]), text_a="text", label="label").get_dev_examples(None))
+    with pytest.raises(MissingDataError, match=r"no rows for the train split to find the labels in; give train=<Data"):
+        DataFrameProcessor(test=frame([*"abab"]), text_a="text").get_labels()
