@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from common.errors import DataError, one_line
 from processors.problem_types import PROBLEM_TYPES
-from processors.reading import MissingDataError, lift_field_size_limit, open_text
+from processors.reading import MissingDataError, lift_field_size_limit, open_text, read_delimited
 
 SPLITS = ("train", "dev", "test")
 
@@ -89,9 +90,18 @@ class DataProcessor:
     @classmethod
     def _read_tsv(cls, input_file: str, quotechar: str | None = None, encoding: str | None = None) -> list[list[str]]:
         """All rows of a tab-separated file, header included; quotes are text unless `quotechar` says otherwise."""
+        path = Path(input_file)
+        if quotechar is None:
+            return [row.cells for row in read_delimited(path, "\t", "none", encoding)]
         lift_field_size_limit()
-        with open_text(Path(input_file), encoding) as lines:
-            return list(csv.reader(lines, delimiter="\t", quotechar=quotechar))
+        with open_text(path, encoding) as lines:
+            reader = csv.reader(lines, delimiter="\t", quotechar=quotechar)
+            try:
+                return list(reader)
+            except csv.Error as error:
+                raise DataError(
+                    f"{path}:{reader.line_num}: {one_line(error)}; correct the row, or read it without quotechar"
+                ) from None
 
 
 class SentenceProcessor:

@@ -259,6 +259,10 @@ def test_upstream_helper_reads_rows(tmp_path):
     assert DataProcessor._read_tsv(str(tmp_path / "a.tsv")) == [["text", "label"], ['"a', "1"]]
     (tmp_path / "b.tsv").write_text('"a\tb"\t1\n')
     assert DataProcessor._read_tsv(tmp_path / "b.tsv", quotechar='"') == [["a\tb", "1"]]
+    (tmp_path / "c.tsv").write_bytes(b"a\rb\t1\r\n\n\tx\t\n")
+    assert DataProcessor._read_tsv(tmp_path / "c.tsv") == [["a\rb", "1"], [], ["", "x", ""]]
+    with pytest.raises(DataError, match=r"c.tsv:1: new-line character seen in unquoted field.* without quotechar"):
+        DataProcessor._read_tsv(tmp_path / "c.tsv", quotechar='"')
 
 
 def test_data_suffix():
