@@ -9,13 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from processors.entities.sentence import BLANK, PART, kind_of
+from processors.entities.sentence import ALONE, BLANK, PART, kind_of
 from processors.graph.code_points import BARRIER_CODE, BLOCK_SIZE, BlockArray
 from processors.graph.pairs import pack_pairs
 from processors.graph.text_operations import look_up
 from processors.graph.tokenizer import in_graph
 from processors.records.pair_layout import PairLayout
 from tokenization.base import Tokenizer
+
+_FURTHER = 0x30000
+"""From here on no code point is whitespace, punctuation or a Chinese character that stands alone."""
 
 
 class GraphWords(NamedTuple):
@@ -82,8 +85,8 @@ def join_words(tokens: tf.Tensor, between: str) -> tuple[tf.Tensor, GraphWords]:
 
 @functools.cache
 def _kinds(by_character: bool) -> BlockArray:
-    codes = range(BARRIER_CODE + BLOCK_SIZE)
-    kinds = np.array([kind_of(chr(code), by_character) if code < BARRIER_CODE else PART for code in codes], np.int32)
+    kinds = np.full(BARRIER_CODE + BLOCK_SIZE, ALONE if by_character else PART, np.int32)
+    kinds[:_FURTHER] = [kind_of(chr(code), by_character) for code in range(_FURTHER)]
     return BlockArray.compress(kinds)
 
 

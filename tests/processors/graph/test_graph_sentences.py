@@ -2,12 +2,14 @@
 
 import random
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from processors.entities.featurizer import CUT, SentenceFeaturizer
-from processors.entities.sentence import sentence_of_text, split_words
+from processors.entities.sentence import kind_of, sentence_of_text, split_words
 from processors.graph import sentences
+from processors.graph.code_points import BLOCK_SIZE
 from processors.graph.parity_texts import PARITY_TEXTS
 from tokenization import BulkTokenizer
 
@@ -26,6 +28,14 @@ def test_words_are_those_of_the_host(by_character):
         assert offsets[splits[row] : splits[row + 1]] == expected, text
         words = [word.decode() for word in found.words.values[splits[row] : splits[row + 1]]]
         assert words == [text[start:end] for start, end in expected]
+
+
+def test_every_character_does_to_words_what_it_does_on_the_host():
+    for by_character in (False, True):
+        kinds = sentences._kinds(by_character)
+        found = kinds.values[kinds.block_of[:, None] * BLOCK_SIZE + np.arange(BLOCK_SIZE)].reshape(-1)
+        codes = [*range(0x3000), *range(0x1F000, 0x110000, 7)]
+        assert [found[code] for code in codes] == [kind_of(chr(code), by_character) for code in codes]
 
 
 @pytest.mark.parametrize(("length", "overlap"), [(3, 0), (6, 1), (8, 5), (12, None), (24, 20)])
