@@ -27,6 +27,8 @@ from export.conversion import describe
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.restore import verify_checkpoint
 from modeling.config import BertConfig
+from processors.entities.source import SentenceFiles
+from processors.entities.tagged_file import DEFAULT_FORM
 from processors.pretraining.checks import kind_of_records
 from processors.pretraining.corpus import CorpusReader
 from processors.pretraining.instance_records import InstanceSerializer
@@ -48,6 +50,7 @@ from tokenization.kinds import KINDS
 FEW, MANY = 60, 3000
 ROWS = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in tiny.rows(6))
 OBJECTS = "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in tiny.rows(6))
+SENTENCES = "# id = 1\nAnn\tNNP\tB-person\nBerg\tNNP\tI-person\nran\tVBD\tO\n\nOslo\tNNP\tB-place\n" * 2
 QUESTION = {"id": "1", "question": "Who?", "answers": [{"text": "Ann", "answer_start": 0}], "is_impossible": False}
 SQUAD = {"version": "2.0", "data": [{"title": "a", "paragraphs": [{"context": "Ann ran.", "qas": [QUESTION]}]}]}
 QUESTION_ROW = {"id": "1", "context": "Ann ran.", "question": "Who?", "answers": {"text": ["Ann"], "answer_start": [0]}}
@@ -100,6 +103,15 @@ def questions(path: Path) -> None:
             consume(reader)
             assert "\n" not in reader.report()
     consume(SquadReader(path, True, True, True))
+
+
+def sentences(path: Path) -> None:
+    """Reads tagged sentences as a training and a prediction do; each word has its tag."""
+    source = SentenceFiles({"train": path, "test": path}, DEFAULT_FORM)
+    for split in ("train", "test"):
+        for sentence in source.sentences(split):
+            assert len(sentence.words) == len(sentence.tags or sentence.words)
+            "".join(sentence.words).encode()
 
 
 def consume(items: Iterable[Any]) -> None:
@@ -195,6 +207,10 @@ READERS = [
     Reader("train.json", json.dumps(SQUAD).encode(), questions),
     Reader("rows.json", json.dumps([QUESTION_ROW]).encode(), questions),
     Reader("mrqa.jsonl", "".join(json.dumps(line) + "\n" for line in MRQA).encode(), questions),
+    Reader("train.conll", SENTENCES.encode(), sentences),
+    Reader("train.jsonl", b'{"tokens": ["Ann", "ran"], "tags": ["B-person", "O"]}\n' * 3, sentences),
+    Reader("train.jsonl", b'{"text": "Ann ran", "entities": [[0, 3, "person"]]}\n' * 3, sentences),
+    Reader("train.jsonl", b'{"text": "Ann ran", "label": {"person": {"Ann": [[0, 2]]}}}\n' * 3, sentences),
     Reader("lines.txt", b"a text\na text ||| another\n\n", lambda path: consume(read_text_lines(path))),
     Reader("corpus.txt", b"a text\nmore\n\nanother\n" * 20, lambda path: consume(CorpusReader([path]).documents())),
     Reader("labels.txt", b"neg\npos\n", lambda path: parse_labels(str(path))),

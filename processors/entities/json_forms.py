@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common.errors import DataError
+from common.errors import DataError, one_line
 from processors.entities.sentence import OnProblem, Sentence, sentence_of_text, stop
 from processors.entities.tags import Span
 from processors.reading import read_json_lines
@@ -71,7 +71,7 @@ def _form(row: dict[str, Any], with_tags: bool) -> str:
         if "text" in row and form in row:
             return form
     wanted = '"tokens" and "tags", or "text" and "entities" or "label"' if with_tags else '"tokens" or "text"'
-    raise DataError(f"found the keys {', '.join(map(repr, row)) or 'none'}, expected {wanted}")
+    raise DataError(f"found the keys {one_line(', '.join(map(repr, row))) or 'none'}, expected {wanted}")
 
 
 def _from_tokens(line: int, row: dict[str, Any], with_tags: bool) -> Sentence:

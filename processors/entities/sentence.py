@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from common.errors import DataError
+from common.errors import DataError, one_line
 from processors.entities.tags import Span, tags_of_spans
 from tokenization.characters import is_chinese_char, is_control, is_punctuation, is_whitespace
 
@@ -106,19 +106,20 @@ def sentence_of_text(
 def _words_of(text: str, offsets: list[tuple[int, int]], entity: Span) -> Span:
     """The words that an entity covers, whitespace at its edges put aside."""
     start, end, kind = entity
+    shown = one_line([start, end, kind], 80)
     if not 0 <= start < end <= len(text):
         raise DataError(
-            f"entity [{start}, {end}, {kind!r}] does not fit the text of {len(text)} characters, expected 0 <= start < "
+            f"entity {shown} does not fit the text of {len(text)} characters, expected 0 <= start < "
             "end <= length, the end not included"
         )
     covered = [index for index, (first, last) in enumerate(offsets) if first < end and last > start]
     if not covered:
-        raise DataError(f"entity [{start}, {end}, {kind!r}] covers whitespace alone, expected words")
+        raise DataError(f"entity {shown} covers whitespace alone, expected words")
     first, last = offsets[covered[0]][0], offsets[covered[-1]][1]
     if first < start or last > end:
         cut = covered[0] if first < start else covered[-1]
         raise DataError(
-            f"entity [{start}, {end}, {kind!r}] cuts the word {text[slice(*offsets[cut])]!r:.60} apart, expected whole "
+            f"entity {shown} cuts the word {text[slice(*offsets[cut])]!r:.60} apart, expected whole "
             "words; correct the offsets, or split by character"
         )
     return Span(covered[0], covered[-1] + 1, kind)

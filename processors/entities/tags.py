@@ -144,11 +144,11 @@ def tags_of_spans(spans: Iterable[Span], length: int, scheme: str = IOB2) -> lis
     end_before, type_before = -1, ""
     for span in sorted(spans):
         if not 0 <= span.start < span.end <= length:
-            raise DataError(f"entity {span.type!r} covers words {span.start} to {span.end} of {length}")
+            raise DataError(f"entity {span.type!r:.60} covers words {span.start} to {span.end} of {length}")
         if span.start < end_before:
             raise DataError(
-                f"entities {type_before!r} and {span.type!r} overlap at word {span.start}, expected one at most for "
-                "each word; keep one of them"
+                f"entities {type_before!r:.60} and {span.type!r:.60} overlap at word {span.start}, expected one at "
+                "most for each word; keep one of them"
             )
         touches = span.start == end_before and span.type == type_before
         hyphenated = f"-{span.type}" if span.type else ""
