@@ -55,6 +55,8 @@ class NerScript(TaskScript[EntityTask]):
             TEST: flags.do_predict and flags.predict_file != STANDARD_INPUT,
         }
         for split, is_needed in needed.items():
+            if (is_needed or flags.validate_only) and split not in files and data_folder(flags) != flags.data_dir:
+                raise FlagError(f"--data_dir={flags.data_dir}: no such folder; give the folder of the data files")
             if is_needed and split not in files:
                 flag = "predict_file or --test_file" if split == TEST else f"{split}_file"
                 raise FlagError(f"--{flag} is missing; give it, or a folder with {split}.* as --data_dir")
@@ -141,11 +143,18 @@ def data_files(flags: SimpleNamespace) -> dict[str, Path]:
     """The file of each split: by flag, else as `--data_dir` has it.
 
     Raises:
-      DataError: several files fit a split, or there is no such folder.
+      DataError: several files fit a split.
     """
+    folder = data_folder(flags)
     named = {TRAIN: flags.train_file, DEV: flags.dev_file, TEST: test_file(flags)}
-    found = {split: Path(name) if name else find_file(split, flags.data_dir, SUFFIXES) for split, name in named.items()}
+    found = {split: Path(name) if name else find_file(split, folder, SUFFIXES) for split, name in named.items()}
     return {split: path for split, path in found.items() if path is not None}
+
+
+def data_folder(flags: SimpleNamespace) -> str | None:
+    """`--data_dir` where it is there: one that is only recorded may be gone when other files are predicted."""
+    folder: str | None = flags.data_dir
+    return folder if folder and Path(folder).is_dir() else None
 
 
 def test_file(flags: SimpleNamespace) -> str | None:

@@ -120,6 +120,8 @@ def test_words_without_tags_are_predicted_alike_by_the_directory_alone(trained, 
     before = lines_of(folder / "predictions.jsonl")
     copy = shutil.copytree(folder, tmp_path / "run")
     words = [sentence.words for sentence in read_sentences(data / "test.conll")]
+    record = (copy / "run.json").read_text(encoding="utf-8")
+    (copy / "run.json").write_text(record.replace(str(data), "/no/such"), encoding="utf-8")  # the data has moved
     plain, as_json = tmp_path / "words.txt", tmp_path / "words.jsonl"
     plain.write_text("".join("".join(f"{word}\n" for word in sentence) + "\n" for sentence in words), encoding="utf-8")
     as_json.write_text("".join(json.dumps({"tokens": sentence}) + "\n" for sentence in words), encoding="utf-8")
@@ -246,6 +248,7 @@ def test_validation_describes_every_split_and_names_every_problem(tiny_model, tm
         (["--do_train", "--output_dir=x", "--tag_column=tag"], "--tag_column=tag: expected a number, counted from 0"),
         (["--do_train", "--output_dir=x", "--predict_file=a"], "--predict_file needs --do_predict; add it"),
         (["--do_train", "--output_dir=x", "--data_dir=absent"], "--data_dir=absent: no such folder"),
+        (["--validate_only", "--data_dir=absent"], "--data_dir=absent: no such folder; give the folder of the data"),
     ],
 )  # fmt: skip
 def test_flags_that_do_not_go_together(arguments, message, run_script):
