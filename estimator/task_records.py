@@ -38,10 +38,10 @@ class TaskRecords:
         return self._record_sets[split]
 
     def examples(self, split: str, record_set: record_sets.RecordSet) -> Iterator[tuple[Any, list[Features]]]:
-        """Examples in the order of the records, with their windows: as stored (an example is one window), else read
-        and featurized again.
+        """Examples in the order of the records, with their windows: as stored where each has one window, else read and
+        featurized again.
         """
-        if record_set.has_rows:
+        if record_set.has_rows and record_set.num_records == record_set.num_examples:
             for row in record_set.rows():
                 yield self._task.restored(row), [{}]
             return

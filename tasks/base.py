@@ -38,7 +38,8 @@ class Task(abc.ABC):
       padding: by name, what fills up a gold field or prediction whose rows are shorter in one batch than in another;
         zero by default.
       stores_rows: whether what prediction files print of an example is stored beside its record, by `stored`. A task
-        without reads its examples again, and may do so only where that gives the same ones.
+        without, or with several windows for an example, reads its examples again, and may do so only where that gives
+        the same ones.
       main_metric: the score that says which of several checkpoints is best, unless the user names another.
     """
 
@@ -85,9 +86,7 @@ class Task(abc.ABC):
         """What decides the examples of a split besides the data files, as plain JSON, for a fingerprint."""
 
     def stored(self, example: Any) -> dict[str, Any]:
-        """What prediction files print of an example, as plain JSON, to be stored beside its record; an example of
-        such a task has one window.
-        """
+        """What prediction files print of an example, as plain JSON, to be stored beside its record."""
         raise NotImplementedError(f"{type(self).__name__} stores no examples")
 
     def restored(self, stored: Mapping[str, Any]) -> Any:

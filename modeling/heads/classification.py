@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from common.errors import FlagError
 from modeling.encoder.layers import create_initializer, dropout
 from modeling.encoder.model import BertModel
 from modeling.heads.base import Features, Head, Metrics, real_rows, weighted_mean
@@ -53,6 +54,7 @@ class ClassificationHead(_LabelHead):
 
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Weighted mean cross-entropy, and that of each row `[B]`."""
+        check_outputs(self, logits, self.num_labels)
         labels = features["label_ids"]
         plain = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
         losses = plain
@@ -69,6 +71,7 @@ class ClassificationHead(_LabelHead):
 
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
         """`probabilities` and `logits`, each `[B, C]`."""
+        check_outputs(self, logits, self.num_labels)
         return {"probabilities": tf.nn.softmax(logits), "logits": logits}
 
     def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
@@ -100,11 +103,13 @@ class RegressionHead(Head):
 
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean squared error, and the squared error of each row `[B]`."""
+        check_outputs(self, logits, 1)
         losses = tf.square(logits[:, 0] - tf.cast(features["label_ids"], tf.float32))
         return weighted_mean(losses, real_rows(features, losses)), losses
 
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
         """`score` `[B]`."""
+        check_outputs(self, logits, 1)
         return {"score": logits[:, 0]}
 
     def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
@@ -131,6 +136,7 @@ class MultiLabelHead(_LabelHead):
 
     def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean over rows of the weighted mean over labels, and the latter `[B]`."""
+        check_outputs(self, logits, self.num_labels)
         labels = tf.cast(features["label_ids"], tf.float32)
         targets = labels + self.label_smoothing * (0.5 - labels) if self.label_smoothing else labels
         by_label = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)  # [B, C]
@@ -142,6 +148,7 @@ class MultiLabelHead(_LabelHead):
 
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
         """`probabilities`, each label's own, and `logits`, both `[B, C]`."""
+        check_outputs(self, logits, self.num_labels)
         return {"probabilities": tf.sigmoid(logits), "logits": logits}
 
     def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
@@ -174,6 +181,24 @@ def pooled_logits(pooled_output: tf.Tensor, num_outputs: int, is_training: bool,
     bias = tf.compat.v1.get_variable(bias_name, [num_outputs], initializer=tf.compat.v1.zeros_initializer())
     inputs = dropout(pooled_output, dropout_prob if is_training else 0.0)
     return tf.nn.bias_add(tf.matmul(inputs, weights, transpose_b=True), bias)
+
+
+def check_outputs(head: Head, logits: tf.Tensor, num_outputs: int) -> None:
+    """Compares what `logits` of a class derived from one of these gives with what the rest of the head reads.
+
+    Args:
+      head: for the message.
+      logits: `[B, num_outputs]`, if they are right.
+      num_outputs: number of labels, or 1 for a score.
+
+    Raises:
+      FlagError: they have another shape; a class too many would be trained and never be named.
+    """
+    if not logits.shape.is_compatible_with([None, num_outputs]):
+        raise FlagError(
+            f"--head: {type(head).__name__}.logits gives the shape {logits.shape}, expected [batch, {num_outputs}], a "
+            "score for each output; correct the head"
+        )
 
 
 def _checked_weights(class_weights: Sequence[float] | None, num_labels: int) -> tuple[float, ...] | None:

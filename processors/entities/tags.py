@@ -93,8 +93,8 @@ def ill_formed(tags: Sequence[str], scheme: str) -> int:
         split_tag(tag)
         if tag[0] not in letters:
             raise DataError(
-                f"found tag {tag!r:.60}, expected a letter of {scheme}: {', '.join(letters)}; leave out "
-                "--tag_scheme to detect it"
+                f"found tag {tag!r:.60}, expected a letter of {scheme}: {', '.join(letters)}; write "
+                "all files in one scheme, that of --tag_scheme or, without it, of the training file"
             )
     return _breaks(tags, scheme)
 

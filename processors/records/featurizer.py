@@ -33,8 +33,20 @@ class Featurizer(abc.ABC):
         """What decides the result besides the examples, as plain JSON, for a fingerprint."""
 
     def serialize(self, examples: Sequence[Any]) -> list[bytes]:
-        """The records of `examples` as serialized `tf.Example`s, in order."""
-        return [self.spec.serialize(window) for windows in self.featurize(examples) for window in windows]
+        """The records of `examples` as serialized `tf.Example`s, in order.
+
+        Raises:
+          DataError: an example without a window, which no prediction could answer.
+        """
+        records: list[bytes] = []
+        for windows in self.featurize(examples):
+            if not windows:
+                raise DataError(
+                    f"{type(self).__name__}.featurize gives an example no window, expected at least one; correct the "
+                    "class, or leave such examples out of the task's examples"
+                )
+            records += map(self.spec.serialize, windows)
+        return records
 
     def serialize_counted(self, examples: Sequence[Any]) -> tuple[int, list[bytes]]:
         """The number of examples, and their records: what a converting process sends back."""

@@ -112,7 +112,9 @@ def test_a_tag_outside_of_every_scheme_is_an_error(tag):
 
 
 def test_a_tag_of_another_scheme_is_an_error():
-    with pytest.raises(DataError, match=r"found tag 'S-a', expected a letter of iob2: O, B, I; leave out --tag_scheme"):
+    with pytest.raises(
+        DataError, match=r"found tag 'S-a', expected a letter of iob2: O, B, I; write all files in one scheme"
+    ):
         ill_formed(["O", "S-a"], IOB2)
 
 

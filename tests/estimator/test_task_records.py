@@ -1,0 +1,56 @@
+"""The examples behind the rows of a record set, whatever the number of their windows."""
+
+import pytest
+
+from common.errors import DataError
+from estimator.task_records import TaskRecords
+from processors.base import DataProcessor, InputExample
+from processors.example_source import ExampleSource
+from processors.records.featurizer import PairFeaturizer
+from tasks.base import TEST
+from tasks.classification.task import ClassificationTask
+from tokenization import BulkTokenizer
+
+
+class Reviews(DataProcessor):
+    def get_labels(self):
+        return ["neg", "pos"]
+
+    def get_test_examples(self, data_dir):
+        return [InputExample(str(number), text) for number, text in enumerate(["good", "bad film", "a day"])]
+
+
+class Repeated(PairFeaturizer):
+    """Gives example n so many windows."""
+
+    counts: tuple[int, ...] = (1, 1, 1)
+
+    def featurize(self, examples):
+        for count, (window,) in zip(self.counts, super().featurize(examples), strict=True):
+            yield [window] * count
+
+
+@pytest.fixture
+def records(tiny_model, tmp_path, monkeypatch):
+    def made(counts):
+        monkeypatch.setattr(Repeated, "counts", counts)
+        tokenizer = BulkTokenizer(tiny_model / "vocab.txt")
+        task = ClassificationTask("reviews", ExampleSource(Reviews(), "", in_memory=True), tokenizer, 24)
+        task.featurizer = Repeated(tokenizer, 24, task.labels, "single_label")
+        return TaskRecords(task, tmp_path, 1)
+
+    return made
+
+
+@pytest.mark.parametrize("counts", [(1, 1, 1), (2, 1, 3)])
+def test_each_example_comes_with_its_windows(records, counts):
+    read = records(counts)
+    found = list(read.examples(TEST, read.record_set(TEST)))
+    assert [(example.text_a, len(windows)) for example, windows in found] == [
+        *zip(["good", "bad film", "a day"], counts, strict=True)
+    ]
+
+
+def test_an_example_without_a_window_is_refused(records):
+    with pytest.raises(DataError, match=r"Repeated.featurize gives an example no window, expected at least one"):
+        records((0, 2, 1)).record_set(TEST)
