@@ -12,10 +12,15 @@ from common.pictures import font_for, save_picture, shortened
 MOST_CLASSES_AS_MATRIX = 20
 """With more classes, the numbers of a matrix cannot be read: the most frequent confusions are drawn instead."""
 MOST_CONFUSIONS = 25
+MOST_CLASSES_AS_TABLE = 2000
+"""With more classes, a table of all pairs would be too large: those that occur are listed instead."""
 
 
 def write_confusion(gold: np.ndarray, predicted: np.ndarray, names: Sequence[str], folder: Path, title: str) -> None:
     """Writes `confusion_matrix.csv` and `confusion_matrix.png`: rows are gold labels, columns predictions.
+
+    With more than `MOST_CLASSES_AS_TABLE` classes, a row is a pair of gold label and prediction that occurs, and how
+    often it does.
 
     Args:
       gold: class ids [N].
@@ -24,19 +29,37 @@ def write_confusion(gold: np.ndarray, predicted: np.ndarray, names: Sequence[str
       folder: where the files go.
       title: what was evaluated: task, split, step.
     """
-    from sklearn.metrics import confusion_matrix
-
-    matrix = confusion_matrix(gold, predicted, labels=list(range(len(names))))
-    with atomic_writer(folder / "confusion_matrix.csv") as stream:
-        stream.write(csv_row(["gold \\ predicted", *names]))
-        stream.writelines(csv_row([name, *row.tolist()]) for name, row in zip(names, matrix, strict=True))
-    title = f"{title}: {int(np.trace(matrix))} of {int(matrix.sum())} correct"
-    path = folder / "confusion_matrix.png"
+    pairs = np.stack([np.asarray(gold, np.int64), np.asarray(predicted, np.int64)])
+    pairs, counts = np.unique(pairs, axis=1, return_counts=True)
+    path = folder / "confusion_matrix.csv"
+    if len(names) <= MOST_CLASSES_AS_TABLE:
+        matrix = np.zeros((len(names), len(names)), np.int64)
+        matrix[pairs[0], pairs[1]] = counts
+        _write_table(path, matrix, names)
+    else:
+        _write_pairs(path, pairs, counts, names)
+    title = f"{title}: {int(counts[pairs[0] == pairs[1]].sum())} of {int(counts.sum())} correct"
+    path = path.with_suffix(".png")
     if len(names) <= MOST_CLASSES_AS_MATRIX:
         side = 4.0 + 0.45 * len(names)
         save_picture(path, lambda figure: _draw_matrix(figure, matrix, names, title), (side + 1.5, side))
     else:
-        save_picture(path, lambda figure: _draw_confusions(figure, matrix, names, title), (9.0, 7.0))
+        save_picture(path, lambda figure: _draw_confusions(figure, pairs, counts, names, title), (9.0, 7.0))
+
+
+def _write_table(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
+    with atomic_writer(path) as stream:
+        stream.write(csv_row(["gold \\ predicted", *names]))
+        stream.writelines(csv_row([name, *row.tolist()]) for name, row in zip(names, matrix, strict=True))
+
+
+def _write_pairs(path: Path, pairs: np.ndarray, counts: np.ndarray, names: Sequence[str]) -> None:
+    with atomic_writer(path) as stream:
+        stream.write(csv_row(["gold", "predicted", "rows"]))
+        stream.writelines(
+            csv_row([names[gold], names[predicted], count])
+            for gold, predicted, count in zip(*pairs.tolist(), counts.tolist(), strict=True)
+        )
 
 
 def _draw_matrix(figure: Any, matrix: np.ndarray, names: Sequence[str], title: str) -> None:
@@ -57,18 +80,16 @@ def _draw_matrix(figure: Any, matrix: np.ndarray, names: Sequence[str], title: s
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize="small")
 
 
-def _draw_confusions(figure: Any, matrix: np.ndarray, names: Sequence[str], title: str) -> None:
-    """The most frequent mistakes as bars, most frequent first."""
-    wrong = matrix.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(wrong, axis=None)[::-1][:MOST_CONFUSIONS]
-    pairs = [(*np.unravel_index(index, wrong.shape),) for index in order if wrong.flat[index]]
+def _draw_confusions(figure: Any, pairs: np.ndarray, counts: np.ndarray, names: Sequence[str], title: str) -> None:
+    """The most frequent mistakes as bars, most frequent first; of equal ones, the first in the order of the labels."""
+    wrong = pairs[0] != pairs[1]
+    pairs, counts = pairs[:, wrong], counts[wrong]
+    order = np.argsort(-counts, kind="stable")[:MOST_CONFUSIONS]
     shown, font = _readable(names)
     axes = figure.subplots()
-    counts = [int(wrong[pair]) for pair in pairs]
-    labels = [f"{shown[gold]} \N{RIGHTWARDS ARROW} {shown[predicted]}" for gold, predicted in pairs]
-    axes.barh(range(len(pairs)), counts, color="tab:blue")
-    axes.set_yticks(range(len(pairs)), labels, fontfamily=font)
+    labels = [f"{shown[gold]} \N{RIGHTWARDS ARROW} {shown[predicted]}" for gold, predicted in pairs[:, order].T]
+    axes.barh(range(len(order)), counts[order], color="tab:blue")
+    axes.set_yticks(range(len(order)), labels, fontfamily=font)
     axes.invert_yaxis()
     axes.set(xlabel=f"rows (gold \N{RIGHTWARDS ARROW} predicted); all {len(names)} classes: confusion_matrix.csv")
     axes.set_title(title, fontsize="medium")

@@ -13,11 +13,11 @@ def single_label_scores(labels: np.ndarray, probabilities: np.ndarray, names: Se
       probabilities: class probabilities [N, C].
       names: class names; with two, the second is the positive one, as GLUE has it.
     """
-    from sklearn.metrics import matthews_corrcoef, precision_recall_fscore_support, roc_auc_score
+    from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
     predicted = probabilities.argmax(axis=-1)
     classes = list(range(len(names)))
-    scores = {"eval_mcc": float(matthews_corrcoef(labels, predicted))}
+    scores = {"eval_mcc": _matthews(labels, predicted, len(names))}
     for average in ("macro", "micro"):
         precision, recall, f1, _ = precision_recall_fscore_support(
             labels, predicted, labels=classes, average=average, zero_division=0
@@ -57,6 +57,19 @@ def multi_label_scores(labels: np.ndarray, probabilities: np.ndarray, names: Seq
     for name, precision, recall, f1 in zip(names, *by_class[:3], strict=True):
         scores |= _named(f"[{name}]", precision, recall, f1)
     return scores
+
+
+def _matthews(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> float:
+    """Matthews correlation for any number of classes, from counts by class: a matrix of all pairs may not fit.
+
+    Source: doi:10.1016/j.compbiolchem.2004.09.006, equation 8; equal to scikit-learn's `matthews_corrcoef`.
+    """
+    gold = np.bincount(labels, minlength=num_classes).astype(np.float64)
+    given = np.bincount(predicted, minlength=num_classes).astype(np.float64)
+    rows = float(len(labels))
+    both = float(np.sum(labels == predicted)) * rows - gold @ given
+    scale = (rows**2 - gold @ gold) * (rows**2 - given @ given)
+    return float(both / np.sqrt(scale)) if scale else 0.0
 
 
 def majority_baseline(labels: np.ndarray) -> float:
