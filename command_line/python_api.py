@@ -7,13 +7,15 @@ raise `common.errors.BertError` where a script would end with one line.
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from command_line import app
-from command_line.execution import Results
+from command_line.execution import STANDARD_INPUT, Results
 from command_line.flags.parsing import from_values
 from command_line.frame import TaskScript
 from command_line.run_classifier import SCRIPT as CLASSIFIER
+from command_line.run_classifier import ClassifierScript
 from common.errors import FlagError
 from processors.base import SPLITS, DataProcessor
 from processors.tables.dataframe import DataFrameProcessor
@@ -120,20 +122,39 @@ def _run(script: TaskScript[Any], data: DataProcessor | None, flags: dict[str, A
     if not logging.getLogger().handlers:
         app.set_up_log()
     if data is not None:
-        _check_processor(data)
+        _check_processor(data, script)
         name = "dataframe" if isinstance(data, DataFrameProcessor) else type(data).__name__.lower()
         flags = {"task_name": name, **flags}
     values = from_values({**flags, **action}, script.flags)
+    if not values.do_train:
+        _check_answers(values)
     values.processor = data
     return script.run(values)
 
 
-def _check_processor(data: object) -> None:
-    """Refuses what gives no examples.
+def _check_answers(values: SimpleNamespace) -> None:
+    """Refuses flags with which a command prints: what the functions return would be what an earlier command has left.
 
     Raises:
-      FlagError: a class, or something else that is no processor.
+      FlagError: one of them is given.
     """
+    for name in ("validate_only", "only_check_args"):
+        if getattr(values, name):
+            raise FlagError(f"{name} prints, and nothing is answered; give it to train, or on the command line")
+    if getattr(values, "predict_file", None) == STANDARD_INPUT:
+        raise FlagError("predict_file=- answers lines of standard input; use serving.predictor.Predictor on an export")
+
+
+def _check_processor(data: object, script: TaskScript[Any]) -> None:
+    """Refuses what gives no examples, and a script that would not read them.
+
+    Raises:
+      FlagError: a class, or something else that is no processor; or a script that reads files.
+    """
+    if not isinstance(script, ClassifierScript):
+        raise FlagError(
+            f"data gives texts with labels, but {type(script).__name__} reads files; give its flags instead"
+        )
     if isinstance(data, type):
         raise FlagError(f"data={data.__name__} is a class; expected a processor, as in {data.__name__}(...)")
     if not any(hasattr(data, f"get_{split}_examples") for split in SPLITS):

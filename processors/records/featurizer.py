@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from common.errors import DataError, FlagError
+from common.source_code import is_users
 from processors.base import InputExample, PaddingInputExample
 from processors.problem_types import PROBLEM_TYPES, LabelError
 from processors.records.pair_layout import PairLayout
@@ -36,7 +37,7 @@ class Featurizer(abc.ABC):
         """The records of `examples` as serialized `tf.Example`s, in order.
 
         Raises:
-          DataError: an example without a window, which no prediction could answer.
+          DataError: a featurizer of the user's gives an example no window, or what its `spec` does not say.
         """
         records: list[bytes] = []
         for windows in self.featurize(examples):
@@ -45,7 +46,12 @@ class Featurizer(abc.ABC):
                     f"{type(self).__name__}.featurize gives an example no window, expected at least one; correct the "
                     "class, or leave such examples out of the task's examples"
                 )
-            records += map(self.spec.serialize, windows)
+            try:
+                records += map(self.spec.serialize, windows)
+            except ValueError as error:
+                if not is_users(type(self)):
+                    raise
+                raise DataError(f"{type(self).__name__}.featurize: {error}; correct the class") from error
         return records
 
     def serialize_counted(self, examples: Sequence[Any]) -> tuple[int, list[bytes]]:

@@ -8,11 +8,14 @@ protocol-buffer object is built per integer. The bytes are those of `tf.train.Ex
 import dataclasses
 import functools
 import math
+import operator
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from common.errors import one_line
 
 Features = dict[str, Any]
 """One record before it is serialized: field name -> scalar, sequence or array.
@@ -78,7 +81,7 @@ class FeatureSpec:
         """Serializes one record as a `tf.Example`; a field set to None or absent is left out (its default is read).
 
         Raises:
-          ValueError: a key that is no field of this spec, or a fixed field of another length.
+          ValueError: a key that is no field of this spec, or a fixed field of another length or type.
         """
         unknown = features.keys() - self._names
         if unknown and not all(name[0] == "_" for name in unknown):
@@ -91,7 +94,10 @@ class FeatureSpec:
             values = value if isinstance(value, (list, tuple)) else _as_list(value)
             if size is not None and len(values) != size:
                 raise ValueError(f"field {name} holds {len(values)} values, expected {size}")
-            content = pack(values)
+            try:
+                content = pack(values)
+            except (TypeError, OverflowError, struct.error):
+                raise ValueError(f"field {name} holds {one_line(repr(values), 60)}, expected {dtype}") from None
             entries.append(_header(name, dtype, len(content)))
             entries.append(content)
         body = b"".join(entries)
@@ -185,7 +191,7 @@ def _packed_integers(values: Sequence[int]) -> bytes:
                 return b"".join([table[value] for value in values])
             except (IndexError, TypeError):
                 continue
-    return b"".join([_varint(int(value)) for value in values])
+    return b"".join([_varint(operator.index(value)) for value in values])  # 1.5 is refused, not cut to 1
 
 
 def _packed_floats(values: Sequence[float]) -> bytes:

@@ -85,6 +85,10 @@ def test_mistakes_are_exceptions(notebook, tiny_model, tmp_path):
             FlagError,
             "data=DataFrameProcessor is a class; ",
         ),
+        (lambda: evaluate(reviews, script=SQUAD, output_dir=tmp_path), FlagError, "but SquadScript reads files; give"),
+        (lambda: predict(reviews, output_dir=output_dir, only_check_args=True), FlagError, "only_check_args prints, "),
+        (lambda: evaluate(reviews, output_dir=output_dir, validate_only=True), FlagError, "validate_only prints, and"),
+        (lambda: predict(reviews, output_dir=output_dir, predict_file="-"), FlagError, "lines of standard input; use"),
         (lambda: evaluate(frame(8), output_dir=output_dir), FlagError, "data is a DataFrame; expected a processor, "),
     ):
         with pytest.raises(kind) as refused:

@@ -51,6 +51,12 @@ def test_each_example_comes_with_its_windows(records, counts):
     ]
 
 
+def test_what_the_spec_does_not_say_is_refused(records, monkeypatch):
+    monkeypatch.setattr(Repeated, "label_value", lambda self, example: 0.5)
+    with pytest.raises(DataError, match=r"Repeated.featurize: field label_ids holds \(0.5,\), expected int64; correct"):
+        records((1, 1, 1)).record_set(TEST)
+
+
 def test_an_example_without_a_window_is_refused(records):
     with pytest.raises(DataError, match=r"Repeated.featurize gives an example no window, expected at least one"):
         records((0, 2, 1)).record_set(TEST)

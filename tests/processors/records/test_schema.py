@@ -96,6 +96,20 @@ def test_unknown_key_and_wrong_length_are_programming_errors():
     assert "field scores holds 1 values, expected 3" in str(short.value)
 
 
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({"label_ids": 1.5}, r"field label_ids holds \(1.5,\), expected int64"),
+        ({"label_ids": "1"}, r"field label_ids holds \['1'\], expected int64"),
+        ({"input_ids": [200, 1.0]}, r"field input_ids holds \[200, 1.0\], expected int64"),
+        ({"scores": ["1", "2", "3"]}, r"field scores holds \['1', '2', '3'\], expected float32"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_and_never_cut(features, message):
+    with pytest.raises(ValueError, match=message):
+        SPEC.serialize(features)
+
+
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))
 def test_truncation_equals_dropping_one_piece_at_a_time_from_the_longer_text(length_a, length_b, budget):
     a, b = length_a, length_b
