@@ -38,7 +38,7 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(scope="module", params=["crf", pytest.param("softmax", marks=pytest.mark.slow)])
 def trained(request, tiny_model, tmp_path_factory):
     """One run that does everything: the name of its kind, its data, its output directory."""
     folder = tmp_path_factory.mktemp(f"ner-{request.param}")
@@ -276,6 +276,7 @@ def test_heads_and_windows_that_cannot_be(tiny_model, tmp_path, run_script, flag
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_scores_between_tags_have_a_rate_of_their_own(tiny_model, tmp_path):
     import tensorflow as tf
 

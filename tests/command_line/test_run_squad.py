@@ -45,7 +45,7 @@ def load(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module", params=["en", "zh"])
+@pytest.fixture(scope="module", params=["en", pytest.param("zh", marks=pytest.mark.slow)])
 def trained(request, tmp_path_factory):
     """One run that does everything, with the language it did it in."""
     folder = tmp_path_factory.mktemp(f"squad-{request.param}")

@@ -340,7 +340,7 @@ def colab_model_fn(config, checkpoint, num_labels, num_steps, make_train_op):
     return model_fn
 
 
-@pytest.mark.parametrize("make_train_op", [created, copied])
+@pytest.mark.parametrize("make_train_op", [pytest.param(created, marks=pytest.mark.slow), copied])
 def test_a_training_as_the_colab_writes_it(make_train_op, tiny_model, tmp_path):
     tokenizer = FullTokenizer(vocab_file=str(tiny_model / "vocab.txt"), do_lower_case=True)
     examples = [

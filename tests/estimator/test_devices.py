@@ -385,6 +385,7 @@ def test_dev_split_is_evaluated_as_it_stands(make):
 
 
 @pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
+@pytest.mark.slow
 def test_two_devices_go_on_from_a_checkpoint_without_a_scale(make, two_devices):
     assert make("scaled", train_batch_size=8, num_train_epochs=0.7).train() == 5
     made = make("scaled", device=DeviceSettings(precision=FP16), train_batch_size=8)

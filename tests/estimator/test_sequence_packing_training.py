@@ -53,15 +53,17 @@ def batches(next_sentence=True, static_shapes=False):
         return sess.run([parse_batch(tf.constant(records), spec, static_shapes) for records, spec in serialized])
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["pairs", "masked pieces alone"])
+@pytest.fixture(
+    scope="module", params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["pairs", "masked tokens alone"]
+)
 def reference(request):
     """How instances in rows of their own train: without padding, in one batch."""
     head = PretrainingHead(CONFIG, next_sentence=request.param)
     return request.param, train(head, batches(request.param)[0], GraphSettings(), updates=2)
 
 
-@pytest.mark.parametrize("micro_batches", [1, 2])
-@pytest.mark.parametrize("static_shapes", [False, True], ids=["tokens", "padded"])
+@pytest.mark.parametrize("micro_batches", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("static_shapes", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["tokens", "padded"])
 def test_training_is_that_of_rows_of_their_own(reference, static_shapes, micro_batches):
     next_sentence, expected = reference
     features = batches(next_sentence, static_shapes)[1]
@@ -245,6 +247,7 @@ def test_result_fine_tunes_at_the_first_try(trained, table_dir, tmp_path, run_sc
     assert_fine_tunes(trained, table_dir, tmp_path / "run", run_script)
 
 
+@pytest.mark.slow
 def test_packed_masked_pieces_alone_train(records, tiny_model, tmp_path, run_script):
     code, _, err = run_script(
         run_pretraining.main, *SHAPE, "--train_batch_size=4", "--num_train_steps=2", "--num_warmup_steps=1",

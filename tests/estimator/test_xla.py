@@ -50,6 +50,7 @@ def runs(tmp_path_factory, tiny_model):
     return folder, errors
 
 
+@pytest.mark.slow
 def test_it_compiles(runs):
     folder, errors = runs
     assert "CPU threads, float32, XLA\n" in errors["compiled"]
@@ -59,6 +60,7 @@ def test_it_compiles(runs):
     assert any(" dot(" in text for text in texts)  # a matrix product
 
 
+@pytest.mark.slow
 def test_losses_are_those_without_it(runs):
     folder, _ = runs
     plain, compiled = ([line["loss"] for line in events(folder / name, "train")] for name in ("plain", "compiled"))

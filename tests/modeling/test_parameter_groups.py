@@ -74,8 +74,15 @@ def trained(head, schedule, freeze="", **settings):
     return before, after
 
 
-@pytest.mark.parametrize("optimizer", [ADAMW, LAMB])
-@pytest.mark.parametrize("settings", [{}, {"micro_batches": 2}])
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [
+        (ADAMW, {}),
+        (LAMB, {"micro_batches": 2}),
+        pytest.param(ADAMW, {"micro_batches": 2}, marks=pytest.mark.slow),
+        pytest.param(LAMB, {}, marks=pytest.mark.slow),
+    ],
+)
 def test_the_head_has_a_rate_of_its_own_and_a_group_of_it_another(optimizer, settings):
     def steps(head, head_rate=None):
         with tf.Graph().as_default():

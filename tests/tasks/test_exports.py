@@ -56,9 +56,12 @@ def test_spans(tiny_model, tmp_path):
 
 @pytest.mark.parametrize(
     ("use_crf", "scheme", "labels"),
-    [(False, "iob2", labels_of_types(["good", "bad"])), (True, "bioes", labels_of_types([""])),
-     (True, "none", ["NN", "VB"])],
-)  # fmt: skip
+    [
+        (False, "iob2", labels_of_types(["good", "bad"])),
+        pytest.param(True, "bioes", labels_of_types([""]), marks=pytest.mark.slow),
+        (True, "none", ["NN", "VB"]),
+    ],
+)
 def test_entities(tiny_model, tmp_path, use_crf, scheme, labels):
     source = SentenceFiles({}, FileForm(), scheme, labels)
     task = EntityTask(BulkTokenizer(tiny_model / "vocab.txt"), source, EntitySettings(12, use_crf=use_crf))

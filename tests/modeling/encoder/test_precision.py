@@ -39,9 +39,9 @@ def assert_near(found, expected, precision):
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [
-        ("classification", {"packed": False}),
+        pytest.param("classification", {"packed": False}, marks=pytest.mark.slow),
         ("classification", {"packed": True, "recompute": True}),
-        ("span", {"packed": True, "micro_batches": 4}),
+        pytest.param("span", {"packed": True, "micro_batches": 4}, marks=pytest.mark.slow),
         ("pretraining", {"packed": True, "micro_batches": 2, "recompute": True}),
     ],
 )
@@ -104,8 +104,8 @@ def test_float32_has_no_operation_for_it():
         assert len(graph.get_operations()) == 1
 
 
-@pytest.mark.parametrize("precision", [BF16, FP16])
-@pytest.mark.parametrize("optimizer", ["adamw", LAMB])
+@pytest.mark.parametrize("precision", [pytest.param(BF16, marks=pytest.mark.slow), FP16])
+@pytest.mark.parametrize("optimizer", [pytest.param("adamw", marks=pytest.mark.slow), LAMB])
 def test_everything_at_once_learns(precision, optimizer):
     """Packed rows, parts of a batch, recomputed layers and two losses; the batch is learned by heart."""
     graph, spec = training_graph(precision, optimizer, packed=True, micro_batches=2, recompute=True)

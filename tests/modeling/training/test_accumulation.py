@@ -126,7 +126,7 @@ def test_shares_of_the_parts_add_up_to_the_loss(kind):
     assert abs(np.mean([np.sum(share) for share in found]) * 4 - len(parts) * np.sum(found[0])) > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["weighted", "span", "pretraining"])
+@pytest.mark.parametrize("kind", ["weighted", pytest.param("span", marks=pytest.mark.slow), "pretraining"])
 def test_training_is_that_on_the_large_batch(kind):
     large = train(HEADS[kind](), batch(), GraphSettings())
     assert_same_training(large, train(HEADS[kind](), batch(), GraphSettings(micro_batches=4)))
@@ -134,7 +134,9 @@ def test_training_is_that_on_the_large_batch(kind):
         assert {"masked_lm_loss", "next_sentence_loss", "loss", "learning_rate"} == large[0][0][0].keys()
 
 
-@pytest.mark.parametrize(("packed", "one_hot", "micro_batches"), [(False, False, 2), (True, True, 8)])
+@pytest.mark.parametrize(
+    ("packed", "one_hot", "micro_batches"), [pytest.param(False, False, 2, marks=pytest.mark.slow), (True, True, 8)]
+)
 def test_every_layout_and_number_of_parts_trains_as_the_large_batch(packed, one_hot, micro_batches):
     settings = GraphSettings(packed=packed)
     large = train(ClassificationHead(3), batch(), settings, one_hot=one_hot)

@@ -121,12 +121,12 @@ def flat(values, names):
     ("text", "settings", "tolerance"),
     [
         (FROZEN, {}, 1e-5),
-        (FROZEN, {"packed": False}, 1e-5),
-        (FROZEN, {"optimizer": LAMB}, 1e-5),
-        (FROZEN, {"micro_batches": 4}, 1e-5),
+        pytest.param(FROZEN, {"packed": False}, 1e-5, marks=pytest.mark.slow),
+        pytest.param(FROZEN, {"optimizer": LAMB}, 1e-5, marks=pytest.mark.slow),
+        pytest.param(FROZEN, {"micro_batches": 4}, 1e-5, marks=pytest.mark.slow),
         ("embeddings,0", {"micro_batches": 4, "recompute": True}, 1e-5),
-        ("1,pooler", {"recompute": True}, 1e-5),
-        (FROZEN, {"precision": BF16}, 0.1),
+        pytest.param("1,pooler", {"recompute": True}, 1e-5, marks=pytest.mark.slow),
+        pytest.param(FROZEN, {"precision": BF16}, 0.1, marks=pytest.mark.slow),
         (FROZEN, {"precision": FP16, "micro_batches": 2}, 0.02),
     ],
 )
@@ -158,7 +158,7 @@ def test_only_the_rest_is_trained_and_clipped_by_its_own_norm(text, settings, to
         ("0-1", [], "embeddings"),
     ],
 )
-@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("packed", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_backward_pass_ends_at_the_lowest_part_that_is_trained(text, without, last, packed):
     with tf.Graph().as_default() as graph:
         training_spec(text, packed=packed)
@@ -310,6 +310,7 @@ def test_unusable_list_is_one_line_before_anything_is_written(run_flags, run_scr
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_devices")
 @pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
 def test_two_devices_keep_the_same_parts(run_flags, run_script, tmp_path, trained, tiny_model):
