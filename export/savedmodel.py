@@ -90,9 +90,13 @@ def export_saved_model(
             temporaries[folder].replace(folder / stamp)
             sync_folder(folder)
     except (OSError, tf.errors.OpError) as error:
+        is_lacking = isinstance(error, tf.errors.NotFoundError)
+        advice = (
+            "a head of your own makes variables by tf.compat.v1.get_variable alone" if is_lacking else "free disk space"
+        )
         raise ExportError(
-            f"{folders[0] / stamp}: export failed ({one_line(getattr(error, 'message', error))}); free disk space or "
-            "check that the checkpoint is of this task"
+            f"{folders[0] / stamp}: export failed ({one_line(getattr(error, 'message', error))}); {advice}, or check "
+            "that the checkpoint is of this task"
         ) from error
     finally:
         for temporary in temporaries.values():

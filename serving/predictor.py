@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import DataError, ExportError
+from common.errors import DataError, ExportError, closest
 from common.files import json_object
 from processors.reading import lone_surrogate
 from processors.records.featurizer import chunked
@@ -86,11 +86,20 @@ class Predictor:
         """
         import pandas
 
-        names = [name for name in self.text_names if name in frame.columns]
+        columns = list(frame.columns)
+        names = [name for name in self.text_names if name in columns]
+        for name in {*names, *self.required_names}:
+            if columns.count(name) != 1:
+                found = "several columns" if name in columns else "no column"
+                raise DataError(f"the frame has {found} {name!r}; {closest(name, map(str, columns))}; rename one")
         texts = frame[names].astype(object).where(frame[names].notna(), None).to_dict("records")
         return beside(frame, pandas.DataFrame([flat(answer) for answer in self.answer(texts, batch_size)]))
 
     def _check(self, row: Mapping[str, Any], number: int) -> None:
+        if not isinstance(row, Mapping):
+            raise DataError(
+                f"row {number} is a {type(row).__name__}, expected texts by name, as in {{'text_a': 'a text'}}"
+            )
         unknown = sorted(row.keys() - set(self.text_names))
         if unknown:
             raise DataError(f"row {number}: unknown key {unknown[0]!r}; expected {', '.join(self.text_names)}")

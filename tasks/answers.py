@@ -64,7 +64,10 @@ def beside(frame: Any, answers: Any) -> Any:
     twice = next((name for name in taken.values() if name in frame.columns), None)
     if twice is not None:
         raise DataError(f"the frame has a column {twice!r} already, which the answers need; rename it, or leave it out")
-    return frame.join(answers.rename(columns=taken).set_axis(frame.index))
+    if len(frame) != len(answers):
+        raise ValueError(f"{len(answers)} answers for {len(frame)} rows")
+    # By place: a join on the index would give every row with the same key the answers of all of them.
+    return frame.assign(**{taken.get(name, name): answers[name].array for name in answers.columns})
 
 
 def _plain(value: Any) -> Any:

@@ -66,6 +66,24 @@ def test_its_export_answers_as_it_predicted(notebook):
     assert found["p(pos)"].to_numpy() == pytest.approx(notebook["answers"]["p(pos)"].to_numpy(), abs=1e-5)
 
 
+def test_answers_stand_beside_their_rows_whatever_the_index(notebook):
+    rows = pandas.DataFrame({"text_a": ["a good film", "a bad day", "dull"]})
+    parts = pandas.concat([rows.iloc[:2], rows.iloc[2:].reset_index(drop=True)])  # the index is 0, 1, 0
+    with Predictor(notebook["folder"]) as predictor:
+        expected = [row["probabilities"]["pos"] for row in predictor.answer(rows.to_dict("records"))]
+        found = predictor.answer_frame(parts)
+        assert (list(found.index), list(found["text_a"])) == ([0, 1, 0], list(rows["text_a"]))
+        assert list(found["p(pos)"]) == pytest.approx(expected, abs=1e-6)
+        for wrong, message in (
+            (rows.rename(columns={"text_a": "text"}), "the frame has no column 'text_a'; closest 'text'"),
+            (pandas.concat([rows, rows], axis=1), "the frame has several columns 'text_a'"),
+        ):
+            with pytest.raises(DataError, match=message):
+                predictor.answer_frame(wrong)
+        with pytest.raises(DataError, match="row 0 is a str, expected texts by name, as in "):
+            predictor.answer(["a good film"])
+
+
 def test_mistakes_are_exceptions(notebook, tiny_model, tmp_path):
     reviews, output_dir = notebook["reviews"], notebook["output_dir"]
     for call, kind, message in (
