@@ -65,6 +65,7 @@ def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, An
     given: DataProcessor | None = getattr(flags, "processor", None)
     if given is not None:
         refuse_columns(flags, name)
+        refuse_files(flags)
         return given
     if name == "table":
         return table_processor(flags, identity)
@@ -89,6 +90,20 @@ def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, An
     if flags.problem_type:
         processor.problem_type = flags.problem_type
     return processor
+
+
+def refuse_files(flags: SimpleNamespace) -> None:
+    """Refuses flags about rows that a program has in memory: they would be left unread.
+
+    Raises:
+      FlagError: one of them is given.
+    """
+    for name in ("train_file", "dev_file", "test_file", "predict_file", "problem_type", "encoding", "processor_module"):
+        if name in flags.typed and getattr(flags, name):
+            raise FlagError(
+                f"--{name}={getattr(flags, name)}: the processor of the program decides its rows and their labels; "
+                "leave it out, or make another processor"
+            )
 
 
 def class_weights(text: str | None, labels: list[str]) -> list[float] | str | None:

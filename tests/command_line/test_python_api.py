@@ -86,6 +86,7 @@ def test_answers_stand_beside_their_rows_whatever_the_index(notebook):
 
 def test_mistakes_are_exceptions(notebook, tiny_model, tmp_path):
     reviews, output_dir = notebook["reviews"], notebook["output_dir"]
+    start = {"init_checkpoint": str(tiny_model), "max_seq_length": 24}
     for call, kind, message in (
         (
             lambda: train(reviews, output_dir=output_dir, num_epochs=3),
@@ -106,6 +107,16 @@ def test_mistakes_are_exceptions(notebook, tiny_model, tmp_path):
         (lambda: evaluate(reviews, script=SQUAD, output_dir=tmp_path), FlagError, "but SquadScript reads files; give"),
         (lambda: predict(reviews, output_dir=output_dir, only_check_args=True), FlagError, "only_check_args prints, "),
         (lambda: evaluate(reviews, output_dir=output_dir, validate_only=True), FlagError, "validate_only prints, and"),
+        (
+            lambda: predict(reviews, output_dir=output_dir, predict_file="x"),
+            FlagError,
+            "=x: the processor of the program",
+        ),
+        (
+            lambda: train(reviews, output_dir=tmp_path, problem_type="regression", **start),
+            FlagError,
+            "=regression: the ",
+        ),
         (lambda: predict(reviews, output_dir=output_dir, predict_file="-"), FlagError, "lines of standard input; use"),
         (lambda: evaluate(frame(8), output_dir=output_dir), FlagError, "data is a DataFrame; expected a processor, "),
     ):
