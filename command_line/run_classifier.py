@@ -21,6 +21,11 @@ from processors.tables.processor import TableProcessor
 from tasks.classification.task import ClassificationTask, LossSettings
 from tokenization.base import Tokenizer
 
+ROW_FLAGS = (
+    "train_file", "dev_file", "test_file", "dev_fraction", "labels", "label_as", "label_names", "on_bad_row",
+)  # fmt: skip
+"""Flags that say which rows and labels a table has."""
+
 
 class ClassifierScript(TaskScript[ClassificationTask]):
     """run_classifier.py."""
@@ -65,7 +70,7 @@ def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, An
     given: DataProcessor | None = getattr(flags, "processor", None)
     if given is not None:
         refuse_columns(flags, name)
-        refuse_files(flags)
+        refuse_unread(flags, "predict_file", "problem_type", "encoding", "processor_module")
         return given
     if name == "table":
         return table_processor(flags, identity)
@@ -77,6 +82,7 @@ def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, An
     if isinstance(processor, TableProcessor):
         return factory(data_dir=flags.data_dir, **table_changes(flags, name))
     refuse_columns(flags, name)
+    refuse_unread(flags)
     if flags.encoding and flags.predict_file != STANDARD_INPUT:
         raise FlagError(
             f"--encoding={flags.encoding}: task {name} reads its files itself; give the encoding there, as in "
@@ -92,17 +98,20 @@ def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, An
     return processor
 
 
-def refuse_files(flags: SimpleNamespace) -> None:
-    """Refuses flags about rows that a program has in memory: they would be left unread.
+def refuse_unread(flags: SimpleNamespace, *further: str) -> None:
+    """Refuses flags about rows where a class of the user's gives them: it would not read them.
+
+    Args:
+      further: names of flags besides those of tables.
 
     Raises:
       FlagError: one of them is given.
     """
-    for name in ("train_file", "dev_file", "test_file", "predict_file", "problem_type", "encoding", "processor_module"):
-        if name in flags.typed and getattr(flags, name):
+    for name in (*ROW_FLAGS, *further):
+        if name in flags.typed and getattr(flags, name) != SCRIPT.flags[name].default:
             raise FlagError(
-                f"--{name}={getattr(flags, name)}: the processor of the program decides its rows and their labels; "
-                "leave it out, or make another processor"
+                f"--{name}={getattr(flags, name)}: the processor {flags.task_name} decides its rows and their labels; "
+                "leave it out, or change the processor"
             )
 
 

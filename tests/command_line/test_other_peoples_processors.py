@@ -68,6 +68,13 @@ def test_the_encoding_of_files_that_a_class_reads_is_given_in_the_class(theirs, 
     assert DataProcessor._read_tsv(str(tmp_path / "a.tsv"), encoding="gbk") == [["红", "1"]]
 
 
+@pytest.mark.parametrize("flag", ["--dev_file=other.tsv", "--labels=pos,neg", "--on_bad_row=skip"])
+def test_flags_about_rows_that_a_class_would_not_read_are_refused(theirs, flag):
+    code, _, err = theirs("--do_train", flag)
+    assert code == 2
+    assert f"error: {flag}: the processor theirs decides its rows and their labels; leave it out" in err
+
+
 def test_a_class_that_shuffles_gets_its_answers_beside_their_texts(theirs, tmp_path):
     assert theirs("--do_train", "--do_predict")[0] == 0
     by_text = {answer["text_a"]: answer["probabilities"]["pos"] for answer in answers(tmp_path)}

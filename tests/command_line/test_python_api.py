@@ -110,7 +110,7 @@ def test_mistakes_are_exceptions(notebook, tiny_model, tmp_path):
         (
             lambda: predict(reviews, output_dir=output_dir, predict_file="x"),
             FlagError,
-            "=x: the processor of the program",
+            "=x: the processor dataframe decides",
         ),
         (
             lambda: train(reviews, output_dir=tmp_path, problem_type="regression", **start),
