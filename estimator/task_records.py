@@ -1,12 +1,13 @@
 """The record sets of a task, and the examples behind their rows."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from common.errors import DataError
 from common.source_code import source_digest
+from processors.base import InputExample
 from processors.records import record_sets
 from processors.records.featurizer import chunked
 from processors.records.schema import Features
@@ -58,12 +59,27 @@ class TaskRecords:
         inputs |= {"task_code": code} if code else {}
         return record_sets.build(
             self._output_dir / f"{RECORD_NAMES[split]}.tf_record",
-            lambda: self._task.examples(split),
+            lambda: labelled(self._task.examples(split), split),
             self._task.featurizer,
             record_sets.fingerprint(inputs, files),
             self._num_workers or record_sets.automatic_workers(files),
             self._task.stored if self._task.stores_rows and split == TEST else None,
         )
+
+
+def labelled(examples: Iterable[Any], split: str) -> Iterator[Any]:
+    """The examples, where each that has a place for a label has one, unless they are to be predicted.
+
+    Raises:
+      DataError: an `InputExample` to train or evaluate with has no label, for which a record would hold a default.
+    """
+    for example in examples:
+        if split != TEST and isinstance(example, InputExample) and example.label is None:
+            raise DataError(
+                f"example {example.guid} of the {split} split has no label; "
+                "expected one to train or evaluate with; add it or remove the row"
+            )
+        yield example
 
 
 def other_rows(split: str, record_set: record_sets.RecordSet) -> DataError:

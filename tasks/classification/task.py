@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import DataError, FlagError, one_line
+from common.errors import FlagError, one_line
 from common.files import atomic_writer, csv_row
 from common.source_code import source_digest
 from common.user_code import find_class
@@ -103,17 +103,12 @@ class ClassificationTask(Task):
         """Yields the processor's examples of a split.
 
         Raises:
-          DataError: a training or dev row without a label, or no data for the split.
+          DataError: no data for the split.
         """
         seen: Counter[str] = Counter()
         for example in itertools.islice(self.example_source.examples(split), self._limits.get(split)):
             if split == TRAIN:
                 seen.update(() if example.label is None else self.kind.problem_type.names(example.label))
-            if split != TEST and example.label is None:
-                raise DataError(
-                    f"example {example.guid} of the {split} split has no label; "
-                    "expected one to train or evaluate with; add it or remove the row"
-                )
             yield example
         absent = [label for label in self.labels if label not in seen]
         if split == TRAIN and self.kind.problem_type.is_exclusive and absent:

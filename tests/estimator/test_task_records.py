@@ -3,11 +3,11 @@
 import pytest
 
 from common.errors import DataError
-from estimator.task_records import TaskRecords
+from estimator.task_records import TaskRecords, labelled
 from processors.base import DataProcessor, InputExample
 from processors.example_source import ExampleSource
 from processors.records.featurizer import PairFeaturizer
-from tasks.base import TEST
+from tasks.base import DEV, TEST, TRAIN
 from tasks.classification.task import ClassificationTask
 from tokenization import BulkTokenizer
 
@@ -60,3 +60,13 @@ def test_what_the_spec_does_not_say_is_refused(records, monkeypatch):
 def test_an_example_without_a_window_is_refused(records):
     with pytest.raises(DataError, match=r"Repeated.featurize gives an example no window, expected at least one"):
         records((0, 2, 1)).record_set(TEST)
+
+
+@pytest.mark.parametrize("split", [TRAIN, DEV])
+def test_rows_to_learn_from_have_a_label_in_every_task(split):
+    """A user's task, too: a record would hold the default in place of the label."""
+    examples = [InputExample("a", "x", None, [1.0]), InputExample("b", "y"), ("of", "another", "form")]
+    with pytest.raises(DataError, match=f"example b of the {split} split has no label; expected one to train"):
+        list(labelled(examples, split))
+    assert list(labelled(examples, TEST)) == examples
+    assert list(labelled(examples[::2], split)) == examples[::2]
