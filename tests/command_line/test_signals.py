@@ -34,6 +34,7 @@ def test_ctrl_c_while_modules_are_imported_is_one_line(tmp_path, tiny_model, mod
                     os.kill(os.getpid(), signal.SIGINT)
 
         sys.meta_path.insert(0, Interrupt())
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
         """)
     )
     tiny.write_table(tmp_path / "data", train=16, dev=4, test=4)
