@@ -84,6 +84,7 @@ class Server:
         self._http = _Http(_config(application(self._service, self._keys), self.settings))
         self.address = listener.getsockname()[:2]
         host, port = self.address
+        listener.listen(BACKLOG)  # so that whoever reads the next line can connect
         log.info("serving %s at http://%s:%d", ", ".join(model.name for model in self.models), host, port)
         if not is_loopback(host):
             log.warning("--host=%s: every machine that reaches this address can ask; %s", host, _protection(self._keys))

@@ -43,6 +43,8 @@ def test_it_serves_until_it_is_told_to_stop(classifier_export):
         rest = process.communicate(timeout=60)[1]
     finally:
         process.kill()
+        process.stderr.close()
+        process.wait()
     assert process.returncode == 0
     assert "stopping: what was accepted is answered first" in rest
     assert rest.endswith("stopped\n")
