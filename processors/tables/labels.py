@@ -72,6 +72,9 @@ class LabelReader:
         self._rename = rename or {}
         self._separator = separator
         self._by_index = label_as == INDEX
+        # Most cells are a known label as it stands: these need no look at what else a cell can be.
+        usual = labels if labels and not self._by_index else ()
+        self._plain = frozenset(one for one in usual if one == self._rename.get(one, one).strip() and one[:1] != "[")
         if self._by_index and self._order is None:
             raise DataError("--label_as=index needs the labels in order; give --labels=a,b,c or --labels=FILE")
 
@@ -88,6 +91,8 @@ class LabelReader:
 
     def one(self, cell: Any) -> str | None:
         """The label in a cell that holds one; None for a blank cell."""
+        if type(cell) is str and cell in self._plain:
+            return cell
         if isinstance(cell, list) or _is_bracketed(cell):
             advice = "for several labels a row give --problem_type=multi_label"
             raise RowError("list as label", f"found a list ({one_line(cell, 60)}), expected one label; {advice}")
