@@ -73,7 +73,7 @@ def _draw_matrix(figure: Any, matrix: np.ndarray, names: Sequence[str], title: s
     axes.set_xticks(ticks, shown, rotation=90 if max(map(len, shown)) * len(names) > 40 else 0, fontfamily=font)
     axes.set_yticks(ticks, shown, fontfamily=font)
     axes.set(xlabel="predicted", ylabel="gold" if font else "gold (numbers: rows of confusion_matrix.csv)")
-    axes.set_title(title, fontsize="medium")
+    axes.set_title(title, fontsize="medium", fontfamily=font_for([title]))
     for row, column in np.ndindex(matrix.shape):
         colour = "white" if share[row, column] > 0.5 else "black"
         text = f"{matrix[row, column]}\n{share[row, column]:.0%}" if matrix[row, column] else "0"
@@ -92,7 +92,7 @@ def _draw_confusions(figure: Any, pairs: np.ndarray, counts: np.ndarray, names: 
     axes.set_yticks(range(len(order)), labels, fontfamily=font)
     axes.invert_yaxis()
     axes.set(xlabel=f"rows (gold \N{RIGHTWARDS ARROW} predicted); all {len(names)} classes: confusion_matrix.csv")
-    axes.set_title(title, fontsize="medium")
+    axes.set_title(title, fontsize="medium", fontfamily=font_for([title]))
 
 
 def _readable(names: Sequence[str]) -> tuple[list[str], str | None]:
