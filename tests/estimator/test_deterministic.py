@@ -33,7 +33,11 @@ def tensors(run, step):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-@pytest.mark.parametrize("options", [[], ["--gradient_accumulation_steps=2", "--recompute"]], ids=["plain", "parts"])
+@pytest.mark.parametrize(
+    "options",
+    [[], pytest.param(["--gradient_accumulation_steps=2", "--recompute"], marks=pytest.mark.slow)],
+    ids=["plain", "parts"],
+)
 def test_resumed_is_as_never_stopped(run_script, model, table_dir, tmp_path, options):
     flags = [*FLAGS, *options, f"--data_dir={table_dir}", f"--init_checkpoint={model}"]
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"

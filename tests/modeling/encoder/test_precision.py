@@ -177,6 +177,7 @@ def test_a_run_changes_its_precision_and_back(run_script, table_dir, tiny_model,
         assert scores["eval_loss"] != exact["eval_loss"]
 
 
+@pytest.mark.slow
 def test_the_export_is_float32_whatever_the_training_was(run_script, table_dir, tiny_model, tmp_path):
     run = tmp_path / "run"
     classify(
