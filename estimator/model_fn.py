@@ -15,7 +15,7 @@ from estimator.hooks.progress import PROGRESS
 from modeling.build import ENCODER_INPUTS, build_encoder
 from modeling.checkpoints.first_weights import load_weights
 from modeling.encoder.step_seeds import seeds_by_place
-from modeling.heads.base import Head, Reader
+from modeling.heads.base import Encode, Head, Reader
 from modeling.parameter_groups import HEAD, ParameterGroup, ParameterTable
 from modeling.settings import FLOAT32, FP16, ModelSettings
 from modeling.training.accumulation import Accumulated, accumulate
@@ -97,8 +97,7 @@ def build_model_fn(
         with seeds_by_place(graph.dropout_seed if is_training else None):
             if is_training and graph.micro_batches > 1:
                 return _accumulating_spec(model, head, features, schedule, graph, config)
-            encoder = build_encoder(model, head, features, is_training, graph.packed, graph.recompute, graph.precision)
-            logits = head.logits(encoder, features, is_training)
+            logits = head.read(_encoder(model, head, is_training, graph), features, is_training)
         table = _table(head, schedule, graph)
         _warm_start(model.init_checkpoint, head, graph.frozen, table)
         if mode == tf.estimator.ModeKeys.PREDICT:
@@ -111,6 +110,18 @@ def build_model_fn(
         return _evaluation_spec(graph, head, features, logits, (loss, per_example_loss), collector)
 
     return model_fn
+
+
+def _encoder(model: ModelSettings, head: Reader, is_training: bool, graph: GraphSettings) -> Encode:
+    return functools.partial(
+        build_encoder,
+        model,
+        head,
+        is_training=is_training,
+        packed=graph.packed,
+        recompute=graph.recompute,
+        precision=graph.precision,
+    )
 
 
 def _predictions(head: Reader, logits: Any, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -163,8 +174,7 @@ def _accumulating_spec(
     def loss_shares(part: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if graph.packed:
             part = cut_to_longest(part, graph.token_fields)
-        encoder = build_encoder(model, head, part, True, graph.packed, graph.recompute, graph.precision)
-        return head.loss_shares(head.logits(encoder, part, True), part, whole)
+        return head.loss_shares(head.read(_encoder(model, head, True, graph), part, True), part, whole)
 
     table = _table(head, schedule, graph)
 

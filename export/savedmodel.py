@@ -13,6 +13,7 @@ is under `export_ids` and in `frozen_graph.pb` needs TensorFlow alone, or its C,
 """
 
 import dataclasses
+import functools
 import json
 import logging
 import shutil
@@ -209,8 +210,8 @@ class SignatureBuilder:
 
     def _outputs(self, features: Mapping[str, tf.Tensor]) -> Ends:
         with v1.variable_scope(v1.get_variable_scope(), reuse=v1.AUTO_REUSE):
-            encoder = build_encoder(self._model, self._head, dict(features), is_training=False, packed=True)
-            logits = self._head.logits(encoder, dict(features), is_training=False)
+            encode = functools.partial(build_encoder, self._model, self._head, is_training=False, packed=True)
+            logits = self._head.read(encode, dict(features), is_training=False)
             return self._head.predictions(logits, dict(features))
 
 

@@ -1,6 +1,7 @@
 """The contracts of what sits on the encoder: a reader, and a head that can be trained."""
 
 import abc
+from collections.abc import Callable
 from typing import final
 
 import tensorflow as tf
@@ -10,6 +11,8 @@ from modeling.parameter_groups import ParameterGroup
 
 Features = dict[str, tf.Tensor]
 Metrics = dict[str, tuple[tf.Tensor, tf.Tensor]]
+Encode = Callable[[Features], BertModel]
+"""Builds the encoder over a batch of sequences `[N, S]`; its variables are those of the current scope."""
 
 
 class Reader(abc.ABC):
@@ -32,6 +35,18 @@ class Reader(abc.ABC):
     @abc.abstractmethod
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
         """Raw output of a batch; creates the reader's variables, if it has any."""
+
+    def read(self, encode: Encode, features: Features, is_training: bool) -> tf.Tensor:
+        """Raw output of a batch: `logits` of what the encoder makes of its rows, by default a sequence each.
+
+        A reader whose rows hold several sequences cuts them here, and puts together what it reads off them.
+
+        Args:
+          encode: the encoder.
+          features: a batch.
+          is_training: whether values are dropped.
+        """
+        return self.logits(encode(features), features, is_training)
 
     @abc.abstractmethod
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
