@@ -38,10 +38,10 @@ ORDER = {
     ),
     "processors": (
         "problem_types reading json_stream base example_source registry text_lines records tables report entities "
-        "squad pretraining graph"
+        "choices squad pretraining graph"
     ),
     "modeling": "families config settings parameter_groups encoder heads build training checkpoints",
-    "tasks": "base answers classification span entities pretraining vectors exports",
+    "tasks": "base answers classification span entities choices pretraining vectors exports",
     "export": "signatures savedmodel conversion",
     "estimator": (
         "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction "
@@ -57,8 +57,9 @@ ORDER = {
         "create_pretraining_data extract_features"
     ),
     "command_line": (
-        "flags app settings model_files scopes execution frame table run_classifier run_squad run_ner run_pretraining "
-        "create_pretraining_data extract_features convert_checkpoint run_server run_task python_api reference"
+        "flags app settings model_files scopes execution frame table run_classifier run_squad run_ner "
+        "run_multiple_choice run_pretraining create_pretraining_data extract_features convert_checkpoint run_server "
+        "run_task python_api reference"
     ),
 }
 """The modules and subpackages of each package; each may import those before it. `__init__` may import any."""

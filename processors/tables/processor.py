@@ -38,17 +38,21 @@ class BadRows:
         self.path = path
         self.rows = 0
         self.counts: Counter[str] = Counter()
-        self.first: dict[str, int] = {}
+        self.first: dict[str, int | str] = {}
         self._skip = skip
 
-    def add(self, line: int, error: RowError) -> None:
+    def add(self, line: int | str, error: RowError) -> None:
         """Counts a bad row.
+
+        Args:
+          line: where it is: a line, or in words where lines do not tell.
+          error: what is wrong with it.
 
         Raises:
           DataError: bad rows are to stop the run.
         """
         if not self._skip:
-            raise DataError(f"{self.path}:{line}: {error}")
+            raise DataError(f"{self.path}:{' ' if isinstance(line, str) else ''}{line}: {error}")
         self.counts[error.reason] += 1
         self.first.setdefault(error.reason, line)
 
@@ -70,7 +74,8 @@ class BadRows:
     def __str__(self) -> str:
         """One line, e.g. `skipped 2 of 9 rows of train.tsv: 2 short row (first: row 4)`."""
         details = ", ".join(
-            f"{n} {reason} (first: row {self.first[reason]})" for reason, n in self.counts.most_common()
+            f"{n} {reason} (first: {first if isinstance(first := self.first[reason], str) else f'row {first}'})"
+            for reason, n in self.counts.most_common()
         )
         return f"skipped {self.counts.total()} of {self.rows} rows of {self.path.name}: {details}"
 

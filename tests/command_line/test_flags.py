@@ -15,9 +15,11 @@ from command_line.reference import SCRIPTS
 from common.errors import FlagError
 from estimator.config import DeviceSettings, TrainingSettings
 from modeling.settings import ModelSettings
+from processors.choices.featurizer import JoiningSettings
 from processors.pretraining.instances import InstanceSettings
 from processors.pretraining.masking import MaskingSettings
 from processors.tables.spec import TableFormat, TableSpec
+from tasks.choices.task import ChoiceSettings
 from tasks.classification.task import LossSettings
 from tasks.pretraining.task import PretrainingSettings
 from tasks.span.ranking import DecodingSettings
@@ -35,6 +37,8 @@ NOT_FLAGS = {
     PretrainingSettings: {"next_sentence": "told by the records", "packed": "told by the records"},
     InstanceSettings: {"masking": "settings of their own", "next_sentence": "--no_nsp"},
     MaskingSettings: {},
+    JoiningSettings: {},
+    ChoiceSettings: {"joining": "settings of their own", "has_context": "--context", "has_question": "--question"},
     TableFormat: {},
     TableSpec: {
         "columns": "--text_a, --text_b, --label",
