@@ -8,6 +8,7 @@ from command_line import (
     run_multiple_choice,
     run_ner,
     run_pretraining,
+    run_seq2seq,
     run_server,
     run_squad,
 )
@@ -19,6 +20,7 @@ SCRIPTS: dict[str, Runnable] = {
     "run_squad": run_squad.SCRIPT,
     "run_ner": run_ner.SCRIPT,
     "run_multiple_choice": run_multiple_choice.SCRIPT,
+    "run_seq2seq": run_seq2seq.SCRIPT,
     "run_pretraining": run_pretraining.SCRIPT,
     "create_pretraining_data": create_pretraining_data.SCRIPT,
     "extract_features": extract_features.SCRIPT,

@@ -140,7 +140,7 @@ def _table(head: Reader, schedule: Schedule | None, graph: GraphSettings) -> Par
 def _warm_start(init_checkpoint: str | None, head: Reader, frozen: FrozenParts, table: ParameterTable) -> None:
     if init_checkpoint is None:
         return
-    report = load_weights(init_checkpoint, head.replaceable)
+    report = load_weights(init_checkpoint, head.replaceable, head.starts)
     log.info("%s: %s", init_checkpoint, report.summary())
     new = [name for name in report.new if not table.of(name).is_trained]
     if new:

@@ -34,14 +34,14 @@ ORDER = {
     ),
     "tokenization": (
         "characters base vocabulary tokenizer_json stated_settings casing wordpiece byte_bpe unigram sentencepiece "
-        "kinds"
+        "natural_text kinds"
     ),
     "processors": (
         "problem_types reading json_stream base example_source registry text_lines records tables report entities "
-        "choices squad pretraining graph"
+        "choices sequences squad pretraining graph"
     ),
-    "modeling": "families config settings parameter_groups encoder heads build training checkpoints",
-    "tasks": "base answers classification span entities choices pretraining vectors exports",
+    "modeling": "families config settings parameter_groups encoder decoder heads build training checkpoints",
+    "tasks": "base answers classification span entities choices sequences pretraining vectors exports",
     "export": "signatures savedmodel conversion",
     "estimator": (
         "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction "
@@ -58,8 +58,8 @@ ORDER = {
     ),
     "command_line": (
         "flags app settings model_files scopes execution frame table run_classifier run_squad run_ner "
-        "run_multiple_choice run_pretraining create_pretraining_data extract_features convert_checkpoint run_server "
-        "run_task python_api reference"
+        "run_multiple_choice run_seq2seq run_pretraining create_pretraining_data extract_features convert_checkpoint "
+        "run_server run_task python_api reference"
     ),
 }
 """The modules and subpackages of each package; each may import those before it. `__init__` may import any."""

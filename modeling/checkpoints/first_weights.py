@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
 import tensorflow as tf
 
@@ -24,12 +24,17 @@ _LAYER = re.compile(_LAYERS + r"(\d+)/")
 _CONFIGURATION = "use the configuration that came with the checkpoint"
 
 
-def load_weights(init_checkpoint: str, replaceable: Collection[str] = ()) -> RestoreReport:
+def load_weights(
+    init_checkpoint: str,
+    replaceable: Collection[str] = (),
+    starts: Callable[[Collection[str]], Mapping[str, str]] | None = None,
+) -> RestoreReport:
     """Lets the graph's variables start from a checkpoint that has the whole encoder.
 
     Args:
       init_checkpoint: as for `initialize_from_checkpoint`.
       replaceable: `Reader.replaceable` of the head, whose shape may differ; default none.
+      starts: `Reader.starts` of the head; default none.
 
     Returns:
       What was restored, what is new, what was left over.
@@ -38,7 +43,8 @@ def load_weights(init_checkpoint: str, replaceable: Collection[str] = ()) -> Res
       CheckpointError: it cannot be read, or does not fit the model configuration.
     """
     variables = tf.compat.v1.trainable_variables()
-    return _whole(initialize_from_checkpoint(variables, init_checkpoint, replaceable))
+    copies = starts([variable.op.name for variable in variables]) if starts else {}
+    return _whole(initialize_from_checkpoint(variables, init_checkpoint, replaceable, copies))
 
 
 def check_weights(config: BertConfig, init_checkpoint: str) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import types
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class RestoreReport:
       new: model variables that it does not hold; they keep their initial values.
       unused: variables of the checkpoint that the model does not have, other than optimizer slots and step counters.
       reshaped: model variables that it holds in another shape and that may start anew; they keep their initial values.
+      copied: model variables that it does not hold, and that take the value of another variable of it.
     """
 
     source: str
@@ -57,11 +59,18 @@ class RestoreReport:
     new: tuple[str, ...]
     unused: tuple[str, ...]
     reshaped: tuple[str, ...] = ()
+    copied: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line: `restored 39/41; new: output_weights, output_bias; unused: cls/predictions/* (5)`."""
-        parts = [f"restored {len(self.restored)}/{len(self.restored) + len(self.new) + len(self.reshaped)}"]
-        groups = (("new", self.new), ("new, as the shape differs", self.reshaped), ("unused", self.unused))
+        all_names = (*self.restored, *self.copied, *self.new, *self.reshaped)
+        parts = [f"restored {len(self.restored)}/{len(all_names)}"]
+        groups = (
+            ("copied", self.copied),
+            ("new", self.new),
+            ("new, as the shape differs", self.reshaped),
+            ("unused", self.unused),
+        )
         for label, names in groups:
             if names:
                 parts.append(f"{label}: {grouped(names)}")
@@ -145,7 +154,10 @@ def get_assignment_map_from_checkpoint(
 
 
 def initialize_from_checkpoint(
-    variables: Iterable[tf.Variable], init_checkpoint: str, replaceable: Collection[str] = ()
+    variables: Iterable[tf.Variable],
+    init_checkpoint: str,
+    replaceable: Collection[str] = (),
+    starts: Mapping[str, str] = types.MappingProxyType({}),
 ) -> RestoreReport:
     """Let variables start from a checkpoint's values, matched by name.
 
@@ -157,6 +169,7 @@ def initialize_from_checkpoint(
       init_checkpoint: a TensorFlow checkpoint or Hugging Face's safetensors, by prefix, file or directory.
       replaceable: names that start anew where the checkpoint has them in another shape: heads, whose shape follows
         the labels; default none.
+      starts: of variables that the checkpoint may lack, the name of another whose value they start from; default none.
 
     Returns:
       What was restored, what is new, what was left over.
@@ -168,7 +181,12 @@ def initialize_from_checkpoint(
     model = {_name_of(variable): tuple(variable.shape.as_list()) for variable in variables}
     report, prefix, assignment = _compared(model, init_checkpoint, replaceable)
     tf.compat.v1.train.init_from_checkpoint(prefix, assignment)
-    return report
+    in_file = {name: source for source, name in assignment.items()}
+    copied = {name: in_file[other] for name, other in starts.items() if name in report.new and other in in_file}
+    for name, source in copied.items():
+        tf.compat.v1.train.init_from_checkpoint(prefix, {source: name})
+    new = tuple(name for name in report.new if name not in copied)
+    return dataclasses.replace(report, new=new, copied=tuple(copied))
 
 
 def compare_with_checkpoint(model: Shapes, init_checkpoint: str, replaceable: Collection[str] = ()) -> RestoreReport:

@@ -126,7 +126,7 @@ def attention_layer(  # noqa: PLR0913 - upstream's signature
     value = dense(to_rows, units, "value", value_act, initializer_range)
     bias = None if attention_mask is None else attention_bias(attention_mask)
     context = _attend(
-        from_layout.split_heads(_scaled(query, num_attention_heads), num_attention_heads),
+        from_layout.split_heads(scaled(query, num_attention_heads), num_attention_heads),
         to_layout.split_heads(key, num_attention_heads),
         to_layout.split_heads(value, num_attention_heads),
         bias,
@@ -136,7 +136,7 @@ def attention_layer(  # noqa: PLR0913 - upstream's signature
     return rows if do_return_2d_tensor else from_layout.unpack(rows)
 
 
-def _scaled(query: tf.Tensor, num_heads: int) -> tf.Tensor:
+def scaled(query: tf.Tensor, num_heads: int) -> tf.Tensor:
     """Queries `[N, A * D]` by the root of D: that scales the scores, with less work."""
     return query * (1.0 / math.sqrt(query.shape[-1] // num_heads))
 
@@ -169,7 +169,7 @@ def _self_attention(
     """What `inputs` gather from `rows`: all of these, or, where they differ, the first token of each example."""
     width, heads = rows.shape[-1], settings.num_attention_heads
     first_only = inputs is not rows
-    query = _scaled(dense(inputs, width, "query", initializer_range=settings.initializer_range), heads)
+    query = scaled(dense(inputs, width, "query", initializer_range=settings.initializer_range), heads)
     key, value = (
         layout.split_heads(dense(rows, width, name, initializer_range=settings.initializer_range), heads)
         for name in ("key", "value")
@@ -204,23 +204,41 @@ def encoder_layer(
     Returns:
       `[N, H]` in the same type, or `[B, H]` with `first_only`.
     """
-    width = rows.shape[-1]
-    spread = settings.initializer_range
     seed_of_weights, *seeds_of_outputs = [None] * DROPOUTS if seeds is None else tf.unstack(seeds)
     with tf.compat.v1.variable_scope("attention"):
         inputs = layout.first(rows) if first_only else rows
         with tf.compat.v1.variable_scope("self"):
             context = _self_attention(inputs, rows, layout, bias, settings, seed_of_weights)
-        with tf.compat.v1.variable_scope("output"):
-            attended = dense(context, width, "dense", None, spread)
-            attended = dropout(attended, settings.hidden_dropout_prob, seeds_of_outputs[0])
-            attended = layer_norm(attended + inputs, epsilon=settings.layer_norm_eps)
-    with tf.compat.v1.variable_scope("intermediate"):
-        inner = dense(attended, settings.intermediate_size, "dense", settings.intermediate_act_fn, spread)
+        attended = residual(context, inputs, settings, seeds_of_outputs[0])
+    return feed_forward(attended, settings, seeds_of_outputs[1])
+
+
+def residual(
+    outputs: tf.Tensor, inputs: tf.Tensor, settings: LayerSettings, seed: tf.Tensor | None = None
+) -> tf.Tensor:
+    """The variables `output`: a linear layer and dropout, added to what went in, normalized.
+
+    Args:
+      outputs: float `[N, any]`.
+      inputs: float `[N, H]`.
+      settings: sizes and dropout.
+      seed: of the dropout; by default every run draws another.
+
+    Returns:
+      `[N, H]` in the type of the inputs.
+    """
     with tf.compat.v1.variable_scope("output"):
-        outputs = dense(inner, width, "dense", None, spread)
-        outputs = dropout(outputs, settings.hidden_dropout_prob, seeds_of_outputs[1])
-        return layer_norm(outputs + attended, epsilon=settings.layer_norm_eps)
+        outputs = dense(outputs, inputs.shape[-1], "dense", None, settings.initializer_range)
+        outputs = dropout(outputs, settings.hidden_dropout_prob, seed)
+        return layer_norm(outputs + inputs, epsilon=settings.layer_norm_eps)
+
+
+def feed_forward(rows: tf.Tensor, settings: LayerSettings, seed: tf.Tensor | None = None) -> tf.Tensor:
+    """The second half of a layer, with the variables `intermediate` and `output`: `[N, H]` -> `[N, H]`."""
+    with tf.compat.v1.variable_scope("intermediate"):
+        size, activation = settings.intermediate_size, settings.intermediate_act_fn
+        inner = dense(rows, size, "dense", activation, settings.initializer_range)
+    return residual(inner, rows, settings, seed)
 
 
 def encode(
@@ -238,13 +256,17 @@ def encode(
         layer = functools.partial(
             encoder_layer, layout=layout, bias=bias, settings=settings, first_only=last_on_first_only and is_last
         )
-        group = index if settings.groups is None else index * settings.groups // num_hidden_layers
         reuse = None if settings.groups is None else tf.compat.v1.AUTO_REUSE
-        with tf.compat.v1.variable_scope(f"layer_{group}", reuse=reuse):
+        with tf.compat.v1.variable_scope(layer_name(index, num_hidden_layers, settings.groups), reuse=reuse):
             # The backward pass begins with the last layer: computing that again would not lower the peak.
             rows = _recomputed_layer(layer, rows) if settings.recompute and not is_last else layer(rows)
             outputs.append(rows)
     return outputs
+
+
+def layer_name(index: int, num_hidden_layers: int, groups: int | None) -> str:
+    """The scope of a layer's weights, which layers of one group share."""
+    return f"layer_{index if groups is None else index * groups // num_hidden_layers}"
 
 
 def _recomputed_layer(layer: Callable[..., tf.Tensor], rows: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,8 @@
 """The BERT encoder: graph code whose variable names are Google's checkpoint format."""
 
+import contextlib
 import copy
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -12,6 +14,7 @@ from modeling.encoder.attention import (
     create_attention_mask_from_input_mask,
     create_attention_mask_from_sequence_ids,
     encode,
+    layer_name,
     transformer_model,
 )
 from modeling.encoder.embeddings import (
@@ -60,6 +63,11 @@ class BertModel:
       sequence_ids: int32 `[B, S]`, where several sequences share a row: attention stays within equal numbers; 0 for
         padding, as in `input_mask`. By default a row is one sequence.
 
+    Attributes:
+      layout: where the rows of tokens lie in the batch.
+      layer_settings: what the layers have in common.
+      layer_rows: `[N, H]` in the type to compute in: what goes into the first layer, and what comes out of each.
+
     Source: arXiv:1810.04805; google-research/bert `modeling.BertModel`.
     Differences: `packed` and all that follow are new; without them every position has upstream's value.
     """
@@ -90,41 +98,34 @@ class BertModel:
         if token_type_ids is None:
             token_type_ids = tf.zeros([batch_size, seq_length], tf.int32)
         self._pooled_only = pooled_only
-        self._layout: Layout = PaddedLayout(batch_size, seq_length)
+        self.layout: Layout = PaddedLayout(batch_size, seq_length)
         if packed and input_mask is not None:
-            self._layout = PackedLayout(input_mask, config.num_attention_heads)
-        with tf.compat.v1.variable_scope(scope, default_name="bert"):
-            rows = self._embed(config, input_ids, token_type_ids, use_one_hot_embeddings, position_ids, compute_dtype)
+            self.layout = PackedLayout(input_mask, config.num_attention_heads)
+        self._config, self._is_training = config, is_training
+        self._one_hot, self._compute_dtype = use_one_hot_embeddings, compute_dtype
+        self.layer_settings = _layer_settings(config, is_training, recompute and is_training)
+        with tf.compat.v1.variable_scope(scope, default_name="bert") as self._scope:
+            rows, embedded = self._embed(input_ids, token_type_ids, position_ids, self.layout)
+            self.embedding_output = self.layout.unpack(embedded)
+            bias = _attention_bias(input_mask, sequence_ids)
             with tf.compat.v1.variable_scope("encoder"):
-                layers = encode(
-                    rows,
-                    self._layout,
-                    _attention_bias(input_mask, sequence_ids),
-                    _layer_settings(config, is_training, recompute and is_training),
-                    config.num_hidden_layers,
-                    pooled_only,
-                )
+                layers = encode(rows, self.layout, bias, self.layer_settings, config.num_hidden_layers, pooled_only)
+            self.layer_rows = [rows, *layers]
             layers = [as_type(rows, tf.float32) for rows in layers]
             self._set_outputs(layers)
             with tf.compat.v1.variable_scope("pooler") as self._pooler:
-                first = layers[-1] if pooled_only else self._layout.first(layers[-1])  # [B, H]
-                self._config, self._is_training = config, is_training
+                first = layers[-1] if pooled_only else self.layout.first(layers[-1])  # [B, H]
                 self.pooled_output = self._pooled(first)
 
     def _embed(
-        self,
-        config: BertConfig,
-        input_ids: tf.Tensor,
-        token_type_ids: tf.Tensor,
-        use_one_hot_embeddings: bool,
-        position_ids: tf.Tensor | None,
-        compute_dtype: tf.DType,
-    ) -> tf.Tensor:
-        """Rows `[N, H]` that go into the first layer, in the type to compute in."""
+        self, input_ids: tf.Tensor, token_type_ids: tf.Tensor, position_ids: tf.Tensor | None, layout: Layout
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Rows `[N, H]` for the first layer, in the type to compute in, and the embeddings that they are made of."""
+        config = self._config
         spread, width, family = config.initializer_range, config.embedding_width, config.family
         with tf.compat.v1.variable_scope("embeddings"):
             summed, self.embedding_table = embedding_lookup(
-                input_ids, config.vocab_size, width, spread, use_one_hot_embeddings=use_one_hot_embeddings
+                input_ids, config.vocab_size, width, spread, use_one_hot_embeddings=self._one_hot
             )
             if family.has_segments:
                 summed += token_type_embeddings(token_type_ids, config.type_vocab_size, width, spread)
@@ -133,17 +134,53 @@ class BertModel:
                 summed += position_embeddings(summed, positions, spread, offset=offset)
             else:
                 summed += gathered_position_embeddings(position_ids + offset, positions, width, spread)
-            rows = layer_norm_and_dropout(
-                self._layout.pack(summed), config.hidden_dropout_prob, epsilon=config.layer_norm_eps
+            embedded = layer_norm_and_dropout(
+                layout.pack(summed), config.hidden_dropout_prob, epsilon=config.layer_norm_eps
             )
-            self.embedding_output = self._layout.unpack(rows)
-            if width == config.hidden_size:
-                return as_type(rows, compute_dtype)
-            return dense(as_type(rows, compute_dtype), config.hidden_size, "projection", None, spread)
+            rows = as_type(embedded, self._compute_dtype)
+            if width != config.hidden_size:
+                rows = dense(rows, config.hidden_size, "projection", None, spread)
+            return rows, embedded
+
+    def embed(
+        self, input_ids: tf.Tensor, token_type_ids: tf.Tensor, position_ids: tf.Tensor, layout: Layout
+    ) -> tf.Tensor:
+        """Further tokens as they would go into the first layer.
+
+        Args:
+          input_ids, token_type_ids, position_ids: int32 `[B, T]`.
+          layout: of these tokens.
+
+        Returns:
+          `[N, H]`, in the type that the layers compute in.
+        """
+        with tf.compat.v1.variable_scope(self._scope, reuse=True):
+            return self._embed(input_ids, token_type_ids, position_ids, layout)[0]
+
+    @contextlib.contextmanager
+    def layer_scope(self, index: int) -> Iterator[None]:
+        """The variable scope of a layer, to compute more of it with the same weights."""
+        name = layer_name(index, self._config.num_hidden_layers, self.layer_settings.groups)
+        with (
+            tf.compat.v1.variable_scope(self._scope, reuse=True),
+            tf.compat.v1.variable_scope("encoder"),
+            tf.compat.v1.variable_scope(name),
+        ):
+            yield
+
+    def layout_of(self, mask: tf.Tensor) -> Layout:
+        """A layout of further tokens, that leaves padding out where this encoder does.
+
+        Args:
+          mask: bool or int32 `[B, T]`, true for a real token.
+        """
+        if isinstance(self.layout, PackedLayout):
+            return PackedLayout(tf.cast(mask, tf.int32), self._config.num_attention_heads)
+        return PaddedLayout(*get_shape_list(mask, expected_rank=2))
 
     def _set_outputs(self, layers: list[tf.Tensor]) -> None:
         complete = layers[:-1] if self._pooled_only else layers
-        self.all_encoder_layers = [self._layout.unpack(rows) for rows in complete]
+        self.all_encoder_layers = [self.layout.unpack(rows) for rows in complete]
         self.sequence_output = None if self._pooled_only else self.all_encoder_layers[-1]
 
     def _pooled(self, rows: tf.Tensor) -> tf.Tensor:

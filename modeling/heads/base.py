@@ -1,7 +1,7 @@
 """The contracts of what sits on the encoder: a reader, and a head that can be trained."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import final
 
 import tensorflow as tf
@@ -31,6 +31,15 @@ class Reader(abc.ABC):
     parameter_groups: tuple[ParameterGroup, ...] = ()
     # Predictions that are the same for every row; an evaluation keeps them once, as a row of their own.
     row_constants: tuple[str, ...] = ()
+
+    def starts(self, names: Collection[str]) -> Mapping[str, str]:
+        """Of variables that a checkpoint may lack, the variable whose value they start from instead; none by default.
+
+        Args:
+          names: of all variables.
+        """
+        del names
+        return {}
 
     @abc.abstractmethod
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:

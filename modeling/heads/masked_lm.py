@@ -154,6 +154,21 @@ def masked_lm_logits(encoder: BertModel, positions: tf.Tensor, config: BertConfi
       float32 `[B, P, V]`.
     """
     rows = gather_indexes(encoder.get_sequence_output(), positions)  # [B * P, H]
+    scores = token_scores(rows, encoder.get_embedding_table(), config)
+    return tf.reshape(scores, [*get_shape_list(positions, expected_rank=2), config.vocab_size])
+
+
+def token_scores(rows: tf.Tensor, embedding_table: tf.Tensor, config: BertConfig) -> tf.Tensor:
+    """Scores of every token, by comparison of rows with word vectors.
+
+    Args:
+      rows: float32 `[N, H]`.
+      embedding_table: `[V, H]`, or as narrow as the embeddings are.
+      config: activation, width and initializer range.
+
+    Returns:
+      float32 `[N, V]`.
+    """
     with tf.compat.v1.variable_scope("cls/predictions"):
         with tf.compat.v1.variable_scope("transform"):
             activation = get_activation(config.hidden_act)
@@ -162,8 +177,7 @@ def masked_lm_logits(encoder: BertModel, positions: tf.Tensor, config: BertConfi
         bias = tf.compat.v1.get_variable(
             "output_bias", [config.vocab_size], initializer=tf.compat.v1.zeros_initializer()
         )
-        scores = tf.nn.bias_add(tf.matmul(rows, encoder.get_embedding_table(), transpose_b=True), bias)
-    return tf.reshape(scores, [*get_shape_list(positions, expected_rank=2), config.vocab_size])
+        return tf.nn.bias_add(tf.matmul(rows, embedding_table, transpose_b=True), bias)
 
 
 def next_sentence_logits(pooled_output: tf.Tensor, config: BertConfig) -> tf.Tensor:

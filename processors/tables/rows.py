@@ -1,7 +1,8 @@
 """One row of a table -> one example."""
 
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from common.errors import DataError, one_line
 from processors.base import InputExample
@@ -23,10 +24,13 @@ class RowParser:
 
     Attributes:
       ignored_labels: label cells of test rows that are none of the labels, by reason.
+      flag_names: the flags that name columns, where they differ from the attributes of `Columns`.
 
     Raises:
       DataError: a column that the file does not have.
     """
+
+    flag_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
@@ -43,7 +47,7 @@ class RowParser:
         self._table, self._split, self._labels, self._blank_label = table, split, labels, blank_label
         self._names = columns.names()
         self._texts = [
-            (flag, self._index(column, flag))
+            (self.flag_names.get(flag, flag), self._index(column, flag))
             for flag, column in (("text_a", columns.text_a), ("text_b", columns.text_b))
             if column is not None
         ]
@@ -71,7 +75,7 @@ class RowParser:
         guid = f"{self._split}-{number}" if self._guid is None else str(cells[self._guid])
         text_a = self._text(cells, *self._texts[0])
         text_b = self._second_text(cells, *self._texts[1]) if len(self._texts) > 1 else None
-        example = InputExample(guid, text_a, text_b)
+        example = self.example(guid, text_a, text_b)
         if self._label is not None or self._flags:
             try:
                 example.label = self._read_label(cells)
@@ -80,6 +84,18 @@ class RowParser:
                     raise
                 self.ignored_labels[error.reason] += 1
         return example
+
+    def example(self, guid: str, text_a: str, text_b: str | None) -> InputExample:
+        """An example without its label."""
+        return InputExample(guid, text_a, text_b)
+
+    def read_label(self, cells: list[Any], index: int) -> Any:
+        """The label in a cell; None for a blank one.
+
+        Raises:
+          RowError: it cannot be used.
+        """
+        return self._labels.read(cells[index])
 
     def _check_characters(self, cell: Any, index: int) -> None:
         for part in cell if isinstance(cell, list) else (cell,):
@@ -95,7 +111,7 @@ class RowParser:
         if self._label is None:
             return self._labels.read_flags(list(self._flags), [cells[index] for index in self._flags.values()])
         try:
-            label = self._labels.read(cells[self._label])
+            label = self.read_label(cells, self._label)
         except RowError as error:
             raise error.at(f"column {self._name(self._label)}: ") from None
         if label is None and self._split != "test":
@@ -112,7 +128,7 @@ class RowParser:
     def _index(self, column: str | int, flag: str) -> int:
         table = self._table
         try:
-            return resolve(column, table.header, table.width, table.path, flag)
+            return resolve(column, table.header, table.width, table.path, self.flag_names.get(flag, flag))
         except DataError as error:
             advice = table.delimiter_advice(str(column)) or self._header_advice(column)
             raise DataError(f"{error}{advice}") from None
@@ -140,7 +156,8 @@ class RowParser:
         if columns.label is None or isinstance(columns.label, tuple):
             if self._split == "test":
                 return None
-            raise DataError(f"--label is missing: the {self._split} split needs the column of the label; give it")
+            flag = self.flag_names.get("label", "label")
+            raise DataError(f"--{flag} is missing: the {self._split} split needs the column of the {flag}; give it")
         try:
             index = self._index(columns.label, "label")
         except DataError:
@@ -171,15 +188,30 @@ class RowParser:
         return self._text(cells, flag, index)
 
     def _text(self, cells: list[Any], flag: str, index: int) -> str:
-        cell = cells[index]
-        if isinstance(cell, str) and cell and not cell.isspace():
-            return cell
-        kind = "a list" if isinstance(cell, list) else "an object" if isinstance(cell, dict) else ""
-        found = f"{kind} ({one_line(cell, 60)})" if kind else "no text"
-        raise RowError(
-            "empty text" if isinstance(cell, str) else "no text",
-            f"column {self._name(index)}: found {found}, expected the text for --{flag}; correct the row, or {SKIP}",
-        )
+        try:
+            return text_of(cells[index], flag)
+        except RowError as error:
+            raise error.at(f"column {self._name(index)}: ") from None
 
     def _name(self, index: int) -> str:
         return repr(self._table.header[index]) if self._table.header else str(index)
+
+
+def text_of(cell: Any, flag: str) -> str:
+    """The text in a cell.
+
+    Args:
+      cell: as a file has it.
+      flag: that names the column.
+
+    Raises:
+      RowError: there is none.
+    """
+    if isinstance(cell, str) and cell and not cell.isspace():
+        return cell
+    kind = "a list" if isinstance(cell, list) else "an object" if isinstance(cell, dict) else ""
+    found = f"{kind} ({one_line(cell, 60)})" if kind else "no text"
+    raise RowError(
+        "empty text" if isinstance(cell, str) else "no text",
+        f"found {found}, expected the text for --{flag}; correct the row, or {SKIP}",
+    )

@@ -1,0 +1,83 @@
+"""run_seq2seq.py: its flags, and how they become a task."""
+
+from types import SimpleNamespace
+
+from command_line.execution import STANDARD_INPUT, check_actions
+from command_line.flags.sequences import TEXTS, WRITING
+from command_line.frame import TaskScript, task_flags
+from command_line.model_files import ModelFiles
+from command_line.settings import limits
+from common.errors import FlagError
+from common.run_directory import RunDirectory
+from modeling.decoder.settings import DecodingSettings
+from processors.example_source import ExampleSource
+from processors.problem_types import REGRESSION
+from processors.sequences.table import SequenceTable
+from processors.tables.spec import Columns, Split, TableFormat, TableSpec
+from tasks.base import DEV, TEST, TRAIN
+from tasks.sequences.task import SequenceSettings, SequenceTask
+
+
+class SequenceScript(TaskScript[SequenceTask]):
+    """run_seq2seq.py."""
+
+    flags = task_flags(TEXTS, WRITING)
+
+    def check(self, flags: SimpleNamespace) -> None:
+        """Checks the flags against each other."""
+        check_actions(flags)
+        if flags.predict_file and not flags.do_predict:
+            raise FlagError("--predict_file needs --do_predict; add it")
+        for name in ("use_tpu", "use_xla"):
+            if getattr(flags, name):
+                raise FlagError(f"--{name}: texts grow while they are written, but it needs fixed shapes; leave it out")
+
+    def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> SequenceTask:
+        """Sources and targets of the tables that the flags name."""
+        settings = SequenceSettings(
+            max_seq_length=flags.max_seq_length,
+            truncation=flags.truncation,
+            cut_targets=flags.cut_targets,
+            decoder=flags.decoder,
+            decoder_layers=flags.decoder_layers,
+            decoder_from_encoder=flags.decoder_from_encoder,
+            label_smoothing=flags.label_smoothing,
+        )
+        decoding = DecodingSettings(max_length=flags.max_target_length)
+        processor = SequenceTable(table_spec(flags), data_dir=flags.data_dir)
+        source = ExampleSource(processor, flags.data_dir, directory.path if flags.output_dir else None)
+        return SequenceTask(files.text_tokenizer, source, settings, decoding, files.config, limits(flags))
+
+
+def table_spec(flags: SimpleNamespace) -> TableSpec:
+    """The tables that the flags describe.
+
+    Raises:
+      FlagError: a column or the files are missing.
+    """
+    needed = {"source": True, "target": flags.do_train or flags.do_eval}
+    for name, is_needed in needed.items():
+        if is_needed and not getattr(flags, name):
+            raise FlagError(f"--{name} is missing; give the column of the {name}: a header name, or an index from 0")
+    files = {TRAIN: flags.train_file, DEV: flags.dev_file, TEST: _test_file(flags)}
+    if not flags.data_dir and not any(files.values()):
+        raise FlagError(
+            "--data_dir is missing; give the folder of the tables, or --train_file, --dev_file, --test_file"
+        )
+    return TableSpec(
+        columns=Columns(flags.source, label=flags.target),
+        format=TableFormat(flags.delimiter, flags.quoting, flags.encoding, flags.header is not False),
+        splits={split: Split(file=file) for split, file in files.items() if file},
+        problem_type=REGRESSION.name,  # no classes
+        dev_fraction=flags.dev_fraction,
+        seed=flags.seed,
+        on_bad_row=flags.on_bad_row,
+    )
+
+
+def _test_file(flags: SimpleNamespace) -> str | None:
+    path: str | None = flags.test_file if flags.predict_file in (None, STANDARD_INPUT) else flags.predict_file
+    return path
+
+
+SCRIPT = SequenceScript()

@@ -1,0 +1,1 @@
+"""Pairs of a source text and the text to write of it."""

@@ -1,0 +1,1 @@
+"""Text to text: a source is read, and a text is written of it."""
