@@ -19,6 +19,8 @@ from command_line.settings import (
     require,
     require_an_action,
 )
+from common.cluster.base import Cluster
+from common.cluster.member import VARIABLE
 from common.errors import FlagError, RunDirectoryError
 from common.run_directory import RunDirectory
 from processors.records.record_sets import file_digest
@@ -37,10 +39,12 @@ class Results:
     Args:
       scores: of the evaluation, by name; empty where there was none.
       export: folder of the export; None where there was none.
+      main_metric: the score that says which of several runs is best.
     """
 
     scores: dict[str, float] = dataclasses.field(default_factory=dict)
     export: Path | None = None
+    main_metric: str = "loss"
 
 
 def check_actions(flags: SimpleNamespace, *further: str) -> None:
@@ -63,6 +67,26 @@ def check_actions(flags: SimpleNamespace, *further: str) -> None:
     check_precision(flags)
     if flags.export_frozen_graph and not flags.do_export:
         raise FlagError("--export_frozen_graph needs --do_export; add it")
+
+
+def check_cluster(flags: SimpleNamespace, machines: int) -> None:
+    """Refuses what several machines cannot do together.
+
+    Raises:
+      FlagError: naming it.
+    """
+    refused = [*(name for name in ACTIONS if name != "do_train"), "do_score", "use_tpu", "use_xla"]
+    alone = [f"--{name}" for name in refused if getattr(flags, name, None)]
+    if alone:
+        raise FlagError(
+            f"{VARIABLE} names a cluster of {machines} machines, which train together and do nothing else; run "
+            f"{', '.join(alone)} as a command of its own without {VARIABLE}"
+        )
+    if flags.train_batch_size % machines:
+        raise FlagError(
+            f"--train_batch_size={flags.train_batch_size} cannot be shared by {machines} machines; give a multiple of "
+            f"{machines}"
+        )
 
 
 def answered_from_export(flags: SimpleNamespace, directory: RunDirectory) -> bool:
@@ -105,7 +129,7 @@ def execute(
     experiment = begin(
         flags, declared, task, directory, files, [split for split in asked if asked[split]], needs_trained
     )
-    results = Results()
+    results = Results(main_metric=task.main_metric)
     if flags.do_train:
         experiment.train()
     if flags.do_eval:
@@ -151,10 +175,12 @@ def begin(
     from estimator.experiment import Experiment
 
     devices.quiet_tensorflow()
-    devices.leave_cluster()
     settings = experiment_settings(flags, files.config)
     log.info(devices.banner(settings.devices))
-    experiment = Experiment(task, settings)
+    cluster = directory.cluster
+    experiment = Experiment(task, settings, cluster)
+    if not cluster.is_chief:
+        return _following(experiment, cluster)
     # What the user can fix shows before the directory is this run's: weights first, then every row of every split.
     experiment.check_weights(is_training=flags.do_train)
     if settings.training.frozen and flags.do_train and not flags.init_checkpoint and not directory.is_trained():
@@ -166,6 +192,18 @@ def begin(
     _compare_code(identity, task, directory)
     record = scopes.to_record(flags, declared, directory)
     directory.write(identity, record, files.vocabulary, files.config.to_json_string(), held_out)
+    if cluster.member is not None:
+        cluster.tell(experiment.common_state())
+    return experiment
+
+
+def _following(experiment: Any, cluster: Cluster) -> Any:
+    """The experiment, once the chief has converted the records and found what this machine finds."""
+    from estimator import machines
+
+    found = cluster.tell()
+    experiment.check_weights(is_training=True)
+    machines.check_same(cluster.member.name if cluster.member else "", experiment.common_state(), found)
     return experiment
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar, final
 
-from command_line import execution, model_files, scopes
+from command_line import execution, model_files, scopes, seeds
 from command_line.execution import Results
 from command_line.flags.actions import ACTIONS
 from command_line.flags.declaration import FlagSet, Group
@@ -16,6 +16,7 @@ from command_line.flags.devices import DEVICES
 from command_line.flags.model import MODEL
 from command_line.flags.training import EVALUATION, STEPS_FLAGS, UPDATES
 from command_line.model_files import ModelFiles
+from common.cluster import machines, member
 from common.run_directory import RunDirectory
 from processors.reading import MissingDataError
 from tasks.base import DEV, TEST, TRAIN, Task
@@ -58,6 +59,9 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
           BertError: an error that the user can fix.
         """
         self.check(flags)
+        if flags.num_seeds > 1 and not (flags.validate_only or flags.only_check_args):
+            member.require_one_machine("--num_seeds")
+            return seeds.run(flags, self.run)
         directory = RunDirectory(Path(flags.output_dir or ""))
         if self.is_answered(flags, directory):
             return Results()
@@ -71,9 +75,19 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
             self.report(flags, task)
         else:
             directory.check({})
+            return self._executed(flags, task, directory, files)
+        return Results()
+
+    def _executed(self, flags: SimpleNamespace, task: AnyTask, directory: RunDirectory, files: ModelFiles) -> Results:
+        """Does the work, together with the other machines where TF_CONFIG names some."""
+        here = member.member_here()
+        if here is not None:
+            execution.check_cluster(flags, len(here.names))
+        with machines.joined(here, flags.cluster_timeout) as cluster:
+            cluster.agree(scopes.in_common(flags, self.flags), "give every machine the same command")
+            directory = RunDirectory(directory.path, cluster)
             with directory.owned():
                 return self.execute(flags, task, directory, files)
-        return Results()
 
     def check(self, flags: SimpleNamespace) -> None:
         """Checks flags against each other before anything is read; those that every script has by default.

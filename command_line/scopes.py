@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,6 +59,18 @@ def to_record(flags: SimpleNamespace, declared: Iterable[Flag], directory: RunDi
     if directory.is_trained() and not flags.do_train:
         return recorded
     return recorded | {flag.name: getattr(flags, flag.name) for flag in declared if flag.scope is not Scope.FREE}
+
+
+def in_common(flags: SimpleNamespace, declared: Iterable[Flag]) -> dict[str, Any]:
+    """What the machines of a cluster must have alike: every flag but paths and code, which each finds in its own place.
+
+    Args:
+      flags: after `settle`.
+      declared: the flags of the script.
+    """
+    own = {"num_workers", "cluster_timeout", "log_every_n_steps"}
+    alike = [flag.name for flag in declared if not (flag.is_path or flag.names_code or flag.name in own)]
+    return {f"--{name}": getattr(flags, name) for name in alike} | {"TensorFlow": version("tensorflow")}
 
 
 def _binds(flag: Flag, flags: SimpleNamespace, directory: RunDirectory) -> bool:

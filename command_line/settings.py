@@ -75,7 +75,8 @@ def check_periodic_evaluation(flags: SimpleNamespace) -> None:
     """
     every = flags.eval_every_n_steps
     if every is None:
-        for name in {"early_stopping_patience", "best_metric", "keep_best_checkpoint"} & flags.given:
+        needing = {"early_stopping_patience", "best_metric", "keep_best_checkpoint"}
+        for name in (needing - ({"best_metric"} if flags.num_seeds > 1 else set())) & flags.given:
             if flags.do_train and getattr(flags, name):
                 raise FlagError(f"--{name} needs --eval_every_n_steps; add it")
         return

@@ -79,6 +79,10 @@ class Interruption:
         """Whether a signal waits."""
         return self._requested is not None
 
+    def request(self) -> None:
+        """Asks to stop as SIGTERM does, from any thread: another machine has received it."""
+        self._requested = self._requested or Terminated
+
     def check(self) -> None:
         """Raises the exception of a signal that waits.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common.checkpoints import latest_checkpoint
+from common.cluster.base import ALONE, Cluster
 from common.errors import BertError, RunDirectoryError
 from common.exclusive import locked, sweep
 from common.files import copy_atomically, json_object, write_atomically
@@ -27,9 +28,15 @@ BEST = "best"
 
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
-    """An output directory: `run.json`, `vocab.txt`, `bert_config.json`, `labels.txt`, checkpoints, results, exports."""
+    """An output directory: `run.json`, `vocab.txt`, `bert_config.json`, `labels.txt`, checkpoints, results, exports.
+
+    Args:
+      path: of the directory.
+      cluster: the machines that share it, of which the chief alone writes.
+    """
 
     path: Path
+    cluster: Cluster = dataclasses.field(default=ALONE, compare=False, repr=False)
 
     @property
     def vocab_file(self) -> Path:
@@ -109,7 +116,12 @@ class RunDirectory:
 
         Raises:
           RunDirectoryError: the directory cannot be made or written to, or another process writes to it.
+
+        In a cluster it is the chief's own.
         """
+        if not self.cluster.is_chief:
+            yield
+            return
         absent = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)

@@ -11,16 +11,15 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import config as tensorflow_config
 
-from common.errors import FlagError, one_line
-from common.files import json_object, without_pattern
+from common.cluster.base import ALONE, Cluster
+from common.files import without_pattern
+from estimator import machines
 from estimator.config import DeviceSettings, TrainingSettings
 from modeling.settings import FP16
 
 log = logging.getLogger(__name__)
 
 PLAIN = DeviceSettings()
-CLUSTER = "TF_CONFIG"
-"""The environment variable that describes a cluster of machines."""
 
 
 class _DeprecationFilter(logging.Filter):
@@ -64,19 +63,33 @@ def deterministic_operations(is_on: bool) -> Iterator[None]:
 
 
 def build_estimator(
-    model_fn: Callable[..., Any], output_dir: Path, training: TrainingSettings, devices: DeviceSettings
+    model_fn: Callable[..., Any],
+    output_dir: Path,
+    training: TrainingSettings,
+    devices: DeviceSettings,
+    cluster: Cluster = ALONE,
 ) -> Any:
-    """A `tf.estimator.Estimator`, or a TPUEstimator, over `model_fn` with its checkpoints in `output_dir`."""
+    """A `tf.estimator.Estimator`, or a TPUEstimator, over `model_fn` with its checkpoints in `output_dir`.
+
+    Args:
+      cluster: the machines that train together; within `machines.session_mode` where they are several.
+    """
     if devices.uses_tpu_estimator:
         return _build_tpu_estimator(model_fn, output_dir, training, devices)
     compiled = {"session_config": compiling_session()} if devices.use_xla else {}
-    config = tf.estimator.RunConfig(
+    strategy, target = _strategy(), ""
+    if cluster.member is not None:
+        strategy, server = machines.strategy_and_server(cluster.member)
+        target = server.target
+    config = machines.RunConfig(
+        target,
         model_dir=without_pattern(output_dir),
-        train_distribute=_strategy(),
+        train_distribute=strategy,
         eval_distribute=None,
         save_checkpoints_steps=None,  # `hooks.checkpoints` saves
         **compiled,
-        **_common(training),
+        # A follower's would go to the chief's folder.
+        **{**_common(training), **({} if cluster.is_chief else {"log_step_count_steps": None})},
     )
     return tf.estimator.Estimator(model_fn, config=config, params={})
 
@@ -105,36 +118,6 @@ def _common(training: TrainingSettings) -> dict[str, Any]:
         # Our own progress reports take the place of the estimator's lines.
         "log_step_count_steps": training.log_every_n_steps,
     }
-
-
-def leave_cluster() -> None:
-    """Leaves the cluster that TF_CONFIG describes where it has one machine: job schedulers set it for those, too.
-
-    Raises:
-      FlagError: it has several, on which an `Estimator` cannot `train`, or TF_CONFIG is not readable.
-    """
-    text = os.environ.get(CLUSTER)
-    if not text:
-        return
-    try:
-        jobs = json_object(text.encode()).get("cluster") or {}
-        if not isinstance(jobs, dict) or not all(isinstance(addresses, list) for addresses in jobs.values()):
-            raise ValueError("has no lists of addresses under cluster")
-    except ValueError as error:
-        raise FlagError(
-            f"{CLUSTER}={one_line(text, 60)}: {one_line(error, 60)}; expected what a scheduler of jobs sets, or "
-            "nothing; unset it to run on this machine"
-        ) from None
-    count = sum(map(len, jobs.values()))
-    if count > 1:
-        shown = ", ".join(f"{len(addresses)} {job}" for job, addresses in jobs.items())
-        raise FlagError(
-            f"{CLUSTER} names a cluster of {count} machines ({one_line(shown)}), expected one: training runs on one "
-            "machine, with all of its GPUs; unset it, or start a job of one machine"
-        )
-    del os.environ[CLUSTER]
-    if count:
-        log.info("%s names a cluster of one machine, this one; it is not needed", CLUSTER)
 
 
 def _strategy() -> tf.distribute.Strategy | None:

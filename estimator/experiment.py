@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from common.cluster.base import ALONE, Cluster
 from common.errors import DataError, FlagError
 from common.files import write_atomically
 from common.interruption import Interruption
 from common.run_directory import warn_of_another_head, warn_of_other_labels
-from estimator import devices, learning_curve, memory, score_table
+from estimator import devices, learning_curve, machines, memory, score_table
 from estimator.config import ExperimentSettings
 from estimator.failures import running
 from estimator.hooks.checkpoints import CheckpointHook, Saving
 from estimator.hooks.collector import Collector
+from estimator.hooks.follower import FollowerHook
 from estimator.hooks.metrics_log import MetricsLog
 from estimator.hooks.periodic_evaluation import PeriodicEvaluation
 from estimator.hooks.progress import ProgressHook
@@ -45,15 +47,17 @@ class Experiment:
     Args:
       task: what is learned.
       settings: model, training, devices, output directory.
+      cluster: the machines that train together; the others than the chief can do nothing but train.
     """
 
-    def __init__(self, task: Task, settings: ExperimentSettings) -> None:
+    def __init__(self, task: Task, settings: ExperimentSettings, cluster: Cluster = ALONE) -> None:
         self.task = task
         self.settings = settings
         self.output_dir = settings.output_dir
-        self._metrics = MetricsLog(settings.output_dir)
+        self._cluster = cluster
+        self._metrics = MetricsLog(settings.output_dir, cluster.is_chief)
         self._checkpoints = RunCheckpoints(settings.output_dir, settings.training.keep_best_checkpoint)
-        self._records = TaskRecords(task, settings.output_dir, settings.num_workers)
+        self._records = TaskRecords(task, settings.output_dir, settings.num_workers, cluster.is_chief)
         self._inputs = Inputs(task.record_spec, settings.training, settings.devices)
 
     def check_weights(self, is_training: bool = False) -> None:
@@ -102,6 +106,10 @@ class Experiment:
             if split == TRAIN:
                 self._num_steps(record_set)
 
+    def common_state(self) -> dict[str, Any]:
+        """What all machines of a cluster must find alike, so that they train the same model on the same rows."""
+        return {"trained steps": self.global_step(), "training records": self.record_set(TRAIN).num_records}
+
     def train(self) -> int:
         """Trains up to the number of steps that the epochs ask for, from the latest checkpoint if there is one.
 
@@ -112,29 +120,37 @@ class Experiment:
           DataError: the training set is smaller than one batch, or a record is damaged.
           BertError: the loss became NaN, or the memory did not suffice.
         """
-        training = self.settings.training
         record_set = self.record_set(TRAIN)
         num_steps = self._num_steps(record_set)
         start = self.global_step()
         watch = self._periodic_evaluation(start)
-        if self._has_ended(start, num_steps, watch):
+        if self._cluster.tell(self._cluster.is_chief and self._has_ended(start, num_steps, watch)):
             return start
         log.info("training %d to %d of %d steps on %d rows", start, num_steps, num_steps, record_set.num_records)
-        estimator = self._estimator(schedule=Schedule.of(training, num_steps))
-        progress = ProgressHook(
-            num_steps, training.train_batch_size, record_set.num_records, training.log_every_n_steps, self._metrics
-        )
-        interruption = Interruption()
-        hooks = [progress, *self._checkpoint_hooks(interruption, watch, progress)]
-        self._checkpoints.settle()
-        with running(record_set, self.settings.training.deterministic), memory.advice(training), interruption.handled():
-            input_fn = self._inputs.input_fn(record_set, training.train_batch_size, start)
-            estimator.train(input_fn, hooks, None, num_steps)
+        self._update(record_set, start, num_steps, watch)
         if watch:
             log.info("%s", watch.summary())
             learning_curve.draw(self._metrics.read(), self.output_dir / learning_curve.FILE)
         self._report_memory()
         return self.global_step()
+
+    def _update(
+        self, record_set: record_sets.RecordSet, start: int, num_steps: int, watch: PeriodicEvaluation | None
+    ) -> None:
+        """Makes the updates from `start` to `num_steps`."""
+        training = self.settings.training
+        interruption = Interruption()
+        self._cluster.on_stop = interruption.request
+        hooks = self._training_hooks(interruption, watch, num_steps, record_set.num_records)
+        if self._cluster.is_chief:
+            self._checkpoints.settle()
+        with running(record_set, training.deterministic), memory.advice(training), interruption.handled():
+            input_fn = self._inputs.input_fn(record_set, training.train_batch_size, start)
+            with machines.session_mode(self._cluster):
+                estimator = self._estimator(schedule=Schedule.of(training, num_steps))
+                self._cluster.wait()  # for everyone's server
+                estimator.train(input_fn, hooks, None, num_steps)
+        self._cluster.wait()  # or a machine would wait for tensors of one that has left
 
     def _has_ended(self, start: int, num_steps: int, watch: PeriodicEvaluation | None) -> bool:
         """Whether training has nothing left to do. What an earlier command was stopped before is made up for first."""
@@ -155,6 +171,16 @@ class Experiment:
             learning_curve.draw(self._metrics.read(), curve)
         return True
 
+    def _training_hooks(
+        self, interruption: Interruption, watch: PeriodicEvaluation | None, num_steps: int, num_records: int
+    ) -> list[Any]:
+        training = self.settings.training
+        if not self._cluster.is_chief:
+            return [FollowerHook(self._cluster, interruption, training.eval_every_n_steps)]
+        every = training.log_every_n_steps
+        progress = ProgressHook(num_steps, training.train_batch_size, num_records, every, self._metrics)
+        return [progress, *self._checkpoint_hooks(interruption, watch, progress)]
+
     def _checkpoint_hooks(
         self, interruption: Interruption, watch: PeriodicEvaluation | None, progress: ProgressHook
     ) -> list[CheckpointHook]:
@@ -168,13 +194,13 @@ class Experiment:
             started = time.monotonic()
             stops = watch is not None and watch.evaluate(step)
             progress.exclude(time.monotonic() - started)
-            return stops
+            return bool(self._cluster.tell(stops))
 
         return [CheckpointHook(saving, interruption, evaluate if watch else None)]
 
     def _periodic_evaluation(self, start: int) -> PeriodicEvaluation | None:
         training = self.settings.training
-        if training.eval_every_n_steps is None:
+        if training.eval_every_n_steps is None or not self._cluster.is_chief:
             return None
         self.record_set(DEV)  # converted now, not in the midst of training
         return PeriodicEvaluation(
@@ -333,7 +359,8 @@ class Experiment:
             dropout_seed=self.settings.training.seed if self.settings.training.deterministic else None,
         )
         model_fn = build_model_fn(model, self.task.head(schedule is not None), schedule, graph, collector)
-        return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device)
+        cluster = ALONE if schedule is None else self._cluster
+        return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device, cluster)
 
     def _write_scores(self, scores: Mapping[str, float], is_brief: bool) -> None:
         lines = [f"{key} = {scores[key]}" for key in sorted(scores)]

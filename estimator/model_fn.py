@@ -18,6 +18,7 @@ from modeling.encoder.step_seeds import seeds_by_place
 from modeling.heads.base import Encode, Head, Reader
 from modeling.parameter_groups import HEAD, ParameterGroup, ParameterTable
 from modeling.settings import FLOAT32, FP16, ModelSettings
+from modeling.training import replicas
 from modeling.training.accumulation import Accumulated, accumulate
 from modeling.training.freezing import NOTHING_FROZEN, FrozenParts
 from modeling.training.lamb import LambOptimizer
@@ -91,8 +92,9 @@ def build_model_fn(
       collector: receives the outputs and gold fields of every evaluated row, off a TPU.
     """
 
-    def model_fn(features: dict[str, tf.Tensor], labels: Any, mode: str, params: Any, config: Any = None) -> Any:
-        del labels, params  # the record holds both, and TPUEstimator's batch size is the input's affair
+    # Under a strategy, TensorFlow would translate the function and all it calls to graph code, which it is.
+    @tf.autograph.experimental.do_not_convert
+    def spec(features: dict[str, tf.Tensor], mode: str, config: Any) -> Any:
         is_training = mode == tf.estimator.ModeKeys.TRAIN
         with seeds_by_place(graph.dropout_seed if is_training else None):
             if is_training and graph.micro_batches > 1:
@@ -106,8 +108,13 @@ def build_model_fn(
             raise ValueError(f"{type(head).__name__} can only predict")
         loss, per_example_loss = head.loss(logits, features)
         if is_training:
+            loss = _loss_over_replicas(head, logits, features, loss)
             return _training_spec(graph, table, config, loss, schedule, _loss_scale(graph))
         return _evaluation_spec(graph, head, features, logits, (loss, per_example_loss), collector)
+
+    def model_fn(features: dict[str, tf.Tensor], labels: Any, mode: str, params: Any, config: Any = None) -> Any:
+        del labels, params  # the record holds both, and TPUEstimator's batch size is the input's affair
+        return spec(features, mode, config)
 
     return model_fn
 
@@ -122,6 +129,17 @@ def _encoder(model: ModelSettings, head: Reader, is_training: bool, graph: Graph
         recompute=graph.recompute,
         precision=graph.precision,
     )
+
+
+def _loss_over_replicas(head: Head, logits: Any, features: dict[str, tf.Tensor], loss: tf.Tensor) -> tf.Tensor:
+    """A loss whose mean over the replicas is that of the global batch, however unequal the weights of their rows are.
+
+    Where there is one replica, it is the loss itself.
+    """
+    if replicas.count() == 1:
+        return loss
+    whole = replicas.mean(head.loss_weights(features))
+    return tf.add_n(list(head.loss_shares(logits, features, whole).values()))
 
 
 def _predictions(head: Reader, logits: Any, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -169,7 +187,7 @@ def _accumulating_spec(
     """Training on the parts of a batch one after the other."""
     if not isinstance(head, Head):
         raise ValueError(f"{type(head).__name__} can only predict")
-    whole = head.loss_weights(features)
+    whole = replicas.mean(head.loss_weights(features))
 
     def loss_shares(part: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if graph.packed:

@@ -26,10 +26,12 @@ class TaskRecords:
       task: gives the examples.
       output_dir: where record sets are kept.
       num_workers: converting processes; None for as many as are worth it.
+      converts: whether this process writes record sets; else another has to have written them.
     """
 
-    def __init__(self, task: Task, output_dir: Path, num_workers: int | None) -> None:
+    def __init__(self, task: Task, output_dir: Path, num_workers: int | None, converts: bool = True) -> None:
         self._task, self._output_dir, self._num_workers = task, output_dir, num_workers
+        self._converts = converts
         self._record_sets: dict[str, record_sets.RecordSet] = {}
 
     def record_set(self, split: str) -> record_sets.RecordSet:
@@ -57,14 +59,33 @@ class TaskRecords:
         code = source_digest(type(self._task), type(self._task.featurizer))
         inputs = {"split": split, **self._task.source(split), **self._task.featurizer.settings()}
         inputs |= {"task_code": code} if code else {}
+        path = self._output_dir / f"{RECORD_NAMES[split]}.tf_record"
+        digest = record_sets.fingerprint(inputs, files)
+        if not self._converts:
+            return self._written(path, digest)
         return record_sets.build(
-            self._output_dir / f"{RECORD_NAMES[split]}.tf_record",
+            path,
             lambda: labelled(self._task.examples(split), split),
             self._task.featurizer,
-            record_sets.fingerprint(inputs, files),
+            digest,
             self._num_workers or record_sets.automatic_workers(files),
             self._task.stored if self._task.stores_rows and split == TEST else None,
         )
+
+    @staticmethod
+    def _written(path: Path, digest: str) -> record_sets.RecordSet:
+        """The record set that the chief of a cluster has written.
+
+        Raises:
+          DataError: there is none, or it was made from something else than what this machine sees.
+        """
+        found = record_sets.load(path, digest)
+        if found is None:
+            raise DataError(
+                f"{path}: is not there, or not what the data and code of this machine give; every machine must see the "
+                "same --output_dir, data and code"
+            )
+        return found
 
 
 def labelled(examples: Iterable[Any], split: str) -> Iterator[Any]:

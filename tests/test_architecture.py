@@ -30,7 +30,7 @@ PACKAGES = set(MAY_IMPORT)
 ORDER = {
     "common": (
         "errors files source_code user_code pictures garbage_collection interruption workers checkpoints exclusive "
-        "run_directory"
+        "cluster run_directory"
     ),
     "tokenization": (
         "characters base vocabulary tokenizer_json stated_settings casing wordpiece byte_bpe unigram sentencepiece "
@@ -44,20 +44,19 @@ ORDER = {
     "tasks": "base answers classification span entities choices sequences pretraining vectors exports",
     "export": "signatures savedmodel conversion",
     "estimator": (
-        "config devices hooks weights score_table learning_curve memory failures streaming model_fn feature_extraction "
-        "task_records inputs "
-        "experiment"
+        "config machines devices hooks weights score_table learning_curve memory failures streaming model_fn "
+        "feature_extraction task_records inputs experiment"
     ),
     "serving": (
-        "saved_model engines predictor lines errors settings rows tensors worker batcher metrics statistics models "
-        "service protocols gate connections application server"
+        "saved_model engines predictor lines errors settings rows worker batcher metrics models service protocols gate "
+        "connections application server"
     ),
     "compat": (
         "features optimization run_classifier squad_features squad_answers run_squad run_pretraining "
         "create_pretraining_data extract_features"
     ),
     "command_line": (
-        "flags app settings model_files scopes execution frame table run_classifier run_squad run_ner "
+        "flags app settings model_files scopes execution seeds frame table run_classifier run_squad run_ner "
         "run_multiple_choice run_seq2seq run_pretraining create_pretraining_data extract_features convert_checkpoint "
         "run_server run_task python_api reference"
     ),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from command_line.flags.declaration import Flag, Group, Scope, default_of
+from common.cluster.machines import PATIENCE
 from estimator.config import DeviceSettings
 from modeling.settings import BF16, FLOAT32, FP16
 
@@ -39,6 +40,14 @@ DEVICES = Group(
         ),
         Flag("num_workers", int, None, "Processes that convert text to records. Without it, all cores for more than "
              "8 MiB of data, else 1.", Scope.FREE, minimum=1),
+        Flag(
+            "cluster_timeout",
+            float,
+            PATIENCE,
+            "Seconds in which every machine of the cluster that TF_CONFIG describes must have come.",
+            Scope.FREE,
+            minimum=1.0,
+        ),
         Flag("use_tpu", bool, _default("use_tpu"), "Run on a TPU.", Scope.FREE),
         Flag("tpu_name", str, _default("tpu_name"), "Name or grpc:// address of the TPU.", Scope.FREE),
         Flag("tpu_zone", str, _default("tpu_zone"), "Zone of the TPU.", Scope.FREE),

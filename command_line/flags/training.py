@@ -120,6 +120,15 @@ UPDATES = Group(
             Scope.FIXED,
         ),
         Flag(
+            "num_seeds",
+            int,
+            1,
+            "With --do_train --do_eval: train with so many seeds, from --seed on, each in OUTPUT_DIR/seed-N, and sum "
+            "up their scores in OUTPUT_DIR/seeds.json. A command that was stopped goes on where it was.",
+            Scope.FREE,
+            minimum=1,
+        ),
+        Flag(
             "deterministic",
             bool,
             _default("deterministic"),

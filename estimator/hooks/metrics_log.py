@@ -13,10 +13,16 @@ from common.files import without_pattern, writing
 
 
 class MetricsLog:
-    """`metrics.jsonl`: a JSON object a line for each report of training and each evaluation."""
+    """`metrics.jsonl`: a JSON object a line for each report of training and each evaluation.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+      folder: of the run.
+      is_written: whether this process writes it; else `write` and `draw` do nothing.
+    """
+
+    def __init__(self, folder: Path, is_written: bool = True) -> None:
         self._path = folder / "metrics.jsonl"
+        self._is_written = is_written
 
     def write(self, event: str, values: dict[str, Any]) -> None:
         """Appends `{"event": event, "time": seconds since the epoch, **values}`; NaN, which is no JSON, as null.
@@ -24,6 +30,8 @@ class MetricsLog:
         Raises:
           DataError: the disk is full or the file cannot be written to.
         """
+        if not self._is_written:
+            return
         finite = {name: None if value != value else value for name, value in values.items()}
         line = json.dumps({"event": event, "time": round(time.time(), 3), **finite}) + "\n"
         with writing(self._path), self._path.open("ab+") as stream:
@@ -31,6 +39,8 @@ class MetricsLog:
 
     def draw(self, values: dict[str, Any], step: int) -> None:
         """Adds scalars to what TensorBoard shows of the folder."""
+        if not self._is_written:
+            return
         shown = [tf.compat.v1.Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]
         writer = tf.compat.v1.summary.FileWriterCache.get(without_pattern(self._path.parent))
         writer.add_summary(tf.compat.v1.Summary(value=shown), step)

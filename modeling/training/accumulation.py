@@ -88,6 +88,19 @@ def accumulate(
     return Accumulated(shares, [None if gradient is None else next(totals) for gradient in gradients], rows, squares)
 
 
+def dense_sums(gradients: Sequence[Gradient | None], variables: Sequence[tf.Variable]) -> Accumulated:
+    """Gradients of a whole batch as dense tensors, with what the rows of sparse ones count in the global norm.
+
+    Args:
+      gradients: in the order of the variables; None where a variable has none.
+      variables: theirs.
+    """
+    pairs = zip(gradients, variables, strict=True)
+    sums = [None if gradient is None else _summed(gradient, variable) for gradient, variable in pairs]
+    rows = frozenset(index for index, gradient in enumerate(gradients) if isinstance(gradient, tf.IndexedSlices))
+    return Accumulated({}, sums, rows, _squares(gradients))
+
+
 def _parts(tensor: tf.Tensor, micro_batches: int) -> tf.Tensor:
     """`[B, ...]` -> `[micro_batches, B / micro_batches, ...]`."""
     rows = tensor.shape[0]

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import tensorflow as tf
 
 from modeling.parameter_groups import UPSTREAM, ParameterTable
-from modeling.training.accumulation import Accumulated, Gradient
+from modeling.training import replicas as replicas_in_sync
+from modeling.training.accumulation import Accumulated, Gradient, dense_sums
 from modeling.training.loss_scale import LossScale, times
 
 CLIP_NORM = 1.0
@@ -66,6 +67,10 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
         update = tf.compat.v1.tpu.CrossShardOptimizer(made).apply_gradients(zip(gradients, variables, strict=True))
         with tf.control_dependencies([update]):
             return global_step.assign_add(1, read_value=False)
+    if accumulated is None and replicas_in_sync.are_on_several_machines():
+        # They exchange tensors of one shape alone; how many rows a sparse gradient has differs between them.
+        accumulated = dense_sums(unclipped, variables)
+        unclipped = accumulated.gradients
     gradients = _clip_over_replicas(unclipped, accumulated)
     if loss_scale is not None:
         return loss_scale.apply(made, gradients, variables, global_step)
@@ -145,28 +150,19 @@ def _clip_over_replicas(
     gradients: list[Gradient | None], accumulated: Accumulated | None = None
 ) -> list[Gradient | None]:
     """Clip the gradient of the global batch, wherever its parts were computed."""
-    replica = tf.distribute.get_replica_context()
-    replicas = replica.num_replicas_in_sync if replica else 1
+    replicas = replicas_in_sync.count()
     if replicas == 1:
         return clip_gradients(gradients, accumulated=accumulated)
     present = [index for index, gradient in enumerate(gradients) if gradient is not None]
     gradients = list(gradients)
-    for index, gradient in zip(present, _summed_over(replica, [gradients[i] for i in present]), strict=True):
+    for index, gradient in zip(present, replicas_in_sync.summed([gradients[i] for i in present]), strict=True):
         gradients[index] = gradient
     if accumulated is not None:
-        (squares,) = _summed_over(replica, [accumulated.squares_of_rows])
+        (squares,) = replicas_in_sync.summed([accumulated.squares_of_rows])
         accumulated = dataclasses.replace(accumulated, squares_of_rows=squares)
     # Applying sums over the replicas once more, and each of them now holds the whole.
     clipped = clip_gradients(gradients, accumulated=accumulated)
     return [None if gradient is None else times(gradient, 1.0 / replicas) for gradient in clipped]
-
-
-def _summed_over(replica: tf.distribute.ReplicaContext, tensors: list[Gradient]) -> list[Gradient]:
-    # Not the context's all_reduce: it looks for variables by their names, and fails on those of other replicas.
-    def reduce(strategy: tf.distribute.Strategy, *values: Gradient) -> list[Gradient]:
-        return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, [(value, value) for value in values])
-
-    return replica.merge_call(reduce, args=tuple(tensors))
 
 
 class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):

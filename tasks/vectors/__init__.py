@@ -1,1 +1,1 @@
-"""Vectors of texts, as files and as exports."""
+"""Vectors of texts as files."""

@@ -1,5 +1,6 @@
 """A run that is killed at any moment ends as one that never was, once the same command is given again."""
 
+import collections
 import json
 import shutil
 from pathlib import Path
@@ -82,3 +83,70 @@ def test_one_state_of_every_kind(uninterrupted, tmp_path, run_script):
     for name, state in uninterrupted[2].first_of_each().items():
         (tmp_path / state.name).mkdir()
         check_state(state, name, uninterrupted, tmp_path / state.name, run_script)
+
+
+WATCHING = ("--eval_every_n_steps", "--keep_best_checkpoint", "--best_metric")
+FOREIGN = ("notes.txt", "other.ckpt-3.index", "mine/model.ckpt-7.index")
+"""Files of the user's in an output directory."""
+
+
+def run_of_kind(kind, folder, tiny_model):
+    """Records every state of a plain, a watched or a resumed run; gives its folder, command and recorder."""
+    tiny.write_table(folder / "data")
+    flags = [flag for flag in FLAGS if kind != "plain" or not flag.startswith(WATCHING)]
+    flags += ["--save_checkpoints_steps=4"] if kind == "plain" else []
+    command = [*flags, f"--data_dir={folder / 'data'}", f"--init_checkpoint={tiny_model}"]
+    run = folder / "run"
+    for name in FOREIGN:
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("mine")
+    if kind == "resumed":
+        (folder / "before").mkdir()
+        with recorded(folder / "first", folder / "before") as before:
+            run_classifier.main(["script", *command, f"--output_dir={folder / 'first'}"])
+        middle = [state for number, state in enumerate(before.operations) if state == "os.rename checkpoint"]
+        number = [index for index, name in enumerate(before.operations) if name == middle[0]][len(middle) // 2]
+        shutil.copytree(before.copies / f"{number:03d}", run, dirs_exist_ok=True)
+    (folder / "states").mkdir()
+    with recorded(run, folder / "states") as recorder:
+        run_classifier.main(["script", *command, f"--output_dir={run}"])
+    return run, command, recorder
+
+
+def figures_of_state(state, uninterrupted, again, run_script):
+    """What is wrong after the command was given again in a copy of a state: counts by kind of harm."""
+    run, command, _ = uninterrupted
+    shutil.copytree(state, again)
+    code, _, _ = run_script(run_classifier.main, *command, f"--output_dir={again}")
+    if code:
+        return {"commands that failed": 1}
+    folders = ["", "best"] if (run / "best").is_dir() else [""]
+    pairs = [(tensors(run / folder), tensors(again / folder)) for folder in folders]
+    files = [name for name in ANSWERS if (run / name).exists()]
+    left = {path.name for path in again.iterdir()} - {path.name for path in run.iterdir()}
+    differing = [
+        name for there, here in pairs for name, value in here.items() if not np.array_equal(there[name], value)
+    ]
+    return {
+        "differing tensors": len(differing),
+        "differing files": sum((run / name).read_bytes() != (again / name).read_bytes() for name in files),
+        "differing evaluations": int(periodic(again) != periodic(run)),
+        "files left over": len([name for name in left if "tfevents" not in name]),
+        "foreign files deleted": sum(not (again / name).is_file() for name in FOREIGN),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["plain", "watched", "resumed"])
+def test_every_state(kind, tmp_path, tiny_model, run_script):
+    """Hundreds of states: nothing that is there under its final name is unfinished, and every command ends well."""
+    uninterrupted = run_of_kind(kind, tmp_path, tiny_model)
+    totals = collections.Counter()
+    for number, name in enumerate(uninterrupted[2].operations):
+        again = tmp_path / "again"
+        found = figures_of_state(tmp_path / "states" / f"{number:03d}", uninterrupted, again, run_script)
+        totals.update({"states": 1, **found})
+        assert not any(found.values()), f"{kind}, state {number} before {name}: {found}"
+        shutil.rmtree(again)
+    print(f"{kind}: {dict(totals)}")
+    assert totals["states"] > 40

@@ -171,6 +171,24 @@ def test_two_devices_share_the_global_batch(make, plain, two_devices):
 
 
 @pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
+@pytest.mark.parametrize(
+    "settings",
+    [{}, pytest.param({"gradient_accumulation_steps": 2}, marks=pytest.mark.slow)],
+    ids=["whole", "parts"],
+)
+def test_two_devices_weigh_unequal_rows_as_one(make, request, settings):
+    """The share of heavy rows differs between the devices at most steps; the denominator is that of all rows."""
+    fast = {"loss": LossSettings([9.0, 1.0]), "num_train_epochs": 0.8}
+    one = make("weighted", **fast)
+    assert one.train() == 6
+    request.getfixturevalue("two_devices")
+    two = make(f"weighted_mirrored{len(settings)}", **fast, **settings)
+    assert two.train() == 6
+    assert losses(two) == pytest.approx(losses(one), abs=1e-5)
+    assert_equal_variables(two, one, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
 def test_two_devices_go_on_with_the_same_dropout(make, two_devices):
     settings = {"dropout": 0.3, "deterministic": True, "save_checkpoints_steps": 5}
     whole, stopped = make("two", **settings), make("two_stopped", **settings)
@@ -344,38 +362,6 @@ def test_hugging_face_weights_through_the_script(run_script, data, minilm, tmp_p
 
 def test_banner_says_where_the_graph_runs():
     assert ("CPU only" in devices.banner()) == (not tf.config.list_physical_devices("GPU"))
-
-
-@pytest.mark.parametrize("job", ["worker", "chief", "master"])
-def test_a_cluster_of_one_machine_is_this_machine(make, monkeypatch, caplog, job):
-    cluster = {"cluster": {job: ["localhost:1"]}, "task": {"type": job, "index": 0}}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
-    with caplog.at_level("INFO"):
-        devices.leave_cluster()
-    assert "TF_CONFIG names a cluster of one machine, this one; it is not needed" in caplog.text
-    assert make(f"cluster-{job}", num_train_epochs=0.2).train() == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "chief", "index": 0}},
-            "TF_CONFIG names a cluster of 3 machines (1 chief, 2 worker), expected one: training runs on one machine",
-        ),
-        ({"cluster": ["a:1"]}, "has no lists of addresses under cluster; expected what a scheduler of jobs sets"),
-        ("nonsense", "TF_CONFIG=nonsense: is not JSON (Expecting value: line 1 column 1 (char 0)); expected what"),
-    ],
-)
-def test_a_cluster_that_is_not_trained_on_is_one_line(
-    run_script, data, tiny_model, tmp_path, monkeypatch, text, message
-):
-    monkeypatch.setenv("TF_CONFIG", text if isinstance(text, str) else json.dumps(text))
-    flags = [f"--data_dir={data}", f"--init_checkpoint={tiny_model}", f"--output_dir={tmp_path / 'run'}"]
-    code, _, err = run_script(run_classifier.main, *TABLE, *flags, "--do_train")
-    assert code == 2
-    assert message in err.splitlines()[-1]
-    assert not (tmp_path / "run").exists()
 
 
 def test_dev_split_is_evaluated_as_it_stands(make):

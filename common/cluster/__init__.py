@@ -1,0 +1,1 @@
+"""Machines that train together: which they are, and how they know of each other."""
