@@ -4,6 +4,7 @@ import contextlib
 import functools
 import itertools
 import logging
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,12 +41,71 @@ def run(options: SimpleNamespace) -> None:
       BertError: an error that the user can fix.
     """
     check(options)
-    pyarrow = load_pyarrow() if options.output_format == "parquet" else None
+    if options.export_dir:
+        export_vectors(options, Path(options.export_dir))
+    if options.input_file:
+        write_file(options)
+
+
+def load_model(options: SimpleNamespace) -> model_files.ModelFiles:
+    """Vocabulary and architecture of `--init_checkpoint`.
+
+    Raises:
+      BertError: as `model_files.load`.
+    """
     checkpoint = Path(options.init_checkpoint)
+    if (checkpoint / "saved_model.pb").is_file():
+        return model_files.of_export(options, checkpoint)
     # The output directory of a training run says with which casing it was made.
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     identity = (RunDirectory(folder).description() or {}).get("identity", {})
-    files = model_files.load(options, folder, identity)
+    return model_files.load(options, folder, identity)
+
+
+def export_vectors(options: SimpleNamespace, folder: Path, shows_tokens: bool = False) -> Path:
+    """Writes a SavedModel that gives the vectors which the flags ask for.
+
+    Args:
+      options: the flags.
+      folder: parent of `export/` and `export_ids/`.
+      shows_tokens: whether the tokens of a text are an output, too.
+
+    Returns:
+      The export, that on texts where there is one.
+
+    Raises:
+      BertError: an error that the user can fix.
+    """
+    files = load_model(options)
+    layers = layer_indexes(options, files.config.num_hidden_layers)
+
+    from estimator.devices import quiet_tensorflow
+    from estimator.feature_extraction import check_pooler
+    from export.savedmodel import export_saved_model
+    from modeling.checkpoints.restore import write_weights
+    from tasks.vectors.task import VectorSettings, VectorTask
+
+    quiet_tensorflow()
+    settings = VectorSettings(
+        options.pooling, layers, options.special_tokens, options.normalize, options.max_seq_length, shows_tokens
+    )
+    task = VectorTask(files.text_tokenizer, settings)
+    model = ModelSettings(files.config, options.init_checkpoint)
+    check_pooler(model, task.head(is_training=False))
+    with tempfile.TemporaryDirectory(prefix="bert_weights_") as weights:
+        prefix = f"{weights}/model.ckpt"
+        write_weights(options.init_checkpoint, prefix)
+        return export_saved_model(task, model, prefix, folder)
+
+
+def write_file(options: SimpleNamespace) -> None:
+    """Writes the vectors of `--input_file`.
+
+    Raises:
+      BertError: an error that the user can fix.
+    """
+    pyarrow = load_pyarrow() if options.output_format == "parquet" else None
+    files = load_model(options)
     layers = layer_indexes(options, files.config.num_hidden_layers)
     tokenizer = files.text_tokenizer
     featurizer = PairFeaturizer(tokenizer, options.max_seq_length, (), "single_label")
@@ -78,8 +138,23 @@ def check(options: SimpleNamespace) -> None:
     Raises:
       FlagError: what is missing or does not go together.
     """
-    require(options, "input_file", "output_file", "init_checkpoint")
+    require(options, "init_checkpoint")
     check_precision(options)
+    if not options.export_dir or options.input_file or options.output_file:
+        require(options, "input_file", "output_file")
+        check_files(options)
+    if options.pooling == "none" and options.normalize:
+        raise FlagError("--normalize scales the vector of a line; choose a --pooling, or leave it out")
+    if options.pooling == "pooled" and "layers" in options.given:
+        raise FlagError("--pooling=pooled reads the pooler, which sees the last layer only; leave --layers out")
+
+
+def check_files(options: SimpleNamespace) -> None:
+    """Checks the flags that say what to read and to write.
+
+    Raises:
+      FlagError: what is missing or does not go together.
+    """
     if not Path(options.input_file).is_file():
         raise FlagError(f"--input_file={options.input_file}: no such file; check the path")
     if Path(options.output_file).is_dir():
@@ -90,10 +165,6 @@ def check(options: SimpleNamespace) -> None:
         raise FlagError(
             f"--output_format={options.output_format} holds one vector a line; choose a --pooling, or jsonl"
         )
-    if options.pooling == "none" and options.normalize:
-        raise FlagError("--normalize scales the vector of a line; choose a --pooling, or leave it out")
-    if options.pooling == "pooled" and "layers" in options.given:
-        raise FlagError("--pooling=pooled reads the pooler, which sees the last layer only; leave --layers out")
 
 
 def layer_indexes(options: SimpleNamespace, num_layers: int) -> list[int]:

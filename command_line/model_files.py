@@ -7,13 +7,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.errors import ConfigError, FlagError, VocabularyError
+from common.errors import ConfigError, FlagError, VocabularyError, one_line
+from common.files import json_object
 from common.run_directory import vocabulary_digest
 from modeling.checkpoints.locate import HUB_FILE, FilesBeside, find_beside, locate_checkpoint
 from modeling.config import BertConfig
 from modeling.families import registry
 from tokenization import Tokenizer, validate_case_matches_checkpoint
-from tokenization.kinds import KINDS
+from tokenization.kinds import KINDS, of_assets
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +87,41 @@ def load(
             kind.check(tokenizer, vocab_file, registry.tokenizer_classes(config.family.tokenizer))
         flags.do_lower_case = tokenizer.do_lower_case
         _check_sizes(config, config_file, tokenizer, vocab_file)
+    _check_length(flags, config, config_file)
+    return ModelFiles(config, tokenizer, vocab_file)
+
+
+def of_export(flags: SimpleNamespace, export_dir: Path) -> ModelFiles:
+    """The tokenizer and the architecture of an export, as it says itself; flags cannot say otherwise.
+
+    Args:
+      flags: `max_seq_length`.
+      export_dir: holds `saved_model.pb`.
+
+    Raises:
+      BertError: it does not say, or a flag contradicts.
+    """
+    assets = export_dir / "assets"
+    if not (assets / "bert_config.json").is_file():
+        raise ConfigError(f"{assets}: no bert_config.json, which says the architecture; export again")
+    for name in ("vocab_file", "bert_config_file", "do_lower_case"):
+        if name in flags.given:
+            raise FlagError(f"--{name} is given, but {export_dir} is an export, which says that itself; leave it out")
+    config = BertConfig.from_json_file(str(assets / "bert_config.json"))
+    try:
+        tokenizer = of_assets(assets, json_object((assets / "tokenizer.json").read_bytes()))
+    except (OSError, ValueError) as error:
+        raise VocabularyError(f"{assets}/tokenizer.json: {one_line(error)}; export again") from None
+    _check_length(flags, config, assets / "bert_config.json")
+    return ModelFiles(config, tokenizer, None)
+
+
+def _check_length(flags: SimpleNamespace, config: BertConfig, config_file: Path | None) -> None:
     if flags.max_seq_length > config.longest_sequence:
         raise FlagError(
             f"--max_seq_length={flags.max_seq_length}: the model in {config_file} was trained with "
             f"{config.longest_sequence} positions; give at most that"
         )
-    return ModelFiles(config, tokenizer, vocab_file)
 
 
 def _config(config_file: Path | None, flags: SimpleNamespace) -> tuple[BertConfig, Path]:

@@ -1,20 +1,31 @@
 """run_server.py: its flags, and how they become a server."""
 
 import asyncio
+import concurrent.futures
+import contextlib
 import dataclasses
 import importlib.util
+import logging
+import multiprocessing
 import re
-from collections.abc import Sequence
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-from command_line.app import Script
+from command_line.app import Script, set_up_log
+from command_line.extract_features import export_vectors
 from command_line.flags.declaration import FlagSet
-from command_line.flags.serving import ADDRESS, BATCHES, MODELS, REQUESTS
+from command_line.flags.serving import ADDRESS, BATCHES, MODELS, OF_TEXTS, REQUESTS
 from command_line.settings import require
-from common.errors import FlagError
+from common.errors import CheckpointError, ExportError, FlagError
+from common.run_directory import RunDirectory
+from modeling.checkpoints.locate import locate_checkpoint
 from serving.settings import BatchLimits, RequestLimits, ServerSettings
+
+log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NEEDED = ("starlette", "uvicorn", "prometheus_client", "zmq")
@@ -26,10 +37,24 @@ def run(flags: SimpleNamespace) -> None:
     Raises:
       BertError: a flag, an address or an export that cannot be used.
     """
-    require(flags, "export")
-    exports = named_exports(flags.export)
+    if not (flags.export or flags.vectors):
+        require(flags, "export")
+    folders = named_exports(flags.export or ())
+    as_vectors = named_exports(flags.vectors or (), "vectors", folders)
     devices = device_map(flags.device_map)
     check_installed()
+    as_vectors |= {name: folders.pop(name) for name in list(folders) if holds_checkpoint_alone(folders[name])}
+    with contextlib.ExitStack() as stack:
+        made = {name: stack.enter_context(vector_export(flags, path)) for name, path in as_vectors.items()}
+        serve(flags, folders | made, devices)
+
+
+def serve(flags: SimpleNamespace, exports: Mapping[str, Path], devices: Sequence[str | None]) -> None:
+    """Serves exports by name until the process is told to stop.
+
+    Raises:
+      BertError: an address or an export that cannot be used.
+    """
     from serving.gate import read_keys
     from serving.metrics import Metrics
     from serving.models import ServedModel, Source
@@ -49,11 +74,56 @@ def _settings(kind: Any, flags: SimpleNamespace, **further: Any) -> Any:
     return kind(**{name: getattr(flags, name) for name in names}, **further)
 
 
-def named_exports(values: Sequence[str]) -> dict[str, Path]:
+def holds_checkpoint_alone(folder: Path) -> bool:
+    """Whether a folder has a checkpoint and no export."""
+    from serving.models import Source
+
+    try:
+        Source(folder).newest()
+    except ExportError:
+        try:
+            locate_checkpoint(folder)
+        except CheckpointError:
+            return False
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def vector_export(flags: SimpleNamespace, checkpoint: Path) -> Iterator[Path]:
+    """A folder with an export that gives the vectors of a checkpoint, while the block lasts.
+
+    Another process writes it: that of the server knows no TensorFlow.
+
+    Raises:
+      BertError: it cannot be made.
+    """
+    if (newest := RunDirectory(checkpoint).latest_export()) and not (checkpoint / "checkpoint").is_file():
+        checkpoint = newest
+    options = SimpleNamespace(**vars(flags) | {"init_checkpoint": str(checkpoint), "use_one_hot_embeddings": False})
+    log.info("%s: vectors, pooling %s", checkpoint, flags.pooling)
+    with tempfile.TemporaryDirectory(prefix="bert_vectors_") as folder:
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+            made = pool.submit(_exported, options, Path(folder), flags.show_tokens).result()
+        yield made
+
+
+def _exported(options: SimpleNamespace, folder: Path, shows_tokens: bool) -> Path:
+    warnings.simplefilter("ignore")  # TensorFlow's satellites speak to their maintainers
+    set_up_log()
+    return export_vectors(options, folder, shows_tokens)
+
+
+def named_exports(
+    values: Sequence[str], flag: str = "export", others: Mapping[str, Path] = MappingProxyType({})
+) -> dict[str, Path]:
     """Folders by the name that requests use.
 
     Args:
       values: `DIR`, or `NAME=DIR`.
+      flag: that gave them.
+      others: names that are taken.
 
     Raises:
       FlagError: no folder, or a name twice.
@@ -65,12 +135,13 @@ def named_exports(values: Sequence[str]) -> dict[str, Path]:
             name, folder = "", value
         path = Path(folder).expanduser()
         if not path.is_dir():
-            raise FlagError(f"--export={value}: no such folder; give an --output_dir or an export in it")
+            raise FlagError(f"--{flag}={value}: no such folder; give an --output_dir or an export in it")
         name = name or folder_name(path)
-        if name in found:
+        if name in found or name in others:
+            owner = found.get(name) or others[name]
             raise FlagError(
-                f"--export={value}: the name {name} is given to {found[name]} already; give it one of its own, as in "
-                f"--export={name}2={folder}"
+                f"--{flag}={value}: the name {name} is given to {owner} already; give it one of its own, as in "
+                f"--{flag}={name}2={folder}"
             )
         found[name] = path
     return found
@@ -121,4 +192,4 @@ def check_installed() -> None:
         )
 
 
-SCRIPT = Script(FlagSet((MODELS, ADDRESS, BATCHES, REQUESTS)), run)
+SCRIPT = Script(FlagSet((MODELS, OF_TEXTS, ADDRESS, BATCHES, REQUESTS)), run)

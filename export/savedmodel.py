@@ -2,7 +2,7 @@
 
 export/<timestamp>/saved_model.pb          signatures `serving_default`, `examples`, `text`, `single_text`
 export/<timestamp>/variables/              the model's weights, without the optimizer's
-export/<timestamp>/assets/                 vocabulary, labels, tokenizer settings
+export/<timestamp>/assets/                 vocabulary, labels, tokenizer settings, architecture
 export/<timestamp>/frozen_graph.pb         on request: the id signatures as one file, weights as constants
 export/<timestamp>/frozen_graph_text.pb    on request: the text signatures likewise
 export_ids/<timestamp>/                    the id signatures alone, in TensorFlow's own operations: loads anywhere
@@ -134,7 +134,7 @@ def _write(
         signatures = build.ids()
         saver = v1.train.Saver(v1.global_variables())
         saver.restore(session, checkpoint)
-        assets = {} if text is None else text.assets()
+        assets = {"bert_config.json": build.architecture()} | ({} if text is None else text.assets())
         if EXPORT_IDS in directories:
             _save(session, saver, signatures, directories[EXPORT_IDS])
             _write_assets(assets, directories[EXPORT_IDS])
@@ -182,6 +182,10 @@ class SignatureBuilder:
         self._model = model
         self._head = task.head(is_training=False)
         self.text_features: tuple[Ends, Ends] = ({}, {})
+
+    def architecture(self) -> str:
+        """The configuration of the encoder, so that an export is a checkpoint, too."""
+        return str(self._model.bert_config.to_json_string())
 
     def ids(self) -> dict[str, Signature]:
         """`serving_default` on ids and `examples` on serialized records, in TensorFlow's own operations."""

@@ -103,7 +103,7 @@ class Batcher:
     """
 
     def __init__(self, limits: BatchLimits, tokens: Callable[[Row], int]) -> None:
-        self._limits = limits
+        self.limits = limits
         self._tokens = tokens
         self._heap: list[_Waiting] = []
         self._numbers = itertools.count()
@@ -143,8 +143,8 @@ class Batcher:
             raise UnavailableError("the server stops; ask another one")
         characters = sum(len(text) for row in rows for text in row.values() if text)
         if self._jobs and (
-            self.waiting_rows + len(rows) > self._limits.max_queue
-            or self._characters + characters > self._limits.max_queue_characters
+            self.waiting_rows + len(rows) > self.limits.max_queue
+            or self._characters + characters > self.limits.max_queue_characters
         ):
             raise OverloadedError(f"{self.waiting_rows} texts wait already; try again later", self.retry_after())
         job = Job(rows, characters)
@@ -209,7 +209,7 @@ class Batcher:
 
     async def _others(self) -> None:
         """Waits until a batch is full, or its first row has waited long enough."""
-        until = self._heap[0].job.arrival + self._limits.max_wait_ms / 1000
+        until = self._heap[0].job.arrival + self.limits.max_wait_ms / 1000
         while self._heap and not self._is_full() and (left := until - time.monotonic()) > 0:
             self._arrived.clear()
             with contextlib.suppress(TimeoutError):
@@ -217,15 +217,15 @@ class Batcher:
                     await self._arrived.wait()
 
     def _is_full(self) -> bool:
-        limits = self._limits
+        limits = self.limits
         return self.waiting_rows >= limits.max_batch or self.waiting_tokens >= limits.max_batch_tokens
 
     def _taken(self) -> Batch:
         taken: list[_Waiting] = []
         longest = 0
-        while self._heap and len(taken) < self._limits.max_batch:
+        while self._heap and len(taken) < self.limits.max_batch:
             longest = max(longest, self._heap[0].tokens)
-            if taken and longest * (len(taken) + 1) > self._limits.max_batch_tokens:
+            if taken and longest * (len(taken) + 1) > self.limits.max_batch_tokens:
                 break
             taken.append(heapq.heappop(self._heap))
         tokens = sum(one.tokens for one in taken)

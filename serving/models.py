@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -273,6 +273,28 @@ class Models:
         version = self._models[name].version
         if number is not None and number != version.number:
             raise NotFoundError(f"model {name} has no version {number}; loaded: {version.number}")
+        return version
+
+    def first(self, fits: Callable[[Description], bool], kind: str, name: str | None = None) -> Version:
+        """The first model that can answer a kind of request, or that of a name.
+
+        Args:
+          fits: whether a model can.
+          kind: what such models give, for messages.
+          name: of the model; None for any.
+
+        Raises:
+          NotFoundError: there is none, or the named one cannot.
+          UnavailableError: it is not loaded.
+        """
+        if name is None:
+            found = [model.version for model in self if fits(model.version.description)]
+            if not found:
+                raise NotFoundError(f"no model gives {kind}; served: {', '.join(self._models)}")
+            return found[0]
+        version = self.version(name)
+        if not fits(version.description):
+            raise NotFoundError(f"model {version.name} gives no {kind}")
         return version
 
     def are_ready(self) -> bool:

@@ -28,6 +28,8 @@ class Description:
       labels: names of the classes, none where there are none.
       max_seq_length: most tokens of a row (or window).
       signatures: the signatures of the SavedModel, in the JSON form of their protocol buffers.
+      settings: of the tokenizer and of the texts, as the export has them.
+      outputs: by name, the type (`text`, or a name of NumPy's) and the rank, rows included.
     """
 
     problem_type: str
@@ -36,6 +38,8 @@ class Description:
     labels: tuple[str, ...]
     max_seq_length: int
     signatures: dict[str, Any] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    outputs: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
 
     def check(self, rows: Sequence[Mapping[str, Any]], limits: RequestLimits) -> None:
         """Checks the rows of one request.

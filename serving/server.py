@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -24,6 +25,16 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 2048
 MAX_HEADER_BYTES = 32 << 10
+
+
+class Listener(Protocol):
+    """Takes requests of a protocol that is not HTTP."""
+
+    async def start(self) -> None:
+        """Takes requests from now on; raises `FlagError` where it cannot."""
+
+    async def close(self) -> None:
+        """Takes no further request, and answers those that it has."""
 
 
 class Server:
@@ -44,6 +55,7 @@ class Server:
         self._keys = keys or ApiKeys()
         self._service = Service(self.models, settings.limits, metrics)
         self._http: _Http | None = None
+        self.listeners: list[Listener] = []
         self._loading: asyncio.Task[None] | None = None
         self.address: tuple[str, int] | None = None
 
@@ -84,6 +96,9 @@ class Server:
         self._http = _Http(_config(application(self._service, self._keys), self.settings))
         self.address = listener.getsockname()[:2]
         host, port = self.address
+        self.listeners = self._further()
+        for one in self.listeners:
+            await one.start()
         listener.listen(BACKLOG)  # so that whoever reads the next line can connect
         log.info("serving %s at http://%s:%d", ", ".join(model.name for model in self.models), host, port)
         if not is_loopback(host):
@@ -99,8 +114,20 @@ class Server:
         finally:
             watching.cancel()
         if not self._http.force_exit:
+            for one in self.listeners:
+                await one.close()
             await self.models.close()
         log.info("stopped")
+
+    def _further(self) -> "list[Listener]":
+        """What takes requests besides HTTP; imported only where it is asked for."""
+        settings = self.settings
+        found: list[Listener] = []
+        if settings.bert_port is not None:
+            from serving.protocols.bert_sockets import BertSockets
+
+            found.append(BertSockets(self._service, settings.host, settings.bert_port, settings.bert_port_out))
+        return found
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from serving.errors import InvalidRequestError, OverloadedError, RequestError, T
 from serving.metrics import Metrics
 from serving.models import Models
 from serving.settings import RequestLimits
+from serving.statistics import Statistics
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Service:
     models: Models
     limits: RequestLimits
     metrics: Metrics
+    statistics: Statistics = dataclasses.field(default_factory=Statistics)
 
 
 Handler = Callable[[Service, Request], Awaitable[Response]]

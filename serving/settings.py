@@ -64,6 +64,8 @@ class ServerSettings:
       limits: of requests.
       host: address; loopback unless the command says otherwise.
       port: of HTTP; 0 takes any that is free.
+      bert_port: for requests of bert-as-service over ZeroMQ; None for none.
+      bert_port_out: for its answers.
       poll_seconds: between two looks for newer exports.
       max_connections: open connections; more get 503.
     """
@@ -71,5 +73,7 @@ class ServerSettings:
     limits: RequestLimits = dataclasses.field(default_factory=RequestLimits)
     host: str = "127.0.0.1"
     port: int = 8501
+    bert_port: int | None = None
+    bert_port_out: int = 5556
     poll_seconds: float = 5.0
     max_connections: int = 1024

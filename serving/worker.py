@@ -1,6 +1,7 @@
 """A process that holds one export and answers batches: a crash of it, or its memory, is not the server's."""
 
 import contextlib
+import dataclasses
 import json
 import logging
 import multiprocessing
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 from common.errors import BertError, ExportError, one_line
 from serving.errors import ModelFailedError, RequestError, UnavailableError, UnprocessableError
 from serving.rows import Description, Row
+from serving.tensors import types_of
 from tasks.answers import Answer
 
 log = logging.getLogger(__name__)
@@ -163,10 +165,12 @@ def _load(export_dir: Path) -> tuple[Model, Description]:
         labels=tuple(labels),
         max_seq_length=int(settings.get("max_seq_length") or 512),
         signatures=_signatures(export_dir),
+        settings=settings,
     )
     for text in WARM_UP:
         predictor.answer([dict.fromkeys(description.required_names, text)], 1)
-    return predictor, description
+    outputs = predictor.run({name: [WARM_UP[0]] for name in description.required_names})
+    return predictor, dataclasses.replace(description, outputs=types_of(outputs))
 
 
 def _signatures(export_dir: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tasks.classification.kinds import KINDS
 from tasks.entities.answers import EntityAnswers
 from tasks.pretraining.answers import MaskAnswers
 from tasks.span.answers import SpanAnswers
+from tasks.vectors.answers import VectorAnswers
 from tokenization.base import Tokenizer
 
 READERS: Mapping[str, ExportAnswers] = {
@@ -19,6 +20,7 @@ READERS: Mapping[str, ExportAnswers] = {
     "masked_lm": MaskAnswers(),
     "span": SpanAnswers(),
     "entities": EntityAnswers(),
+    "vectors": VectorAnswers(),
 }
 """By the `problem_type` in an export's settings."""
 
@@ -33,6 +35,7 @@ _SIGNATURES: Mapping[str, tuple[str, str]] = {
     "masked_lm": ("tasks.pretraining.signature", "MaskedTextSignature"),
     "span": ("tasks.span.signature", "SpanTextSignature"),
     "entities": ("tasks.entities.signature", "EntityTextSignature"),
+    "vectors": ("tasks.vectors.signature", "VectorTextSignature"),
 }
 """Module and class by problem type; imported where a graph is built."""
 

@@ -48,8 +48,8 @@ ORDER = {
         "feature_extraction task_records inputs experiment"
     ),
     "serving": (
-        "saved_model engines predictor lines errors settings rows worker batcher metrics models service protocols gate "
-        "connections application server"
+        "saved_model engines predictor lines errors settings rows tensors worker batcher metrics statistics models "
+        "service protocols gate connections application server"
     ),
     "compat": (
         "features optimization run_classifier squad_features squad_answers run_squad run_pretraining "

@@ -11,7 +11,7 @@ MODEL = Group(
             str,
             ModelSettings.init_checkpoint,
             "Weights to start from: a TensorFlow 1 checkpoint (prefix, .index or folder), a Hugging Face folder, "
-            "model.safetensors, pytorch_model.bin or tf_model.h5, or the --output_dir of another run.",
+            "model.safetensors or pytorch_model.bin, or the --output_dir of another run.",
             Scope.FREE,
             is_path=True,
             is_main=True,

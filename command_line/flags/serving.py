@@ -3,6 +3,8 @@
 from typing import Any
 
 from command_line.flags.declaration import Flag, Group, Scope, default_of
+from command_line.flags.model import MODEL
+from command_line.flags.vectors import VECTORS
 from serving.settings import BatchLimits, RequestLimits, ServerSettings
 
 
@@ -18,7 +20,18 @@ MODELS = Group(
             str,
             None,
             "What to serve: an --output_dir, an export in it, or a folder of exports; of several exports the newest, "
-            "and a newer one as soon as it is there. As NAME=DIR under this name, else under that of the folder.",
+            "and a newer one as soon as it is there. A folder with a checkpoint alone is served as vectors. NAME=DIR "
+            "gives the name, else the folder does.",
+            Scope.FREE,
+            is_repeated=True,
+            is_main=True,
+        ),
+        Flag(
+            "vectors",
+            str,
+            None,
+            "What to serve the vectors of, whatever else it answers: a folder with a checkpoint, an --output_dir or an "
+            "export. DIR or NAME=DIR.",
             Scope.FREE,
             is_repeated=True,
             is_main=True,
@@ -35,6 +48,19 @@ MODELS = Group(
     ),
 )
 
+OF_TEXTS = Group(
+    "Vectors",
+    (
+        *VECTORS.only("pooling", "layers", "special_tokens", "normalize")
+        .changed("pooling", default="mean", help="How the token vectors of a text become one; none: a vector a token.")
+        .changed("special_tokens", help="Include [CLS] and [SEP] in means and maxima.")
+        .changed("normalize", help="Scale the vector of a text to length 1.")
+        .flags,
+        *MODEL.only("vocab_file", "bert_config_file", "do_lower_case", "max_seq_length").flags,
+        Flag("show_tokens", bool, False, "Give clients of bert-as-service the tokens of their texts.", Scope.FREE),
+    ),
+)
+
 ADDRESS = Group(
     "Address",
     (
@@ -45,6 +71,9 @@ ADDRESS = Group(
         ),
         _flag("port", int, ServerSettings, "Port of HTTP; 0 for any that is free.", minimum=0, maximum=65535,
               is_main=True),
+        _flag("bert_port", int, ServerSettings, "Port for requests of bert-as-service (ZeroMQ), usually 5555; none by "
+              "default. Its clients know no API key.", minimum=0, maximum=65535),
+        _flag("bert_port_out", int, ServerSettings, "Port for its answers.", minimum=0, maximum=65535),
         Flag(
             "api_key_file", str, None,
             "File with API keys, one a line. Clients send one as Authorization: Bearer KEY; only /health goes without.",

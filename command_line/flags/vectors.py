@@ -51,5 +51,13 @@ VECTORS = Group(
             is_main=True,
         ),
         Flag("batch_size", int, 32, "Lines of a batch.", Scope.FREE, minimum=1),
+        Flag(
+            "export_dir",
+            str,
+            None,
+            "Folder for a SavedModel that gives these vectors; with or without an --input_file.",
+            Scope.FREE,
+            is_path=True,
+        ),
     ),
 )

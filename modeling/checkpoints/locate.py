@@ -13,7 +13,7 @@ from pathlib import Path
 from common.checkpoints import STATE_FILE, named_checkpoints
 from common.errors import CheckpointError, one_line
 from modeling.checkpoints.safetensors import INDEX, SAFETENSORS
-from modeling.checkpoints.weight_files import KERAS, PICKLES, is_hugging_face
+from modeling.checkpoints.weight_files import PICKLES, is_hugging_face
 from modeling.families import registry
 
 PREFERRED = ("model" + SAFETENSORS, "model" + INDEX)
@@ -25,7 +25,7 @@ _SAVED_MODEL = "variables/variables.index"
 _ASSETS = "assets"
 HUB_FILE = "tfhub_module.pb"
 """Marks the folder of a TensorFlow Hub module."""
-_OTHER_FORMATS = {".h5": "Keras HDF5 weights of another name than tf_model.h5", ".msgpack": "Flax weights"}
+_OTHER_FORMATS = {".h5": "Keras HDF5 weights", ".msgpack": "Flax weights"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +53,9 @@ def locate_checkpoint(init_checkpoint: str | os.PathLike) -> CheckpointLocation:
     """Find the files that a path means.
 
     Args:
-      init_checkpoint: prefix, `.index` or other file of a TensorFlow checkpoint; a `.safetensors`, PyTorch's `.bin` or
-        Keras' `.h5` file, or the index of several; or a directory with one of them, where its `checkpoint` file, if
-        any, says which. Where a directory has several, `model.safetensors` is taken; `pytorch_model.bin` only without
-        the others, and `tf_model.h5` last.
+      init_checkpoint: prefix, `.index` or other file of a TensorFlow checkpoint; a `.safetensors` or PyTorch's `.bin`
+        file, or the index of several; or a directory with one of them, where its `checkpoint` file, if any, says which.
+        Where a directory has several, `model.safetensors` is taken, and `pytorch_model.bin` only where it is alone.
 
     Returns:
       The checkpoint.
@@ -108,7 +107,7 @@ def _in_directory(directory: str, files: "_FileSystem") -> CheckpointLocation:
     if latest:
         return CheckpointLocation(latest, is_hugging_face=False)
     found = [name for name in names if name.endswith((".index", SAFETENSORS, INDEX))]
-    found = found or [name for name in (*PICKLES, *KERAS) if name in names][:1]
+    found = found or [name for name in PICKLES if name in names][:1]
     found = found or [name for name in (_SAVED_MODEL,) if files.exists(os.path.join(directory, name))]  # noqa: PTH118
     chosen = next((name for name in PREFERRED if name in found), found[0] if len(found) == 1 else None)
     if chosen is not None:
@@ -120,8 +119,8 @@ def _in_directory(directory: str, files: "_FileSystem") -> CheckpointLocation:
     others = sorted({text for name in names for suffix, text in _OTHER_FORMATS.items() if name.endswith(suffix)})
     hint = f"; {' and '.join(others)} cannot be read, convert them to safetensors" if others else ""
     raise CheckpointError(
-        f"{directory}: no checkpoint in this directory; looked for a file named checkpoint, *.index, "
-        f"*{SAFETENSORS}, {PICKLES[0]} or {KERAS[0]}{hint}"
+        f"{directory}: no checkpoint in this directory; looked for a file named checkpoint, *.index, *{SAFETENSORS} or "
+        f"{PICKLES[0]}{hint}"
     )
 
 

@@ -4,24 +4,19 @@ from pathlib import Path
 
 from common.errors import CheckpointError, one_line
 from common.files import json_object
-from modeling.checkpoints.hdf5 import HDF5, HDF5_INDEX, HDF5Tensors, torch_name
 from modeling.checkpoints.huggingface import HuggingFaceCheckpoint, TensorFile
 from modeling.checkpoints.pickles import PICKLE, PICKLE_INDEX, PickledTensors
 from modeling.checkpoints.safetensors import INDEX, SAFETENSORS, tensor_names
 
 PICKLES = ("pytorch_model" + PICKLE, "pytorch_model" + PICKLE_INDEX)
 """Names of PyTorch's weights in a folder; other files with this ending hold something else."""
-KERAS = ("tf_model" + HDF5, "tf_model" + HDF5_INDEX)
-"""Names of the weights of Hugging Face's TensorFlow classes in a folder."""
-
-_INDEXES = {INDEX: SAFETENSORS, PICKLE_INDEX: PICKLE, HDF5_INDEX: HDF5}
 
 _LONGEST_NAME = 256
 
 
 def is_hugging_face(path: str) -> bool:
     """Whether a path names weights in one of these formats: a file of them, or the index of several."""
-    return path.endswith((*_INDEXES, *_INDEXES.values()))
+    return path.endswith((SAFETENSORS, INDEX, PICKLE, PICKLE_INDEX))
 
 
 def weight_files(path: str) -> list[TensorFile]:
@@ -33,12 +28,12 @@ def weight_files(path: str) -> list[TensorFile]:
     Raises:
       CheckpointError: a file is missing, truncated or invalid, or the index contradicts the files.
     """
-    suffix = next((ending for index, ending in _INDEXES.items() if path.endswith(index)), None)
-    if suffix is None:
-        return [_opened(path)]
+    suffix = PICKLE if path.endswith((PICKLE, PICKLE_INDEX)) else SAFETENSORS
+    if not path.endswith((INDEX, PICKLE_INDEX)):
+        return [_opened(path, suffix)]
     index = Path(path)
     file_of = _weight_map(index, suffix)
-    files = [_opened(str(index.parent / name)) for name in sorted(set(file_of.values()))]
+    files = [_opened(str(index.parent / name), suffix) for name in sorted(set(file_of.values()))]
     held: dict[str, Path] = {}
     for opened in files:
         file = Path(opened.path)
@@ -73,18 +68,18 @@ def _weight_map(index: Path, suffix: str) -> dict[str, str]:
                 f"{index}: weight_map names {one_line(repr(file), 60)} for {one_line(name, 60)}, expected a "
                 f"{suffix} file in the same folder"
             )
-    return {torch_name(name): file for name, file in file_of.items()} if suffix == HDF5 else file_of
+    return file_of
 
 
-def _opened(path: str) -> TensorFile:
+def _opened(path: str, suffix: str) -> TensorFile:
     """One file.
 
     Raises:
       CheckpointError: it is missing, truncated or invalid.
     """
-    if path.endswith((PICKLE, HDF5)):
+    if suffix == PICKLE:
         if not Path(path).is_file():
             raise CheckpointError(f"{path}: no such file; copy or download it")
-        return PickledTensors(path) if path.endswith(PICKLE) else HDF5Tensors(path)
+        return PickledTensors(path)
     tensor_names(Path(path))  # the format's own library finds more than is looked for here
     return HuggingFaceCheckpoint(path)

@@ -1,1 +1,1 @@
-"""Vectors of texts as files."""
+"""Vectors of texts, as files and as exports."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from serving.settings import ServerSettings
 from tests.support import serving
 
 
@@ -11,7 +12,14 @@ def regression_export(tiny_model, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def server(classifier_export, regression_export):
-    """A server of both; tests leave it as it is."""
-    with serving.running({"reviews": classifier_export, "stars": regression_export}) as started:
+def vector_export(tiny_model, tmp_path_factory):
+    return serving.export_vectors(tiny_model, tmp_path_factory.mktemp("vectors"), shows_tokens=True)
+
+
+@pytest.fixture(scope="session")
+def server(classifier_export, regression_export, vector_export):
+    """A server of all three; tests leave it as it is."""
+    exports = {"reviews": classifier_export, "stars": regression_export, "vectors": vector_export}
+    settings = ServerSettings(bert_port=0, bert_port_out=0)
+    with serving.running(exports, settings=settings) as started:
         yield started

@@ -119,7 +119,7 @@ def test_status_and_metadata(server, classifier_export):
         ("reviews:classify", {"examples": 1}, 400, "the body needs examples"),
         ("reviews:classify", {"examples": [1]}, 400, "examples[0] is no JSON object"),
         ("reviews:explain", {"instances": ["a"]}, 404, "no :explain; expected :predict, :classify, :regress"),
-        ("films:predict", {"instances": ["a"]}, 404, "no model 'films'; served: reviews, stars"),
+        ("films:predict", {"instances": ["a"]}, 404, "no model 'films'; served: reviews, stars, vectors"),
         ("reviews/versions/1:predict", {"instances": ["a"]}, 404, "model reviews has no version 1; loaded: "),
         ("reviews/labels/stable:predict", {"instances": ["a"]}, 404, "no version label 'stable'"),
         ("a/b/c", {"instances": ["a"]}, 404, "no such path"),

@@ -32,6 +32,15 @@ def export_classifier(tiny_model: Path, folder: Path, problem_type: str = "singl
     return export_random(task, folder)
 
 
+def export_vectors(tiny_model: Path, folder: Path, **settings: Any) -> Path:
+    """Exports vectors of a random model."""
+    from tasks.vectors.task import VectorSettings, VectorTask
+    from tokenization import BulkTokenizer
+
+    tokenizer = BulkTokenizer(tiny_model / "vocab.txt")
+    return export_random(VectorTask(tokenizer, VectorSettings(max_seq_length=24, **settings)), folder)
+
+
 def export_random(task: Any, folder: Path) -> Path:
     """Exports a task with random weights."""
     import tensorflow as tf
@@ -111,7 +120,7 @@ def running(
 
     thread = threading.Thread(target=serve)
     thread.start()
-    assert ready.wait(120)
+    assert ready.wait(600)
     if failure:
         thread.join(60)
         raise failure[0]

@@ -146,8 +146,8 @@ def test_nothing_there(tmp_path, tiny):
     empty = tmp_path / "empty"
     empty.mkdir()
     assert refusal(locate_checkpoint, empty) == (
-        f"{empty}: no checkpoint in this directory; looked for a file named checkpoint, *.index, *.safetensors, "
-        "pytorch_model.bin or tf_model.h5"
+        f"{empty}: no checkpoint in this directory; looked for a file named checkpoint, *.index, *.safetensors or "
+        "pytorch_model.bin"
     )
     (empty / "flax_model.msgpack").write_text("")
     assert refusal(locate_checkpoint, empty).endswith("Flax weights cannot be read, convert them to safetensors")
