@@ -10,7 +10,7 @@ from typing import Any
 from common.errors import ConfigError, FlagError, VocabularyError, one_line
 from common.files import json_object
 from common.run_directory import vocabulary_digest
-from modeling.checkpoints.locate import HUB_FILE, FilesBeside, find_beside, locate_checkpoint
+from modeling.checkpoints.locate import ASSETS, HUB_FILE, SAVED_MODEL_FILE, FilesBeside, find_beside, locate_checkpoint
 from modeling.config import BertConfig
 from modeling.families import registry
 from tokenization import Tokenizer, validate_case_matches_checkpoint
@@ -79,6 +79,7 @@ def load(
     if vocab_file is None and needs_vocabulary:
         raise _missing_vocabulary(config, flags)
     lower = flags.do_lower_case if "do_lower_case" in flags.given else identity.get("do_lower_case")
+    lower = _as_module_says(lower, vocab_file)
     validate_case_matches_checkpoint(lower is not False, flags.init_checkpoint)
     tokenizer = None
     if vocab_file is not None:
@@ -145,14 +146,37 @@ def _config(config_file: Path | None, flags: SimpleNamespace) -> tuple[BertConfi
 
 
 def _comes_without_configuration(init_checkpoint: str) -> bool:
-    """Whether a checkpoint is a TensorFlow Hub module or of an owner who writes no configurations."""
-    from modeling.checkpoints.restore import family_of_names
+    """Whether a checkpoint is a TensorFlow Hub module, TensorFlow 2's, or of an owner who writes no configurations."""
+    from modeling.checkpoints.restore import attention_heads_of, family_of_names
 
     if (Path(init_checkpoint) / HUB_FILE).is_file():
         return True
-    location = locate_checkpoint(init_checkpoint)
-    family = None if location.is_hugging_face else family_of_names(init_checkpoint)
+    if locate_checkpoint(init_checkpoint).is_hugging_face:
+        return False
+    if attention_heads_of(init_checkpoint) is not None:
+        return True
+    family = family_of_names(init_checkpoint)
     return family is not None and family.google is not None and family.google_config is None
+
+
+def _as_module_says(lower: bool | None, vocab_file: Path | None) -> bool | None:
+    """The casing, where it is not given that of the TensorFlow Hub module whose vocabulary it is.
+
+    Raises:
+      FlagError: it is given, and another.
+    """
+    module = vocab_file.parent.parent if vocab_file is not None else Path()
+    if vocab_file is None or vocab_file.parent.name != ASSETS or not (module / SAVED_MODEL_FILE).is_file():
+        return lower
+    from modeling.checkpoints.hub import stated_casing
+
+    stated = stated_casing(module)
+    if lower is not None and stated is not None and lower != stated:
+        raise FlagError(
+            f"--do_lower_case={str(lower).lower()}, but the module {module} says that its text is "
+            f"{'lower-cased' if stated else 'cased'}; set --do_lower_case={str(stated).lower()}, or leave it out"
+        )
+    return stated if lower is None else lower
 
 
 def _beside(flags: SimpleNamespace, vocabulary_names: Sequence[str] = ()) -> FilesBeside:

@@ -6,7 +6,8 @@ from pathlib import Path
 from common.checkpoints import LatestCheckpoint, latest_checkpoint, settle_checkpoint
 from common.errors import CheckpointError
 from estimator.hooks.periodic_evaluation import best_checkpoint
-from modeling.checkpoints.restore import read_tensor, readable_prefix, verify_checkpoint
+from modeling.checkpoints.restore import read_tensor, verify_checkpoint
+from modeling.checkpoints.sources import readable_prefix
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ from common.errors import CheckpointError
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.restore import (
     RestoreReport,
-    Shapes,
     compare_with_checkpoint,
     family_of_names,
     initialize_from_checkpoint,
 )
+from modeling.checkpoints.sources import Shapes
 from modeling.checkpoints.variable_names import grouped
 from modeling.config import BertConfig
 from modeling.encoder.model import BertModel

@@ -22,7 +22,8 @@ PREFERRED = ("model" + SAFETENSORS, "model" + INDEX)
 _BUNDLE_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 _SAVED_MODEL = "variables/variables.index"
 """Weights of a TensorFlow Hub module, or another SavedModel."""
-_ASSETS = "assets"
+ASSETS = "assets"
+SAVED_MODEL_FILE = "saved_model.pb"
 HUB_FILE = "tfhub_module.pb"
 """Marks the folder of a TensorFlow Hub module."""
 _OTHER_FORMATS = {".h5": "Keras HDF5 weights", ".msgpack": "Flax weights"}
@@ -94,7 +95,7 @@ def find_beside(init_checkpoint: str | os.PathLike, vocabulary_names: Sequence[s
     directory = path if files.is_dir(path) else os.path.dirname(path)  # noqa: PTH120 - keeps gs:// whole
 
     def first_of(*names: str) -> str | None:
-        folders = (directory, os.path.join(directory, _ASSETS))  # noqa: PTH118 - keeps gs:// whole
+        folders = (directory, os.path.join(directory, ASSETS))  # noqa: PTH118 - keeps gs:// whole
         candidates = (os.path.join(folder, name) for folder in folders for name in names)  # noqa: PTH118
         return next((candidate for candidate in candidates if files.exists(candidate)), None)
 

@@ -1,44 +1,27 @@
 """Reading weights: what a checkpoint holds, what of it fits the model, and a report of both directions."""
 
-import atexit
 import collections
 import dataclasses
-import functools
-import os
 import re
-import shutil
-import tempfile
 import types
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from common.errors import CheckpointError, closest, one_line
-from common.files import without_pattern
-from modeling.checkpoints.locate import locate_checkpoint
+from common.errors import CheckpointError, closest
+from modeling.checkpoints.object_based import ObjectCheckpoint
+from modeling.checkpoints.sources import Shapes, open_checkpoint, save_tensors, verified_values
 from modeling.checkpoints.variable_names import (
     GLOBAL_STEP,
-    HUB_MODULE,
     WORD_EMBEDDINGS,
     grouped,
     is_bookkeeping,
-    precision_scalars,
     require_google_style,
     some,
 )
-from modeling.checkpoints.weight_files import weight_files
-from modeling.families import registry
 from modeling.families.base import Family
 from modeling.families.names import GoogleNames
-
-_OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
-
-# What TensorFlow's reader raises for damaged files.
-_UNREADABLE = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
-
-Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +69,7 @@ def checkpoint_variables(init_checkpoint: str) -> Shapes:
     Raises:
       CheckpointError: it is not found or cannot be read.
     """
-    return _open(init_checkpoint).shapes()
+    return open_checkpoint(init_checkpoint).shapes()
 
 
 def read_tensor(init_checkpoint: str, name: str) -> np.ndarray:
@@ -99,7 +82,7 @@ def read_tensor(init_checkpoint: str, name: str) -> np.ndarray:
     Raises:
       CheckpointError: the checkpoint or the variable is not found, or the file is truncated.
     """
-    source = _open(init_checkpoint)
+    source = open_checkpoint(init_checkpoint)
     shapes = source.shapes()
     if name not in shapes:
         raise CheckpointError(f"{source.path}: no variable {name}, {closest(name, shapes)}")
@@ -112,7 +95,7 @@ def family_of_names(init_checkpoint: str) -> Family | None:
     Raises:
       CheckpointError: the checkpoint is not found or cannot be read.
     """
-    return _open(init_checkpoint).family
+    return open_checkpoint(init_checkpoint).family
 
 
 def verify_checkpoint(init_checkpoint: str) -> None:
@@ -124,7 +107,7 @@ def verify_checkpoint(init_checkpoint: str) -> None:
     Raises:
       CheckpointError: the checkpoint is not found, truncated or damaged.
     """
-    source = _open(init_checkpoint)
+    source = open_checkpoint(init_checkpoint)
     for name in source.shapes():
         source.tensor(name)
 
@@ -206,7 +189,7 @@ def _compared(
     model: Shapes, init_checkpoint: str, replaceable: Collection[str]
 ) -> tuple[RestoreReport, str, dict[str, str]]:
     """The report, the prefix of a TensorFlow checkpoint whose values have been read, and its names with the model's."""
-    source = _open(init_checkpoint)
+    source = open_checkpoint(init_checkpoint)
     shapes = source.shapes()
     reshaped = tuple(name for name in model if name in replaceable and shapes.get(name, model[name]) != model[name])
     restored = tuple(name for name in model if name in shapes and name not in reshaped)
@@ -220,7 +203,7 @@ def _compared(
         unused=tuple(sorted(name for name in shapes if name not in model and not is_bookkeeping(name, shapes))),
         reshaped=reshaped,
     )
-    return report, *source.verified(restored)
+    return report, *verified_values(source, restored)
 
 
 def write_weights(init_checkpoint: str, prefix: str, names: GoogleNames | None = None) -> None:
@@ -234,36 +217,22 @@ def write_weights(init_checkpoint: str, prefix: str, names: GoogleNames | None =
     Raises:
       CheckpointError: the checkpoint is not found, truncated or damaged.
     """
-    source = _open(init_checkpoint)
+    source = open_checkpoint(init_checkpoint)
     shapes = source.shapes()
     kept = [name for name in shapes if name == GLOBAL_STEP or not is_bookkeeping(name, shapes)]
-    _save({names.theirs(name) if names else name: source.tensor(name) for name in kept}, prefix)
+    save_tensors({names.theirs(name) if names else name: source.tensor(name) for name in kept}, prefix)
 
 
 def has_weights_of(prefix: str, init_checkpoint: str) -> bool:
     """Whether `write_weights` has written this checkpoint, whole, from one that has the same values."""
     try:
-        written, source = _open(prefix), _open(init_checkpoint)
+        written, source = open_checkpoint(prefix), open_checkpoint(init_checkpoint)
         shapes = source.shapes()
         kept = [name for name in shapes if name == GLOBAL_STEP or not is_bookkeeping(name, shapes)]
         same = written.shapes() == {name: shapes[name] for name in kept}
         return same and all(np.array_equal(written.tensor(name), source.tensor(name)) for name in kept)
     except CheckpointError:
         return False
-
-
-def readable_prefix(prefix: str) -> str:
-    """The prefix of a TensorFlow checkpoint as TensorFlow can read it, see `common.files.without_pattern`.
-
-    Raises:
-      CheckpointError: the name itself, not only that of its folder, has a character of a pattern.
-    """
-    folder, name = os.path.split(prefix)
-    if "://" not in prefix and without_pattern(name) != name:
-        raise CheckpointError(
-            f"{prefix}: TensorFlow reads no checkpoint whose name has *, ?, [, ] or a backslash; rename its files"
-        )
-    return os.path.join(without_pattern(folder), name) if folder else name  # noqa: PTH118 - keeps gs:// whole
 
 
 def read_tensors(init_checkpoint: str, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
@@ -276,9 +245,29 @@ def read_tensors(init_checkpoint: str, names: Iterable[str]) -> Iterator[tuple[s
     Raises:
       CheckpointError: the checkpoint is not found, truncated or damaged.
     """
-    source = _open(init_checkpoint)
+    source = open_checkpoint(init_checkpoint)
     for name in names:
         yield name, source.tensor(name)
+
+
+def attention_heads_of(init_checkpoint: str) -> int | None:
+    """How many heads attention has, where a checkpoint's shapes tell: those of TensorFlow 2; None where they do not.
+
+    Raises:
+      CheckpointError: the checkpoint is not found or cannot be read.
+    """
+    source = open_checkpoint(init_checkpoint)
+    return source.attention_heads() if isinstance(source, ObjectCheckpoint) else None
+
+
+def casing_of_variables(init_checkpoint: str) -> bool | None:
+    """Whether text is lower-cased, where a checkpoint has a variable for it; None where it has none.
+
+    Raises:
+      CheckpointError: the checkpoint is not found or cannot be read.
+    """
+    source = open_checkpoint(init_checkpoint)
+    return source.casing() if isinstance(source, ObjectCheckpoint) else None
 
 
 def left_out(init_checkpoint: str) -> dict[str, str]:
@@ -287,127 +276,8 @@ def left_out(init_checkpoint: str) -> dict[str, str]:
     Raises:
       CheckpointError: the checkpoint is not found or cannot be read.
     """
-    source = _open(init_checkpoint)
+    source = open_checkpoint(init_checkpoint)
     return source.left_out()
-
-
-class _Bundle:
-    """A TensorFlow checkpoint, of Google's or of this project."""
-
-    def __init__(self, prefix: str) -> None:
-        self.path = prefix
-        self._readable = readable_prefix(prefix)
-        try:
-            self._reader = tf.train.load_checkpoint(self._readable)
-            self._shapes: Shapes = {
-                name: tuple(shape) for name, shape in self._reader.get_variable_to_shape_map().items()
-            }
-        except _UNREADABLE as error:
-            raise CheckpointError(_damaged(prefix, ".index", error)) from None
-        bare = {self._without_module(name): name for name in self._shapes}
-        self.family = registry.of_google(bare)
-        self._names = self.family.google if self.family else None
-        self._source_of = bare
-        if self._names is not None:
-            kept = {name: source for name, source in bare.items() if not self._names.reason(name)}
-            self._source_of = {self._names.ours(name): source for name, source in kept.items()}
-
-    def _without_module(self, name: str) -> str:
-        bare = name.removeprefix(HUB_MODULE)
-        return name if bare in self._shapes else bare
-
-    def shapes(self) -> Shapes:
-        return {name: self._shapes[source] for name, source in self._source_of.items()}
-
-    def tensor(self, name: str) -> np.ndarray:
-        try:
-            return self._reader.get_tensor(self._source_of[name])
-        except _UNREADABLE as error:
-            raise CheckpointError(_damaged(self.path, ".data", error)) from None
-
-    def left_out(self) -> dict[str, str]:
-        reasons = {name: self._names.reason(name) if self._names else None for name in self._shapes}
-        return precision_scalars(self.shapes()) | {name: reason for name, reason in reasons.items() if reason}
-
-    def verified(self, names: Iterable[str]) -> tuple[str, dict[str, str]]:
-        names = list(names)
-        for name in names:
-            self.tensor(name)
-        return self._readable, {self._source_of[name]: name for name in names}
-
-
-class _HuggingFace:
-    """Hugging Face weights in one file or several, and a TensorFlow checkpoint made of them where one is needed."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._files = weight_files(path)
-        self._part_of = {name: part for part in self._files for name in part}
-        self.family = registry.of_tensors(self._part_of)
-        self._names = (self.family or registry.FAMILIES[0]).hugging_face
-        refusal = self._names.refusal(self._part_of)
-        if refusal is not None:
-            raise CheckpointError(f"{path}: {refusal}")
-        self._source_of = self._names.all_ours(self._part_of)
-
-    def shapes(self) -> Shapes:
-        return {name: self._part_of[source].shape(source, name) for name, source in self._source_of.items()}
-
-    def tensor(self, name: str) -> np.ndarray:
-        source = self._source_of[name]
-        return self._part_of[source].tensor(source, name)
-
-    def left_out(self) -> dict[str, str]:
-        reasons = {}
-        for name in self._part_of.keys() - set(self._source_of.values()):
-            original = self._source_of.get(self._names.original(name) or self._names.ours(name) or "")
-            if original is None:
-                reasons[name] = self._names.reason(name) or "nothing reads it"
-            elif np.array_equal(self._part_of[name].read(name), self._part_of[original].read(original)):
-                reasons[name] = f"a copy of {original}"
-            else:
-                reasons[name] = f"differs from {original}, which is read in its place"
-        return reasons
-
-    def verified(self, names: Iterable[str]) -> tuple[str, dict[str, str]]:
-        stats = [Path(file.path).stat() for file in self._files]
-        names = tuple(sorted(names))
-        prefix = _converted(self.path, tuple((one.st_mtime_ns, one.st_size) for one in stats), names)
-        return prefix, {name: name for name in names}
-
-
-def _open(init_checkpoint: str) -> _Bundle | _HuggingFace:
-    location = locate_checkpoint(init_checkpoint)
-    source = _HuggingFace(location.path) if location.is_hugging_face else _Bundle(location.path)
-    shapes = source.shapes()
-    objects = [name for name in sorted(shapes) if name.endswith(_OBJECT_SUFFIX)]
-    if objects and not any(name.startswith("bert/") for name in shapes):
-        raise CheckpointError(
-            f"{source.path}: a TensorFlow 2 object checkpoint (it holds {objects[0].removesuffix(_OBJECT_SUFFIX)}), "
-            "expected Google's names (bert/embeddings/...); convert it to a TensorFlow 1 checkpoint or to safetensors"
-        )
-    return source
-
-
-# One conversion serves training and evaluation in the same process; size and time tell a replaced file from the old.
-@functools.lru_cache(maxsize=4)
-def _converted(path: str, times_and_sizes: tuple[tuple[int, int], ...], names: tuple[str, ...]) -> str:
-    del times_and_sizes
-    source = _HuggingFace(path)
-    directory = tempfile.mkdtemp(prefix="bert_weights_")
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    prefix = f"{directory}/model.ckpt"
-    _save({name: source.tensor(name) for name in names}, prefix)
-    return prefix
-
-
-def _save(tensors: Mapping[str, np.ndarray], prefix: str) -> None:
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        inputs = [tf.compat.v1.placeholder(value.dtype, value.shape) for value in tensors.values()]
-        save = tf.raw_ops.SaveV2(
-            prefix=prefix, tensor_names=list(tensors), shape_and_slices=[""] * len(tensors), tensors=inputs
-        )
-        session.run(save, dict(zip(inputs, tensors.values(), strict=True)))
 
 
 def _require_encoder(model: Shapes, shapes: Mapping[str, tuple[int, ...]], path: str) -> None:
@@ -437,11 +307,6 @@ def _require_equal_shapes(model: Shapes, shapes: Shapes, path: str) -> None:
         f"{path}: {name} has shape {rows}{more}; use the configuration that came with the checkpoint, or the labels it "
         "was trained with"
     )
-
-
-def _damaged(prefix: str, suffix: str, error: Exception) -> str:
-    detail = one_line(getattr(error, "message", error), 120)
-    return f"{prefix}: the {suffix} file is missing, truncated or damaged ({detail}); copy or download the files again"
 
 
 def _name_of(variable: tf.Variable) -> str:

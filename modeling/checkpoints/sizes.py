@@ -1,13 +1,14 @@
 """The sizes of an encoder, read off its weights: for checkpoints that come without a configuration.
 
-These are ELECTRA's, whose owner tells sizes by a flag, and TensorFlow Hub's modules.
+These are ELECTRA's, whose owner tells sizes by a flag, TensorFlow Hub's modules, and the Model Garden's checkpoints.
 """
 
 import logging
 import re
 
 from common.errors import CheckpointError
-from modeling.checkpoints.restore import Shapes, checkpoint_variables, family_of_names
+from modeling.checkpoints.restore import attention_heads_of, checkpoint_variables, family_of_names
+from modeling.checkpoints.sources import Shapes
 from modeling.checkpoints.variable_names import WORD_EMBEDDINGS
 from modeling.config import BertConfig
 from modeling.families import registry
@@ -47,18 +48,23 @@ def config_of_weights(init_checkpoint: str) -> BertConfig:
         )
     sizes = _sizes(shapes, init_checkpoint)
     width = sizes["hidden_size"]
-    if width % HEAD_WIDTH:
+    heads = attention_heads_of(init_checkpoint)
+    if heads is None and width % HEAD_WIDTH:
         raise CheckpointError(
             f"{init_checkpoint}: comes without a configuration, and its width of {width} is no multiple of "
             f"{HEAD_WIDTH}, which would tell the number of attention heads; give --bert_config_file"
         )
     if sizes["embedding_size"] == width:
         del sizes["embedding_size"]
-    heads = width // HEAD_WIDTH
+    shown = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    if heads is None:
+        heads = width // HEAD_WIDTH
+        shown += f"), and {heads} attention heads of width {HEAD_WIDTH}, as published models have"
+    else:
+        shown += f", num_attention_heads {heads})"
     log.warning(
-        "%s comes without a configuration: taken for %s, sizes from its weights (%s), and %d attention heads of width "
-        "%d, as published models have; give --bert_config_file for another",
-        init_checkpoint, family.title, ", ".join(f"{name} {size}" for name, size in sizes.items()), heads, HEAD_WIDTH,
+        "%s comes without a configuration: taken for %s, sizes from its weights (%s; give --bert_config_file for "
+        "another", init_checkpoint, family.title, shown,
     )  # fmt: skip
     activation = family.google_activations.get("gelu", "gelu")
     return BertConfig(**sizes, num_attention_heads=heads, hidden_act=activation, model_type=family.model_type)

@@ -7,8 +7,8 @@ transformers.
 """
 
 from modeling.families.base import Family
-from modeling.families.bert import CLASSIFIER, EMBEDDING_ROWS, SPAN
-from modeling.families.names import GoogleNames, HeadNames, HuggingFaceNames, linear, norm
+from modeling.families.bert import CLASSIFIER, EMBEDDING_ROWS, SPAN, object_rows
+from modeling.families.names import GoogleNames, HeadNames, HuggingFaceNames, ObjectNames, linear, norm
 from tokenization.sentencepiece import SENTENCEPIECE_TOKENS
 
 _GROUP, _OURS = "encoder.albert_layer_groups.{layer}.albert_layers.0", "bert/encoder/layer_{layer}"
@@ -67,6 +67,12 @@ FAMILY = Family(
             (f"{_GOOGLE}/ffn_1/intermediate/output/dense/{{rest}}", f"{_OURS}/output/dense/{{rest}}"),
             (f"{_GOOGLE}/LayerNorm_1/{{rest}}", f"{_OURS}/output/LayerNorm/{{rest}}"),
         ),
+    ),
+    objects=ObjectNames(
+        (
+            ("embedding_projection/{leaf}", "bert/embeddings/projection/{leaf}"),
+            *object_rows("transformer", "bert/encoder/layer_0"),
+        )
     ),
     google_config="albert_config.json",
     google_keys=frozenset({"embedding_size", "num_hidden_groups"}),

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from modeling.families.names import GoogleNames, HuggingFaceNames
+from modeling.families.names import GoogleNames, HuggingFaceNames, ObjectNames
 from tokenization.base import SpecialTokens
 
 
@@ -30,6 +30,7 @@ class Family:
       title: what the classes of Hugging Face begin with.
       hugging_face: names of variables in files of Hugging Face.
       google: names in the owner's TensorFlow 1 checkpoints; None where they are ours.
+      objects: names in TensorFlow 2 checkpoints of the Model Garden; None where it has no such encoder.
       google_config: name of the owner's configuration files, if it is not `bert_config.json`.
       google_keys: keys that the owner's configuration files have and those of other families have not.
       google_activations: names of activations in those files that mean another there than in BERT's.
@@ -51,6 +52,7 @@ class Family:
     title: str
     hugging_face: HuggingFaceNames
     google: GoogleNames | None = None
+    objects: ObjectNames | None = None
     google_config: str | None = None
     google_keys: frozenset[str] = frozenset()
     google_activations: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -153,6 +153,30 @@ class GoogleNames:
         return _reason(name, self.left_out)
 
 
+@dataclasses.dataclass(frozen=True)
+class ObjectNames:
+    """Names of variables in the TensorFlow 2 checkpoints of the Model Garden, whatever model the encoder is a part of.
+
+    Args:
+      rows: names there and ours; of two for one of ours the first counts.
+    """
+
+    rows: tuple[Row, ...]
+
+    def ours(self, full_name: str) -> tuple[str | None, int]:
+        """Our name of a variable, None where it has none, and the place of its row."""
+        for place, (theirs, ours) in enumerate(self.rows):
+            match = _behind_scopes(theirs).fullmatch(full_name)
+            if match:
+                return ours.format(**match.groupdict()), place
+        return None, 0
+
+    def known(self, full_names: Iterable[str]) -> int:
+        """How many of the names are of this family; none without its table of words, as heads have the same names."""
+        found = [self.ours(name)[0] for name in full_names]
+        return sum(name is not None for name in found) if "bert/embeddings/word_embeddings" in found else 0
+
+
 def _reason(name: str, reasons: Sequence[tuple[str, str]]) -> str | None:
     return next((reason for start, reason in reasons if name.startswith(start)), None)
 
@@ -165,6 +189,11 @@ def _translated(name: str, rows: Sequence[Row], backwards: bool = False) -> str 
         if match:
             return right.format(**match.groupdict())
     return None
+
+
+@functools.cache
+def _behind_scopes(template: str) -> re.Pattern[str]:
+    return re.compile(f"(?:.+/)?(?:{_pattern(template).pattern})")
 
 
 @functools.cache

@@ -55,3 +55,10 @@ def of_google(names: Collection[str]) -> Family | None:
         if family.google is not None and any(name.startswith(family.google.mark) for name in names):
             return family
     return None
+
+
+def of_objects(full_names: Collection[str]) -> Family | None:
+    """The family of a TensorFlow 2 checkpoint of the Model Garden; None where most names are not its."""
+    known = {one.model_type: one.objects.known(full_names) for one in FAMILIES if one.objects is not None}
+    best = max(known, key=lambda name: known[name])
+    return _BY_TYPE[best] if known[best] else None

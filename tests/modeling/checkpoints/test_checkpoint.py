@@ -413,9 +413,3 @@ def test_names_of_another_style_are_named_for_it(tiny, tmp_path, rename, told):
     message = refusal(restore, config_of(tiny), folder)
     assert message.startswith(f"{folder / 'bert_model.ckpt'}: its variables have {told}")
     assert "expected Google's (bert/embeddings/word_embeddings" in message
-
-
-def test_tensorflow_2_object_checkpoint_is_named(shared):
-    folder = shared / "data" / "checkpoints" / "tf2-bert-lite-tfr"
-    message = refusal(modeling.checkpoint_variables, folder)
-    assert message.startswith(f"{folder / 'bert_lite_tf2.ckpt'}: a TensorFlow 2 object checkpoint (it holds model/")
