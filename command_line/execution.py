@@ -23,6 +23,7 @@ from common.cluster.base import Cluster
 from common.cluster.member import VARIABLE
 from common.errors import FlagError, RunDirectoryError
 from common.run_directory import RunDirectory
+from export.signatures import ExportSettings
 from processors.records.record_sets import file_digest
 from tasks.base import DEV, TEST, TRAIN, Task
 
@@ -65,8 +66,28 @@ def check_actions(flags: SimpleNamespace, *further: str) -> None:
     check_batches(flags)
     check_periodic_evaluation(flags)
     check_precision(flags)
-    if flags.export_frozen_graph and not flags.do_export:
-        raise FlagError("--export_frozen_graph needs --do_export; add it")
+    for name in ("export_frozen_graph", "export_onnx"):
+        if getattr(flags, name) and not flags.do_export:
+            raise FlagError(f"--{name} needs --do_export; add it")
+    if flags.export_onnx:
+        from export.onnx_file import check_packages
+
+        check_packages()
+
+
+def export_settings(flags: SimpleNamespace) -> ExportSettings:
+    """What --do_export writes."""
+    return ExportSettings(flags.export_signatures, flags.export_frozen_graph, flags.export_onnx)
+
+
+def write_export(flags: SimpleNamespace, experiment: Any) -> Path:
+    """Exports the trained checkpoint; where several engines can answer from it, chooses one."""
+    export: Path = experiment.export(export_settings(flags))
+    if flags.export_onnx:
+        from serving.engine_choice import choose_engine
+
+        choose_engine(export)
+    return export
 
 
 def check_cluster(flags: SimpleNamespace, machines: int) -> None:
@@ -99,7 +120,7 @@ def answered_from_export(flags: SimpleNamespace, directory: RunDirectory) -> boo
         return False
     if directory.latest_export() is not None:
         # A task of a user's file may have no such flag.
-        answer_standard_input(directory, flags.predict_batch_size, getattr(flags, "encoding", None))
+        answer_standard_input(directory, flags, getattr(flags, "encoding", None))
         return True
     if not directory.is_trained():
         raise FlagError(
@@ -137,13 +158,13 @@ def execute(
     if answers_test:
         experiment.predict()
     if flags.do_export:
-        results.export = experiment.export(flags.export_frozen_graph, flags.export_signatures)
+        results.export = write_export(flags, experiment)
     if flags.do_predict and flags.predict_file == STANDARD_INPUT:
         if directory.latest_export() is None:
             experiment.export()
         # A recorded encoding is that of files.
         encoding = flags.encoding if "encoding" in flags.typed else None
-        answer_standard_input(directory, flags.predict_batch_size, encoding)
+        answer_standard_input(directory, flags, encoding)
     return results
 
 
@@ -237,7 +258,7 @@ def _held_out(flags: SimpleNamespace, task: Task, directory: RunDirectory) -> di
     return found if flags.do_train or not directory.is_trained() else recorded
 
 
-def answer_standard_input(directory: RunDirectory, batch_size: int, encoding: str | None = None) -> None:
+def answer_standard_input(directory: RunDirectory, flags: SimpleNamespace, encoding: str | None = None) -> None:
     """Answers lines of standard input from the newest export, as JSON lines on standard output.
 
     Raises:
@@ -251,6 +272,6 @@ def answer_standard_input(directory: RunDirectory, batch_size: int, encoding: st
     from serving.predictor import Predictor
 
     devices.quiet_tensorflow()
-    with Predictor(export) as predictor:
+    with Predictor(export, flags.engine) as predictor:
         log.info("answering standard input from %s, a line at a time: text columns parted by tabs, or JSON", export)
-        answer_lines(predictor, sys.stdin.buffer, sys.stdout, batch_size, encoding)
+        answer_lines(predictor, sys.stdin.buffer, sys.stdout, flags.predict_batch_size, encoding)

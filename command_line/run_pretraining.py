@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from command_line.execution import STANDARD_INPUT, Results, begin, check_actions
+from command_line.execution import STANDARD_INPUT, Results, begin, check_actions, write_export
 from command_line.flags.actions import ACTIONS
 from command_line.flags.declaration import FlagSet
 from command_line.flags.devices import DEVICES
@@ -112,7 +112,7 @@ class PretrainingScript(TaskScript[PretrainingTask]):
         if flags.do_eval:
             results.scores = experiment.evaluate()
         if flags.do_export:
-            results.export = experiment.export(flags.export_frozen_graph, flags.export_signatures)
+            results.export = write_export(flags, experiment)
         _answer(flags, task, experiment, directory)
         return results
 

@@ -31,7 +31,7 @@ from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from estimator.streaming import AnsweredExample, ExampleStream, answered, rows_in_order
 from estimator.task_records import TaskRecords, other_rows
 from estimator.weights import RunCheckpoints
-from export.signatures import BOTH
+from export.signatures import PLAIN, ExportSettings
 from modeling.checkpoints.first_weights import check_weights
 from modeling.settings import ModelSettings
 from processors.records import record_sets
@@ -321,12 +321,11 @@ class Experiment:
         stream = ExampleStream(featurizer, chunks, batch_size, fields, device.needs_static_shapes)
         yield from answered(self._estimator(), stream, self._checkpoints.answering())
 
-    def export(self, frozen_graph: bool = False, signatures: str = BOTH) -> Path:
+    def export(self, settings: ExportSettings = PLAIN) -> Path:
         """Writes SavedModels of the trained checkpoint; see `export.savedmodel`."""
-        from export.savedmodel import ExportSettings, export_saved_model
+        from export.savedmodel import export_saved_model
 
         checkpoint = self.trained_checkpoint()
-        settings = ExportSettings(signatures, frozen_graph)
         return export_saved_model(self.task, self.settings.model, checkpoint, self.output_dir, settings)
 
     def record_set(self, split: str) -> record_sets.RecordSet:

@@ -5,6 +5,7 @@ export/<timestamp>/variables/              the model's weights, without the opti
 export/<timestamp>/assets/                 vocabulary, labels, tokenizer settings, architecture
 export/<timestamp>/frozen_graph.pb         on request: the id signatures as one file, weights as constants
 export/<timestamp>/frozen_graph_text.pb    on request: the text signatures likewise
+export/<timestamp>/model.onnx              on request: `serving_default` for ONNX Runtime
 export_ids/<timestamp>/                    the id signatures alone, in TensorFlow's own operations: loads anywhere
 
 The text signatures tokenize with operations of tensorflow_text, so a program that loads them imports that package; what
@@ -18,7 +19,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,13 @@ import tensorflow as tf
 
 from common.errors import ExportError, one_line
 from common.files import sync_folder, sync_tree
-from export.signatures import BOTH, EXPORT, EXPORT_IDS, FOLDERS, IDS, TEXT
+from export.onnx_file import write_onnx
+from export.signatures import EXPORT, EXPORT_IDS, FOLDERS, IDS, ONNX_FILE, PLAIN, TEXT, ExportSettings
 from modeling.build import ENCODER_INPUTS, build_encoder
 from modeling.settings import ModelSettings
 from processors.graph.tokenizer import why_not_in_graph
 from processors.records.input_fn import parse_batch
+from processors.records.padded import padded
 from processors.records.schema import FeatureSpec
 from tasks.base import Task, TextSignature
 
@@ -43,21 +46,8 @@ Signature = tuple[Ends, Ends]
 """Inputs and outputs by name."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ExportSettings:
-    """What an export consists of.
-
-    Args:
-      signatures: `"both"`; `"text"`: `export/` alone, with all signatures; `"ids"`: `export_ids/` alone.
-      frozen_graph: also write frozen graphs.
-    """
-
-    signatures: str = BOTH
-    frozen_graph: bool = False
-
-
 def export_saved_model(
-    task: Task, model: ModelSettings, checkpoint: str, output_dir: Path, settings: ExportSettings = ExportSettings()
+    task: Task, model: ModelSettings, checkpoint: str, output_dir: Path, settings: ExportSettings = PLAIN
 ) -> Path:
     """Writes exports of a checkpoint under a new time stamp; a failure leaves nothing behind.
 
@@ -150,6 +140,17 @@ def _write(
             _freeze(session, signatures, main / "frozen_graph.pb")
             if texts:
                 _freeze(session, texts, main / "frozen_graph_text.pb")
+        if settings.onnx:
+            main = directories[EXPORT if EXPORT in directories else EXPORT_IDS]
+            ids = signatures["serving_default"]
+            write_onnx(session, *ids, main / ONNX_FILE, None if text is None else _rows_of(build.task, text, ids[0]))
+
+
+def _rows_of(task: Task, text: TextSignature, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Texts on which tokenizers are known to differ, as the featurizer makes them: rows of many lengths."""
+    _, examples = text.parity_examples()
+    rows = [window for windows in task.featurizer.featurize(examples) for window in windows]
+    return dict(padded(task.featurizer.spec, rows, names))
 
 
 def _write_assets(assets: Mapping[str, str | bytes], directory: Path) -> None:

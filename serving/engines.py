@@ -1,7 +1,9 @@
-"""What computes the outputs of an export: TensorFlow here; another engine needs no TensorFlow in its process."""
+"""What computes the outputs of an export: TensorFlow, or ONNX Runtime without TensorFlow in the process."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ExportError, one_line
+from common.files import json_object
+from serving.onnx_engine import OnnxEngine
+
+log = logging.getLogger(__name__)
+
+AUTO, TENSORFLOW, ONNX = "auto", "tensorflow", "onnx"
+ENGINES = (AUTO, TENSORFLOW, ONNX)
+"""Values of `--engine`."""
+ENGINE_FILE = "engine.json"
+"""Beside an export: which engine was the faster one where it was made."""
 
 
 class Engine(Protocol):
@@ -70,3 +82,34 @@ class TensorFlowEngine:
     def close(self) -> None:
         """Frees the session."""
         self._session.close()
+
+
+def load(export_dir: str | os.PathLike[str], name: str = AUTO) -> Engine:
+    """The engine of an export.
+
+    Args:
+      export_dir: the one that holds `saved_model.pb`.
+      name: one of `ENGINES`; `"auto"` is the one that was recorded when the export was made, else TensorFlow.
+
+    Raises:
+      ExportError: as the engine.
+    """
+    chosen = _recorded(Path(export_dir) / ENGINE_FILE) if name == AUTO else name
+    return OnnxEngine(export_dir) if chosen == ONNX else TensorFlowEngine(export_dir)
+
+
+def _recorded(path: Path) -> str:
+    try:
+        engine = json_object(path.read_bytes()).get("engine")
+    except FileNotFoundError:
+        return TENSORFLOW
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{path}: cannot be read ({one_line(error)}); give --engine, or export again") from None
+    if engine not in (TENSORFLOW, ONNX):
+        raise ExportError(
+            f"{path}: engine is {engine!r}, expected {TENSORFLOW} or {ONNX}; give --engine, or export again"
+        )
+    if engine == ONNX and find_spec("onnxruntime") is None:
+        log.warning("%s says onnx, but onnxruntime is not installed; answers come from TensorFlow", path)
+        return TENSORFLOW
+    return str(engine)

@@ -12,7 +12,7 @@ from common.files import json_object
 from processors.reading import lone_surrogate
 from processors.records.featurizer import chunked
 from processors.records.length_order import in_order, longest_first
-from serving.engines import Engine, TensorFlowEngine
+from serving.engines import AUTO, Engine, load
 from tasks import exports
 from tasks.answers import beside, flat
 
@@ -24,7 +24,8 @@ class Predictor:
 
     Args:
       export_dir: an export directory (the one that holds `saved_model.pb`).
-      engine: computes its text signature; by default TensorFlow, which is imported only then.
+      engine: computes its text signature: one of `serving.engines.ENGINES`, or an engine of the caller's. TensorFlow
+        is imported only where it is the engine.
 
     Raises:
       ExportError: there is no readable export with a text signature.
@@ -35,12 +36,12 @@ class Predictor:
       -> [{"label": "positive", "probabilities": {"negative": 0.02, "positive": 0.98}}]
     """
 
-    def __init__(self, export_dir: str | os.PathLike[str], engine: Engine | None = None) -> None:
+    def __init__(self, export_dir: str | os.PathLike[str], engine: Engine | str = AUTO) -> None:
         self.export_dir = Path(export_dir)
         if not (self.export_dir / "saved_model.pb").is_file():
             raise ExportError(f"{export_dir}: no saved_model.pb; expected an export directory; run with --do_export")
         settings = _tokenizer_settings(self.export_dir)
-        self._engine = engine or TensorFlowEngine(export_dir)
+        self._engine = load(export_dir, engine) if isinstance(engine, str) else engine
         self.input_names = self._engine.input_names
         self.reader = exports.reader(settings["problem_type"])
         self.text_names: tuple[str, ...] = tuple(settings.get("inputs", ("text_a", "text_b")))

@@ -12,6 +12,7 @@ from tasks.classification.kinds import KINDS
 from tasks.entities.answers import EntityAnswers
 from tasks.pretraining.answers import MaskAnswers
 from tasks.span.answers import SpanAnswers
+from tasks.text_rows import TextRows
 from tasks.vectors.answers import VectorAnswers
 from tokenization.base import Tokenizer
 
@@ -55,6 +56,33 @@ def text_signature(tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Pa
         ) from None
     signature: TextSignature = getattr(importlib.import_module(module), name).of_export(tokenizer, settings, assets)
     return signature
+
+
+_TEXT_ROWS: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(KINDS, ("tasks.classification.text_rows", "LabelRows")),
+}
+"""Module and class by problem type."""
+
+
+def text_rows(tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> TextRows:
+    """The text signature in NumPy, for an engine that computes the ids signature of an export.
+
+    Raises:
+      ExportError: its problem type has none.
+    """
+    found = _TEXT_ROWS.get(settings["problem_type"])
+    if found is None:
+        raise ExportError(
+            f"{assets.parent}: exports of problem type {settings['problem_type']} are computed by TensorFlow alone; "
+            "choose --engine=tensorflow"
+        )
+    rows: TextRows = getattr(importlib.import_module(found[0]), found[1]).of_export(tokenizer, settings, assets)
+    return rows
+
+
+def has_text_rows(problem_type: str) -> bool:
+    """Whether `text_rows` has a class for a problem type."""
+    return problem_type in _TEXT_ROWS
 
 
 _BY_NAME = ExportAnswers()

@@ -41,15 +41,15 @@ ORDER = {
         "choices sequences squad pretraining graph"
     ),
     "modeling": "families config settings parameter_groups encoder decoder heads build training checkpoints",
-    "tasks": "base answers classification span entities choices sequences pretraining vectors exports",
-    "export": "signatures savedmodel conversion",
+    "tasks": "base answers text_rows classification span entities choices sequences pretraining vectors exports",
+    "export": "signatures onnx_fusion onnx_file savedmodel conversion",
     "estimator": (
         "config machines devices hooks weights score_table learning_curve memory failures streaming model_fn "
         "feature_extraction task_records inputs experiment"
     ),
     "serving": (
-        "saved_model engines predictor lines errors settings rows tensors worker batcher metrics statistics models "
-        "service protocols gate connections application server"
+        "saved_model onnx_engine engines predictor engine_choice lines errors settings rows tensors worker batcher "
+        "metrics statistics models service protocols gate connections application server"
     ),
     "compat": (
         "features optimization run_classifier squad_features squad_answers run_squad run_pretraining "

@@ -2,6 +2,7 @@
 
 from command_line.flags.declaration import Flag, Group, Scope
 from export.signatures import BOTH, FOLDERS
+from serving.engines import AUTO, ENGINES
 
 ACTIONS = Group(
     "Actions",
@@ -40,6 +41,21 @@ ACTIONS = Group(
             False,
             "With --do_export: also write frozen_graph.pb (ids) and frozen_graph_text.pb, with the weights as "
             "constants.",
+            Scope.FREE,
+        ),
+        Flag(
+            "export_onnx",
+            bool,
+            False,
+            "With --do_export: also write model.onnx, the ids signature for ONNX Runtime; the engine that answers "
+            "faster from the export is measured and recorded.",
+            Scope.FREE,
+        ),
+        Flag(
+            "engine",
+            ENGINES,
+            AUTO,
+            "With --predict_file=-: what computes the answers; auto is the engine recorded with the export.",
             Scope.FREE,
         ),
         Flag("validate_only", bool, False, "Read all data, print a report, and stop.", Scope.FREE, is_main=True),

@@ -67,6 +67,10 @@ class Kind(ExportAnswers):
     def in_graph(self, predictions: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
         """Tensors that the text signature of an export gives: `predictions` under names for people."""
 
+    @abc.abstractmethod
+    def in_numpy(self, predictions: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """The same values outside of the graph, texts as bytes."""
+
     def check_loss(self, flags: Mapping[str, Any], names: Sequence[str]) -> None:
         """Checks flags about the loss that are given.
 
@@ -111,6 +115,10 @@ class _Labels(Kind):
         labels = tf.tile(tf.constant(list(names))[tf.newaxis], [rows, 1])
         return {"probabilities": predictions["probabilities"], "labels": labels}
 
+    def in_numpy(self, predictions: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        probabilities = predictions["probabilities"]
+        return {"probabilities": probabilities, "labels": np.tile(_as_bytes(names), (len(probabilities), 1))}
+
     def outputs(self, answers: Sequence[Answer]) -> Outputs:
         """`probabilities` and `labels`."""
         return {
@@ -146,6 +154,13 @@ class _SingleLabel(_Labels):
         return super().in_graph(predictions, names) | {
             "label": tf.gather(tf.constant(list(names)), tf.argmax(probabilities, axis=-1)),
             "score": tf.reduce_max(probabilities, axis=-1),
+        }
+
+    def in_numpy(self, predictions: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        probabilities = predictions["probabilities"]
+        return super().in_numpy(predictions, names) | {
+            "label": _as_bytes(names)[probabilities.argmax(axis=-1)],
+            "score": probabilities.max(axis=-1),
         }
 
     def outputs(self, answers: Sequence[Answer]) -> Outputs:
@@ -216,6 +231,9 @@ class _Regression(Kind):
         """`score` [N]."""
         return {"score": predictions["score"]}
 
+    def in_numpy(self, predictions: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        return {"score": predictions["score"]}
+
     def outputs(self, answers: Sequence[Answer]) -> Outputs:
         return {"score": [answer["label"] for answer in answers]}
 
@@ -226,6 +244,10 @@ class _Regression(Kind):
 
 KINDS: Mapping[str, Kind] = {one.problem_type.name: one for one in (_SingleLabel(), _MultiLabel(), _Regression())}
 """By the name of the problem type."""
+
+
+def _as_bytes(names: Sequence[str]) -> NDArray[Any]:
+    return np.array([name.encode() for name in names], dtype=object)
 
 
 def _by_name(names: Sequence[str], values: NDArray[Any]) -> dict[str, float]:

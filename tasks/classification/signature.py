@@ -13,6 +13,7 @@ from processors.records.featurizer import HEAD
 from processors.records.pair_layout import PairLayout
 from tasks.base import TextSignature
 from tasks.classification.kinds import KINDS, Kind
+from tasks.classification.text_rows import read_labels
 from tokenization.base import Tokenizer
 
 
@@ -88,7 +89,7 @@ class LabelTextSignature(PairTextSignature):
     @classmethod
     def of_export(cls, tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Path) -> "LabelTextSignature":
         """As `TextSignature.of_export`."""
-        labels = (assets / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        labels = read_labels(assets)
         kind = KINDS[settings["problem_type"]]
         return cls(tokenizer, settings["max_seq_length"], labels, kind, settings["truncation"])
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import requests
 
+from export.signatures import PLAIN, ExportSettings
 from serving.gate import ApiKeys
 from serving.metrics import Metrics
 from serving.models import ServedModel, Source
@@ -18,7 +19,9 @@ from serving.settings import BatchLimits, ServerSettings
 from tests.support import tiny
 
 
-def export_classifier(tiny_model: Path, folder: Path, problem_type: str = "single_label") -> Path:
+def export_classifier(
+    tiny_model: Path, folder: Path, problem_type: str = "single_label", settings: ExportSettings = PLAIN
+) -> Path:
     """Exports a classifier (or regression, multi-label) with random weights."""
     from processors.base import DataProcessor
     from processors.example_source import ExampleSource
@@ -29,7 +32,7 @@ def export_classifier(tiny_model: Path, folder: Path, problem_type: str = "singl
     processor.problem_type = problem_type
     processor.get_labels = lambda: [] if problem_type == "regression" else ["neg", "pos"]
     task = ClassificationTask("tiny", ExampleSource(processor, ""), BulkTokenizer(tiny_model / "vocab.txt"), 24)
-    return export_random(task, folder)
+    return export_random(task, folder, settings)
 
 
 def export_vectors(tiny_model: Path, folder: Path, **settings: Any) -> Path:
@@ -41,7 +44,7 @@ def export_vectors(tiny_model: Path, folder: Path, **settings: Any) -> Path:
     return export_random(VectorTask(tokenizer, VectorSettings(max_seq_length=24, **settings)), folder)
 
 
-def export_random(task: Any, folder: Path) -> Path:
+def export_random(task: Any, folder: Path, settings: ExportSettings = PLAIN) -> Path:
     """Exports a task with random weights."""
     import tensorflow as tf
 
@@ -61,7 +64,7 @@ def export_random(task: Any, folder: Path) -> Path:
         saver = tf.compat.v1.train.Saver()
         (folder / "weights").mkdir(parents=True)
         checkpoint = saver.save(session, str(folder / "weights" / "model.ckpt"), write_meta_graph=False)
-    return export_saved_model(task, ModelSettings(config), checkpoint, folder / "export")
+    return export_saved_model(task, ModelSettings(config), checkpoint, folder / "export", settings)
 
 
 @dataclasses.dataclass
