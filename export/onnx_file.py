@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 OPSET = 17
 """The oldest with layer normalization as an operation."""
+LARGE = 1024
+"""Bytes of a constant that is kept from the converter."""
 PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
 TOLERANCE = 1e-4
 """Most that an output may differ, relative to its largest value: what other kernels round otherwise."""
@@ -55,7 +57,8 @@ def write_onnx(
     """
     nodes = sorted({tensor.op.name for tensor in outputs.values()})
     frozen = tf.compat.v1.graph_util.convert_variables_to_constants(session, session.graph.as_graph_def(), nodes)
-    model = _converted(frozen, inputs, outputs, path)
+    weights = _taken_out(frozen)
+    model = _converted(frozen, inputs, outputs, weights, path)
     fused = onnx_fusion.fuse(model)
     log.info("%s: %d operations, %s", path, len(model.graph.node), _listed(fused))
     content = model.SerializeToString()
@@ -67,14 +70,34 @@ def write_onnx(
     path.write_bytes(content)
 
 
-def _converted(frozen: Any, inputs: Ends, outputs: Ends, path: Path) -> Any:
+def _taken_out(graph: Any) -> dict[str, NDArray[Any]]:
+    """Makes a placeholder of each large constant of a `GraphDef`, in place; gives their values by tensor name.
+
+    The converter copies constants in each of its passes: 5 GB for a model of 90 MB. It cannot copy what is not there.
+    """
+    weights = {}
+    for node in graph.node:
+        if node.op != "Const" or node.attr["value"].tensor.ByteSize() < LARGE:
+            continue
+        value = tf.make_ndarray(node.attr["value"].tensor)
+        dtype = node.attr["dtype"].type
+        node.op = "Placeholder"
+        node.ClearField("attr")
+        node.attr["dtype"].type = dtype
+        node.attr["shape"].shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
+        weights[f"{node.name}:0"] = value
+    return weights
+
+
+def _converted(frozen: Any, inputs: Ends, outputs: Ends, weights: Mapping[str, NDArray[Any]], path: Path) -> Any:
+    import onnx
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     try:
         model, _ = tf2onnx.convert.from_graph_def(
             frozen,
-            input_names=[tensor.name for tensor in inputs.values()],
+            input_names=[*(tensor.name for tensor in inputs.values()), *weights],
             output_names=[tensor.name for tensor in outputs.values()],
             opset=OPSET,
         )
@@ -83,6 +106,10 @@ def _converted(frozen: Any, inputs: Ends, outputs: Ends, path: Path) -> Any:
             f"{path}: the graph cannot be written as ONNX ({one_line(error)}); leave --export_onnx out, or build the "
             "head of operations that ONNX has"
         ) from error
+    taken = [one for one in model.graph.input if one.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(taken)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in weights.items())
     names = {tensor.name: name for name, tensor in (*inputs.items(), *outputs.items())}
     _rename(model.graph, names)
     return model
