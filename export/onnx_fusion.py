@@ -117,7 +117,7 @@ def _layer_norm(graph: _Graph, mean: Any) -> Found:
     if epsilon is None or not _is_last_axis(mean) or not _is_last_axis(chain[0]):
         return None
     last, gamma, beta = _scale_and_shift(graph, chain[-1])
-    if gamma is None:
+    if gamma is None or beta is None:
         if width is None:
             return None
         gamma, beta = _constant(graph, np.ones(width, np.float32)), _constant(graph, np.zeros(width, np.float32))
