@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from command_line.execution import STANDARD_INPUT, check_actions
-from command_line.flags.sequences import TEXTS, WRITING
+from command_line.flags.sequences import CHOICES, TEXTS, WRITING
 from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
 from command_line.settings import limits
@@ -21,13 +21,14 @@ from tasks.sequences.task import SequenceSettings, SequenceTask
 class SequenceScript(TaskScript[SequenceTask]):
     """run_seq2seq.py."""
 
-    flags = task_flags(TEXTS, WRITING)
+    flags = task_flags(TEXTS, WRITING, CHOICES)
 
     def check(self, flags: SimpleNamespace) -> None:
         """Checks the flags against each other."""
         check_actions(flags)
         if flags.predict_file and not flags.do_predict:
             raise FlagError("--predict_file needs --do_predict; add it")
+        decoding_settings(flags)
         for name in ("use_tpu", "use_xla"):
             if getattr(flags, name):
                 raise FlagError(f"--{name}: texts grow while they are written, but it needs fixed shapes; leave it out")
@@ -43,10 +44,20 @@ class SequenceScript(TaskScript[SequenceTask]):
             decoder_from_encoder=flags.decoder_from_encoder,
             label_smoothing=flags.label_smoothing,
         )
-        decoding = DecodingSettings(max_length=flags.max_target_length)
+        decoding = decoding_settings(flags)
         processor = SequenceTable(table_spec(flags), data_dir=flags.data_dir)
         source = ExampleSource(processor, flags.data_dir, directory.path if flags.output_dir else None)
         return SequenceTask(files.text_tokenizer, source, settings, decoding, files.config, limits(flags))
+
+
+def decoding_settings(flags: SimpleNamespace) -> DecodingSettings:
+    """How the flags ask for texts to be written.
+
+    Raises:
+      FlagError: they do not go together.
+    """
+    names = ("beam_size", "length_penalty", "no_repeat_ngram", "num_best", "top_p", "temperature", "seed")
+    return DecodingSettings(max_length=flags.max_target_length, **{name: getattr(flags, name) for name in names})
 
 
 def table_spec(flags: SimpleNamespace) -> TableSpec:

@@ -11,6 +11,7 @@ from tasks.base import TextSignature
 from tasks.classification.kinds import KINDS
 from tasks.entities.answers import EntityAnswers
 from tasks.pretraining.answers import MaskAnswers
+from tasks.sequences.answers import SequenceAnswers
 from tasks.span.answers import SpanAnswers
 from tasks.text_rows import TextRows
 from tasks.vectors.answers import VectorAnswers
@@ -22,6 +23,7 @@ READERS: Mapping[str, ExportAnswers] = {
     "span": SpanAnswers(),
     "entities": EntityAnswers(),
     "vectors": VectorAnswers(),
+    "sequences": SequenceAnswers(),
 }
 """By the `problem_type` in an export's settings."""
 
@@ -37,6 +39,7 @@ _SIGNATURES: Mapping[str, tuple[str, str]] = {
     "span": ("tasks.span.signature", "SpanTextSignature"),
     "entities": ("tasks.entities.signature", "EntityTextSignature"),
     "vectors": ("tasks.vectors.signature", "VectorTextSignature"),
+    "sequences": ("tasks.sequences.signature", "SequenceTextSignature"),
 }
 """Module and class by problem type; imported where a graph is built."""
 

@@ -29,6 +29,59 @@ TEXTS = Group(
     ),
 )
 
+CHOICES = Group(
+    "Writing",
+    (
+        Flag(
+            "beam_size",
+            int,
+            _decoding("beam_size"),
+            "Texts that are followed at a time (beam search); 1 takes the likeliest token each time.",
+            Scope.REMEMBERED,
+            minimum=1,
+            is_main=True,
+        ),
+        Flag(
+            "length_penalty",
+            float,
+            _decoding("length_penalty"),
+            "With --beam_size: texts are compared by log probability over length to this power; larger values favour "
+            "longer texts.",
+            Scope.REMEMBERED,
+        ),
+        Flag(
+            "no_repeat_ngram",
+            int,
+            _decoding("no_repeat_ngram"),
+            "No text has so many tokens in a row twice; 0 lets them repeat.",
+            Scope.REMEMBERED,
+            minimum=0,
+        ),
+        Flag(
+            "num_best",
+            int,
+            _decoding("num_best"),
+            "Texts of each source: the best of a beam, or as many draws.",
+            Scope.REMEMBERED,
+            minimum=1,
+        ),
+        Flag(
+            "top_p",
+            float,
+            _decoding("top_p"),
+            "Draw tokens among the likeliest whose probabilities add up to this (--seed). Without it, none is drawn.",
+            Scope.REMEMBERED,
+        ),
+        Flag(
+            "temperature",
+            float,
+            _decoding("temperature"),
+            "With --top_p: below 1 the distribution is sharper, above 1 flatter.",
+            Scope.REMEMBERED,
+        ),
+    ),
+)
+
 WRITING = Group(
     "Decoder",
     (

@@ -1,7 +1,4 @@
-"""Tokens chosen one after the other: the likeliest each time.
-
-Shapes: R texts, U tokens written of each so far, V tokens of the vocabulary.
-"""
+"""Tokens chosen one after the other: the likeliest each time, or drawn."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,30 +6,12 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from modeling.decoder.base import Decoder, State
-from modeling.decoder.settings import DecodingSettings, TokenIds
-
-FORBIDDEN = -1e9
-"""Score of a token that must not be chosen."""
+from modeling.decoder.beam import search
+from modeling.decoder.choices import Rules, Written, drawn, draws
+from modeling.decoder.settings import DecodingSettings
 
 Scores = Callable[[tf.Tensor], tf.Tensor]
 """Rows float32 `[R, H]` -> scores of every token `[R, V]`."""
-
-
-class Written(NamedTuple):
-    """Texts that were written.
-
-    Attributes:
-      ids: int32 `[B, n, U]`, each text up to the token that ends it, then filled up; the best text of a source first.
-      log_probabilities: float32 `[B, n]`, of all tokens of a text together.
-    """
-
-    ids: tf.Tensor
-    log_probabilities: tf.Tensor
-
-
-def write(decoder: Decoder, scores: Scores, settings: DecodingSettings) -> Written:
-    """Writes a text for each source, as the settings say."""
-    return _greedy(decoder, scores, settings)
 
 
 class _Texts(NamedTuple):
@@ -44,14 +23,39 @@ class _Texts(NamedTuple):
     state: State
 
 
-def _greedy(decoder: Decoder, scores: Scores, settings: DecodingSettings) -> Written:
-    """The likeliest token each time."""
-    tokens, vocabulary = decoder.tokens, decoder.config.vocab_size
-    never = forbidden(tokens, vocabulary)
+def write(decoder: Decoder, scores: Scores, settings: DecodingSettings, features: dict[str, tf.Tensor]) -> Written:
+    """Writes texts for each source, as the settings say.
+
+    Args:
+      decoder: over the sources.
+      scores: of tokens.
+      settings: how they are chosen.
+      features: `input_ids` and `input_mask` of the sources.
+    """
+    rules = Rules(decoder.tokens, settings, decoder.config.vocab_size)
+    if settings.beam_size > 1:
+        return search(decoder, scores, rules, settings)
+    if settings.top_p is None:
+        return _one_by_one(decoder, scores, rules, settings, None)
+    written = _one_by_one(
+        decoder, scores, rules, settings, draws(features["input_ids"], features["input_mask"], settings)
+    )
+    return _best_first(written)
+
+
+def _one_by_one(
+    decoder: Decoder, scores: Scores, rules: Rules, settings: DecodingSettings, numbers: tf.Tensor | None
+) -> Written:
+    """Each text on its own: the likeliest token each time, or one drawn with the numbers `[R, max_length]`."""
+    tokens = decoder.tokens
+    copies = 1 if numbers is None else settings.num_best
 
     def choose(rows: tf.Tensor, texts: _Texts, state: State) -> _Texts:
-        logs = tf.nn.log_softmax(scores(rows) + never)
-        chosen = tf.argmax(logs, axis=1, output_type=tf.int32)
+        logs = rules.log_probabilities(scores(rows), texts.ids)
+        if numbers is None:
+            chosen = tf.argmax(logs, axis=1, output_type=tf.int32)
+        else:
+            chosen = drawn(logs, numbers[:, tf.shape(texts.ids)[1]], settings)
         gained = tf.gather(logs, chosen, batch_dims=1)
         chosen = tf.where(texts.has_ended, tokens.pad, chosen)
         return _Texts(
@@ -70,16 +74,17 @@ def _greedy(decoder: Decoder, scores: Scores, settings: DecodingSettings) -> Wri
         rows, state = decoder.advance(texts.ids[:, -1], texts.state)
         return tuple(choose(rows, texts, state))
 
-    rows, state = decoder.begin()
+    rows, state = decoder.begin(copies)
     count = tf.shape(rows)[0]
     nothing = _Texts(tf.zeros([count, 0], tf.int32), tf.zeros([count], tf.bool), tf.zeros([count]), state)
     first = choose(rows, nothing, state)
     of_rows = tf.TensorShape([None])
     shapes = _Texts(tf.TensorShape([None, None]), of_rows, of_rows, state.invariants())
     ended = _Texts(*tf.while_loop(goes_on, step, list(first), shape_invariants=list(shapes)))
-    return Written(ended.ids[:, tf.newaxis], ended.totals[:, tf.newaxis])
+    return Written(tf.reshape(ended.ids, [-1, copies, tf.shape(ended.ids)[1]]), tf.reshape(ended.totals, [-1, copies]))
 
 
-def forbidden(tokens: TokenIds, vocabulary: int) -> tf.Tensor:
-    """What to add to the scores `[V]`, so that no text has a token that none may have."""
-    return tf.constant([FORBIDDEN if index in tokens.never else 0.0 for index in range(vocabulary)])
+def _best_first(written: Written) -> Written:
+    """The texts of each source in the order of their log probabilities."""
+    values, order = tf.nn.top_k(written.log_probabilities, tf.shape(written.log_probabilities)[1])
+    return Written(tf.gather(written.ids, order, batch_dims=1), values)

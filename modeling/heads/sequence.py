@@ -67,19 +67,21 @@ class SequenceHead(Head):
 
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> dict[str, tf.Tensor]:
         """What the targets cost where they are given, and what is written where this is no training."""
-        decoder = self._decoder(encoder, features)
+        decoder = self.decoder_over(encoder, features)
         found = self._taught(decoder, features["target_ids"]) if "target_ids" in features else {}
         if is_training:
             return found
-        written = write(decoder, lambda rows: self._scores(encoder, rows), self.decoding)
+        written = write(decoder, lambda rows: self.scores(encoder, rows), self.decoding, features)
         return {**found, IDS: written.ids, LOG_PROBABILITIES: written.log_probabilities}
 
-    def _decoder(self, encoder: BertModel, features: Features) -> Decoder:
+    def decoder_over(self, encoder: BertModel, features: Features) -> Decoder:
+        """What writes of the sources that an encoder has read."""
         if self.decoder == PREFIX:
             return PrefixDecoder(encoder, features, self.config, self.tokens)
         return transformer.TransformerDecoder(encoder, features, self.config, self.tokens, self.num_layers)
 
-    def _scores(self, encoder: BertModel, rows: tf.Tensor) -> tf.Tensor:
+    def scores(self, encoder: BertModel, rows: tf.Tensor) -> tf.Tensor:
+        """Of every token, `[N, V]`, for rows `[N, H]` that predict one."""
         with tf.compat.v1.variable_scope(tf.compat.v1.get_variable_scope(), reuse=tf.compat.v1.AUTO_REUSE):
             return token_scores(rows, encoder.get_embedding_table(), self.config)
 
@@ -89,7 +91,7 @@ class SequenceHead(Head):
         lacking = tf.maximum(2 - tf.shape(target_ids)[1], 0)
         target_ids = tf.pad(target_ids, [[0, 0], [0, lacking]], constant_values=self.tokens.pad)
         rows, layout = decoder.taught(target_ids)
-        logs = tf.nn.log_softmax(self._scores(decoder.encoder, rows))  # [N, V]
+        logs = tf.nn.log_softmax(self.scores(decoder.encoder, rows))  # [N, V]
         labels = layout.pack(target_ids[:, :, tf.newaxis])[:, 0]
         hits = tf.equal(tf.argmax(logs, axis=1, output_type=tf.int32), labels)
         by_token = {

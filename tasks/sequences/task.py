@@ -195,9 +195,11 @@ class SequenceTask(Task):
         last = (self.token_ids.end, self.token_ids.pad)
         return list(itertools.takewhile(lambda token: token not in last, ids.tolist()))
 
-    def text_signature(self) -> TextSignature | None:
-        """None: exports take ids."""
-        return None
+    def text_signature(self) -> TextSignature:
+        """Raw `source` -> texts."""
+        from tasks.sequences.signature import SequenceTextSignature
+
+        return SequenceTextSignature(self.tokenizer, self.settings.max_seq_length, self.settings.truncation)
 
 
 def token_ids(tokenizer: Tokenizer) -> TokenIds:

@@ -3,16 +3,18 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 import run_seq2seq
 from modeling.checkpoints.restore import checkpoint_variables
+from serving.predictor import Predictor
 from tests.support import tiny_sequences
 
 SHORT = {"train": [1, 2], "dev": [1, 2], "test": [1, 2]}
 KINDS = {
     "prefix": [],
-    "transformer": ["--decoder=transformer", "--decoder_layers=1"],
+    "transformer": ["--decoder=transformer", "--decoder_layers=1", "--export_frozen_graph"],
 }
 
 
@@ -54,7 +56,7 @@ def trained(request, data, tmp_path_factory):
     """One run that trains, evaluates and predicts: its kind and its output directory."""
     folder = tmp_path_factory.mktemp(request.param) / "run"
     run(*flags_of(data), *TRAINING, *KINDS[request.param], f"--output_dir={folder}", "--do_train", "--do_eval",
-        "--do_predict")  # fmt: skip
+        "--do_predict", "--do_export", "--beam_size=2", "--num_best=2")  # fmt: skip
     return request.param, folder
 
 
@@ -81,6 +83,38 @@ def test_the_variables_are_those_of_bert(trained):
     assert roots == {"bert", "cls"} | ({"decoder"} if kind == "transformer" else set())
 
 
+@pytest.mark.parametrize("exports", ["export", "export_ids"])  # the second tokenizes in this process
+def test_the_export_answers_as_the_prediction_does(trained, exports):
+    _, folder = trained
+    expected = lines_of(folder / "predictions.jsonl")
+    with Predictor(next((folder / exports).iterdir())) as predictor:
+        assert predictor.text_names == ("source",)
+        answers = predictor.answer([{"source": row["source"]} for row in expected], batch_size=7)
+        assert predictor.reader.answers(as_arrays(predictor.reader.outputs(answers)), len(answers)) == answers
+    for row, answer in zip(expected, answers, strict=True):
+        assert len(answer["candidates"]) == 2
+        assert [one["text"] for one in answer["candidates"]] == [one["text"] for one in row["candidates"]]
+        assert answer["log_probability"] == pytest.approx(row["log_probability"], abs=1e-4)
+
+
+def as_arrays(outputs):
+    encoded = {name: np.array(values) for name, values in outputs.items()}
+    return {name: np.char.encode(array, "utf-8").astype(object) if array.dtype.kind == "U" else array
+            for name, array in encoded.items()}  # fmt: skip
+
+
+def test_standard_input_is_answered(trained, monkeypatch, tmp_path, capsys):
+    _, folder = trained
+    expected = lines_of(folder / "predictions.jsonl")
+    lines = tmp_path / "lines.txt"
+    lines.write_text("".join(row["source"] + "\n" for row in expected), encoding="utf-8")
+    with lines.open(encoding="utf-8") as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        run("--do_predict", "--predict_file=-", f"--output_dir={folder}")
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["source"], row["text"]) for row in answers] == [(row["source"], row["text"]) for row in expected]
+
+
 def test_later_commands_know_decoder_and_columns(trained, tmp_path):
     _, folder = trained
     copy = shutil.copytree(folder, tmp_path / "run")
@@ -91,3 +125,71 @@ def test_later_commands_know_decoder_and_columns(trained, tmp_path):
     after = lines_of(copy / "predictions.jsonl")
     assert [row["text"] for row in after] == [row["text"] for row in before]
     assert not any("target" in row for row in after)
+
+
+BAD_FLAGS = {
+    "--beam_size=0": "beam_size=0",
+    "--num_best=2": "--num_best=2 is more than --beam_size=1",
+    "--top_p=1.5": "--top_p=1.5: expected a share",
+    "--top_p=0.9 --beam_size=2": "remove one of them",
+    "--temperature=0.5": "needs --top_p",
+    "--top_p=0.9 --temperature=0": "--temperature=0",
+    "--length_penalty=nan": "length_penalty=nan",
+    "--max_target_length=1": "leaves no room",
+    "--decoder_layers=2": "has no layers of its own",
+    "--max_target_length=30": "make 42 positions, but the model has 32",
+    "--decoder=transformer --max_target_length=40": "the decoder has 32 positions",
+    "--label_smoothing=1": "expected a share of at least 0 and below 1",
+    "--use_xla": "needs fixed shapes",
+    "--source=letters": "no column 'letters' for --source",
+    "--target=letters": "no column 'letters' for --target",
+    "--target=": "--target is missing",
+}
+
+
+@pytest.mark.parametrize("flags", BAD_FLAGS)
+def test_flags_that_cannot_be_are_one_line(data, tmp_path, run_script, flags):
+    code, _, error = run_script(
+        run_seq2seq.main, *flags_of(data), *flags.split(), f"--output_dir={tmp_path / 'run'}", "--do_train"
+    )
+    assert code == 2
+    assert BAD_FLAGS[flags] in error
+    assert [line for line in error.splitlines() if "TensorFlow 2.15" not in line] == error.splitlines()[-1:]
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+BAD_ROWS = {
+    "3 4\t": (":3: column 'reversed': found no text, expected the text for --target", "skipped 1 of 2 rows"),
+    "\t3 4": (":3: column 'digits': found no text, expected the text for --source", "skipped 1 of 2 rows"),
+    "3\t" + "4 " * 9: ("the target has 10 tokens with the one that ends it", None),
+    "3\t\u200b": ("the tokenizer leaves nothing of the target", None),
+}
+
+
+@pytest.mark.parametrize("row", BAD_ROWS)
+def test_rows_that_cannot_be_used_stop_the_run_or_are_counted(data, tmp_path, run_script, row):
+    table = tmp_path / "train.tsv"
+    table.write_text(f"digits\treversed\n1 2\t2 1\n{row}\n", encoding="utf-8")
+    flags = (*flags_of(data), f"--train_file={table}", f"--output_dir={tmp_path / 'run'}", "--train_batch_size=1")
+    code, _, error = run_script(run_seq2seq.main, *flags, "--do_train", "--num_train_epochs=1")
+    message, skipped = BAD_ROWS[row]
+    assert code == 2
+    assert message in error
+    assert not (tmp_path / "run" / "run.json").exists()
+    if skipped:
+        code, out, error = run_script(run_seq2seq.main, *flags, "--validate_only", "--on_bad_row=skip")
+        assert code == 0
+        assert skipped in out + error
+
+
+def test_long_targets_are_cut_on_request():
+    from processors.base import InputExample
+    from processors.sequences.featurizer import SequenceFeaturizer
+    from tests.support.tiny_sequences import tokenizer
+
+    featurizer = SequenceFeaturizer(tokenizer(), 8, 4, cuts_targets=True)
+    rows = [InputExample("a", "1 2 3 4 5 6 7 8 9", label="1 2 3"), InputExample("b", "1", label="1 2 3 4")]
+    (first,), (second,) = featurizer.featurize(rows)
+    assert first["input_ids"] == [2, 6, 7, 8, 9, 10, 11, 3]
+    assert first["target_ids"] == [6, 7, 8, 3]
+    assert second["target_ids"] == [6, 7, 8, 9]

@@ -50,3 +50,11 @@ def write_table(folder: Path, counts: dict[str, int], lengths: dict[str, list[in
         lines = [f"{source}\t{target}\n" for source, target in rows(count, lengths[split], seed)]
         (folder / f"{split}.tsv").write_text("digits\treversed\n" + "".join(lines), encoding="utf-8")
     return folder
+
+
+def tokenizer() -> object:
+    """The tokenizer of `TOKENS`."""
+    from tokenization import BulkTokenizer
+    from tokenization.base import SpecialTokens
+
+    return BulkTokenizer.of_tokens(TOKENS, True, SpecialTokens())

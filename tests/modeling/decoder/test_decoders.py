@@ -37,7 +37,7 @@ class Model:
             self.features = {name: v1.placeholder(tf.int32, [None, None], name) for name in names}
             inputs = (self.features[name] for name in names[:3])
             self.encoder = BertModel(CONFIG, False, *inputs, scope="bert", packed=packed)
-            head = SequenceHead(CONFIG, TOKENS, settings, decoder, num_layers=2 if decoder != PREFIX else 0)
+            self.head = head = SequenceHead(CONFIG, TOKENS, settings, decoder, num_layers=2 if decoder != PREFIX else 0)
             self.outputs = head.logits(self.encoder, self.features, is_training=False)
             self.outputs["loss"] = head.loss(self.outputs, self.features)[0]
             self.session = v1.Session()
