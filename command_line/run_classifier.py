@@ -10,13 +10,14 @@ from command_line.execution import STANDARD_INPUT, check_actions
 from command_line.flags.data import TABLE, TASK
 from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
-from command_line.settings import limits, require
+from command_line.settings import device_settings, limits, require
 from command_line.table import refuse_columns, table_changes, table_processor
 from common.errors import FlagError
 from common.run_directory import RunDirectory
 from processors import registry
 from processors.base import DataProcessor
 from processors.example_source import ExampleSource
+from processors.records.document_windows import WINDOWS, DocumentWindows
 from processors.tables.processor import TableProcessor
 from tasks.classification.task import ClassificationTask, LossSettings
 from tokenization.base import Tokenizer
@@ -38,6 +39,11 @@ class ClassifierScript(TaskScript[ClassificationTask]):
         if flags.predict_file and not flags.do_predict:
             raise FlagError("--predict_file needs --do_predict; add it")
 
+    def settled(self, flags: SimpleNamespace) -> SimpleNamespace:
+        """Checks the flags about windows, which an earlier command may have given."""
+        check_windows(flags)
+        return flags
+
     def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> ClassificationTask:
         """A processor's examples, with the labels of an earlier run."""
         identity = (directory.description() or {}).get("identity", {})
@@ -47,7 +53,8 @@ class ClassifierScript(TaskScript[ClassificationTask]):
         """Prints rows, labels, lengths and faults of each split."""
         from processors.report import data_report, format_report
 
-        print(format_report(data_report(task.example_source, task.tokenizer, flags.max_seq_length)))
+        source, plan = task.example_source, task.featurizer.window_plan
+        print(format_report(data_report(source, task.tokenizer, flags.max_seq_length, window_plan=plan)))
 
 
 def build_task(
@@ -61,8 +68,36 @@ def build_task(
     source = ExampleSource(processor, flags.data_dir, output_dir, in_memory=is_given)
     loss = LossSettings(class_weights(flags.class_weights, source.labels), flags.label_smoothing, flags.focal_gamma)
     return ClassificationTask(
-        name, source, tokenizer, flags.max_seq_length, loss, limits(flags), flags.truncation, flags.head
+        name, source, tokenizer, flags.max_seq_length, loss, limits(flags), truncation(flags), flags.head
     )
+
+
+def truncation(flags: SimpleNamespace) -> str | DocumentWindows:
+    """What becomes of texts that are too long."""
+    if flags.truncation != WINDOWS:
+        return str(flags.truncation)
+    refuses = device_settings(flags).needs_static_shapes
+    return DocumentWindows(flags.doc_stride, flags.max_windows, flags.pool_windows, refuses)
+
+
+def check_windows(flags: SimpleNamespace) -> None:
+    """Checks the flags about windows.
+
+    Raises:
+      FlagError: one of them without windows, or static shapes without a bound on their number.
+    """
+    if flags.truncation != WINDOWS:
+        for name in ("doc_stride", "max_windows", "pool_windows"):
+            if name in flags.typed:
+                raise FlagError(
+                    f"--{name} describes windows, which --truncation={flags.truncation} does not make; add "
+                    f"--truncation={WINDOWS}, or leave it out"
+                )
+    elif device_settings(flags).needs_static_shapes and flags.max_windows is None:
+        raise FlagError(
+            "--max_windows is missing: --use_tpu, --use_xla and --pad_to_max_length need a bound on the windows of a "
+            "document; give it, such as --max_windows=8"
+        )
 
 
 def build_processor(name: str, flags: SimpleNamespace, identity: Mapping[str, Any]) -> DataProcessor:

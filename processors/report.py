@@ -3,13 +3,14 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from common.errors import DataError
 from processors.base import SPLITS, InputExample
 from processors.example_source import ExampleSource
 from processors.reading import MissingDataError
+from processors.records.document_windows import WindowPlan
 from processors.tables.labels import look_alikes
 from tokenization.base import Tokenizer
 
@@ -25,6 +26,7 @@ def data_report(
     tokenizer: Tokenizer,
     max_seq_length: int,
     splits: Sequence[str] = SPLITS,
+    window_plan: Callable[[int, int | None], WindowPlan | None] | None = None,
 ) -> dict[str, Any]:
     """Reads every row once and describes it; of texts only hashes are kept.
 
@@ -33,6 +35,7 @@ def data_report(
       tokenizer: of the model.
       max_seq_length: tokens a row beyond which it is truncated, special tokens included.
       splits: which to read.
+      window_plan: `TextFeaturizer.window_plan`, where texts may be read in windows.
 
     Returns:
       Plain JSON: `splits` (for each its rows, labels, lengths, ...; or why it is absent), `leakage`, `warnings`.
@@ -43,7 +46,7 @@ def data_report(
     report: dict[str, Any] = {"max_seq_length": max_seq_length, "splits": {}, "leakage": [], "warnings": []}
     seen: dict[str, dict[int, int]] = {}
     for split in splits:
-        summary = _SplitSummary(source, tokenizer, max_seq_length)
+        summary = _SplitSummary(source, tokenizer, max_seq_length, window_plan)
         try:
             summary.read(source.examples(split))
         except (MissingDataError, FileNotFoundError) as error:
@@ -63,7 +66,13 @@ def data_report(
 class _SplitSummary:
     """Counts of one split."""
 
-    def __init__(self, source: ExampleSource, tokenizer: Tokenizer, max_seq_length: int) -> None:
+    def __init__(
+        self,
+        source: ExampleSource,
+        tokenizer: Tokenizer,
+        max_seq_length: int,
+        window_plan: Callable[[int, int | None], WindowPlan | None] | None = None,
+    ) -> None:
         self._problem_type = source.problem_type
         self._labels = source.labels
         self._tokenizer = tokenizer
@@ -73,6 +82,9 @@ class _SplitSummary:
         self._label_counts: Counter[str] = Counter(dict.fromkeys(self._labels, 0))
         self._score_counts: Counter[float] = Counter()
         self._lengths: Counter[int] = Counter()
+        self._window_plan = window_plan
+        self._windows: Counter[int] = Counter()
+        self._cut_rows = self._lost = 0
         self.hashes: dict[int, int] = {}
 
     def read(self, examples: Iterable[InputExample]) -> None:
@@ -97,6 +109,7 @@ class _SplitSummary:
             "contradicting_duplicates": self._contradicting,
             "lengths": _percentiles(self._lengths),
             "truncated": sum(count for length, count in self._lengths.items() if length > self._max_seq_length),
+            **self._describe_windows(),
             "unknown_rate": self._unknown / max(self._pieces, 1),
             "skipped": skipped,
             "skipped_summary": str(bad_rows) if skipped else "",
@@ -107,10 +120,29 @@ class _SplitSummary:
         encoded = self._tokenizer.encode([e.text_a for e in chunk] + [str(e.text_b) for e in pairs])
         second = iter(encoded[len(chunk) :])
         for example, ids in zip(chunk, encoded, strict=False):
-            specials_and_second = 2 if example.text_b is None else 3 + len(next(second))
-            self._lengths[len(ids) + specials_and_second] += 1
+            length_b = None if example.text_b is None else len(next(second))
+            self._lengths[len(ids) + (2 if length_b is None else 3 + length_b)] += 1
+            self._count_windows(len(ids), length_b)
         self._pieces += sum(map(len, encoded))
         self._unknown += sum(ids.count(self._unknown_id) for ids in encoded)
+
+    def _count_windows(self, length_a: int, length_b: int | None) -> None:
+        plan = self._window_plan(length_a, length_b or None) if self._window_plan else None
+        if plan is not None:
+            self._windows[plan.needed] += 1
+            self._cut_rows += plan.lost > 0
+            self._lost += plan.lost
+
+    def _describe_windows(self) -> dict[str, Any]:
+        """Windows that rows have, and what they leave out beside what a single sequence would."""
+        if not self._windows:
+            return {}
+        pieces = max(self._pieces, 1)
+        beyond = sum(count * max(length - self._max_seq_length, 0) for length, count in self._lengths.items())
+        return {
+            "windows": _percentiles(self._windows),
+            "cut": {"rows": self._cut_rows, "pieces": self._lost / pieces, "pieces_without": beyond / pieces},
+        }
 
     def _count_label(self, example: InputExample) -> None:
         label = example.label
@@ -220,11 +252,20 @@ def _split_lines(entry: dict[str, Any], max_seq_length: int) -> list[str]:
         lines.append("scores: " + ", ".join(f"{key.replace('_', ' ')} {x:.4g}" for key, x in entry["scores"].items()))
     if entry["unlabelled"]:
         lines.append(f"unlabelled: {entry['unlabelled']}")
-    lengths = ", ".join(f"{key} {n}" if key == "max" else f"{key}% {n}" for key, n in entry["lengths"].items())
-    truncated = f"{entry['truncated']} rows ({entry['truncated'] / rows:.1%}) are truncated at {max_seq_length}"
+    lengths = _in_words(entry["lengths"])
+    verb = "longer than" if "windows" in entry else "truncated at"
+    truncated = f"{entry['truncated']} rows ({entry['truncated'] / rows:.1%}) are {verb} {max_seq_length}"
     lines.append(f"pieces a row: {lengths}; {truncated}")
+    if "windows" in entry:
+        cut, windows = entry["cut"], _in_words(entry["windows"])
+        lines.append(f"windows a row: {windows}; {cut['rows']} rows ({cut['rows'] / rows:.1%}) lose pieces")
+        lines.append(f"pieces that are cut: {cut['pieces']:.1%} with windows, {cut['pieces_without']:.1%} without")
     lines.append(f"unknown pieces: {entry['unknown_rate']:.2%}")
     lines.append(f"duplicates: {entry['duplicates']}, of them {entry['contradicting_duplicates']} with another label")
     if entry["skipped_summary"]:
         lines.append(entry["skipped_summary"])
     return [f"  {line}" for line in lines]
+
+
+def _in_words(percentiles: dict[str, int]) -> str:
+    return ", ".join(f"{key} {n}" if key == "max" else f"{key}% {n}" for key, n in percentiles.items())

@@ -7,7 +7,6 @@ from typing import Any
 from processors.reading import lone_surrogate
 from serving.errors import UnprocessableError
 from serving.settings import RequestLimits
-from tasks import exports
 
 Row = Mapping[str, str | None]
 """Texts by input name; None where an optional text is not given."""
@@ -27,6 +26,7 @@ class Description:
       required_names: those that every row has.
       labels: names of the classes, none where there are none.
       max_seq_length: most tokens of a row (or window).
+      reads_windows: whether long texts are read whole, in windows.
       signatures: the signatures of the SavedModel, in the JSON form of their protocol buffers.
       settings: of the tokenizer and of the texts, as the export has them.
       outputs: by name, the type (`text`, or a name of NumPy's) and the rank, rows included.
@@ -37,6 +37,7 @@ class Description:
     required_names: tuple[str, ...]
     labels: tuple[str, ...]
     max_seq_length: int
+    reads_windows: bool = False
     signatures: dict[str, Any] = dataclasses.field(default_factory=dict)
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     outputs: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
@@ -79,7 +80,7 @@ class Description:
         An estimate needs no tokenizer in the server's process. Texts that are read in windows count whole.
         """
         count = SPECIAL_TOKENS + sum(_tokens(row.get(name) or "") for name in self.text_names)
-        return count if exports.reader(self.problem_type).reads_windows else min(count, self.max_seq_length)
+        return count if self.reads_windows else min(count, self.max_seq_length)
 
 
 def _tokens(text: str) -> int:

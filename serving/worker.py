@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from common.errors import BertError, ExportError, one_line
+from processors.records.document_windows import WINDOWS
 from serving.errors import ModelFailedError, RequestError, UnavailableError, UnprocessableError
 from serving.rows import Description, Row
 from serving.tensors import types_of
@@ -164,6 +165,7 @@ def _load(export_dir: Path) -> tuple[Model, Description]:
         required_names=tuple(predictor.required_names),
         labels=tuple(labels),
         max_seq_length=int(settings.get("max_seq_length") or 512),
+        reads_windows=predictor.reader.reads_windows or settings.get("truncation") == WINDOWS,
         signatures=_signatures(export_dir),
         settings=settings,
     )

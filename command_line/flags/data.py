@@ -4,7 +4,9 @@ from typing import Any
 
 from command_line.flags.declaration import Flag, Group, Scope, default_of, same_code
 from common.user_code import is_file
+from modeling.heads.pooling_names import WINDOW_POOLINGS
 from processors.problem_types import PROBLEM_TYPES
+from processors.records.document_windows import WINDOWS, DocumentWindows
 from processors.records.featurizer import HEAD, TRUNCATIONS
 from processors.tables.labels import LABELS_AS
 from processors.tables.spec import TableFormat, TableSpec
@@ -77,6 +79,10 @@ def _loss(field: str) -> Any:
     return default_of(LossSettings, field)
 
 
+def _windows(field: str) -> Any:
+    return default_of(DocumentWindows, field)
+
+
 TASK = Group(
     "Data",
     (
@@ -122,10 +128,36 @@ TASK = Group(
         *LIMITS,
         Flag(
             "truncation",
-            TRUNCATIONS,
+            (*TRUNCATIONS, WINDOWS),
             HEAD,
             "Which tokens of a text beyond --max_seq_length are kept: the first, the last, or a quarter from its start "
-            "and the rest from its end.",
+            "and the rest from its end; windows reads all of it in overlapping windows.",
+            Scope.FIXED,
+            is_main=True,
+        ),
+        Flag(
+            "doc_stride",
+            int,
+            _windows("doc_stride"),
+            "With --truncation=windows: tokens between the starts of two windows. Without it, half of the room that a "
+            "window has for the text.",
+            Scope.FIXED,
+        ),
+        Flag(
+            "max_windows",
+            int,
+            _windows("max_windows"),
+            "With --truncation=windows: windows that are read of a document, from its start. With --use_tpu, --use_xla "
+            "or --pad_to_max_length it is needed, and a document with more is refused. Without it, all are read.",
+            Scope.REMEMBERED,
+            minimum=1,
+        ),
+        Flag(
+            "pool_windows",
+            WINDOW_POOLINGS,
+            _windows("pooling"),
+            "With --truncation=windows: what becomes of the scores of a document's windows: their mean, the largest of "
+            "each label, or those of the first window.",
             Scope.FIXED,
         ),
         Flag(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from command_line.flags.data import ENCODING, LIMITS, ON_BAD_ROW, PREDICT_FILE, TABLE
+from command_line.flags.data import ENCODING, LIMITS, ON_BAD_ROW, PREDICT_FILE, TABLE, TASK
 from command_line.flags.declaration import Flag, Group, Scope, default_of
 from tasks.span.ranking import DecodingSettings
 from tasks.span.task import SpanSettings
@@ -41,12 +41,10 @@ QUESTIONS = Group(
 WINDOWS = Group(
     "Windows and answers",
     (
-        Flag(
-            "doc_stride",
-            int,
-            _window("doc_stride"),
-            "Tokens between the starts of two windows over a long context.",
-            Scope.REMEMBERED,
+        TASK["doc_stride"].changed(
+            default=_window("doc_stride"),
+            help="Tokens between the starts of two windows over a long context.",
+            scope=Scope.REMEMBERED,
         ),
         Flag(
             "max_query_length",

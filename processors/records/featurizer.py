@@ -1,6 +1,7 @@
 """The only way from examples to features: training, prediction, serving and tests all come through here."""
 
 import abc
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from common.errors import DataError, FlagError
 from common.source_code import is_users
 from processors.base import InputExample, PaddingInputExample
 from processors.problem_types import PROBLEM_TYPES, LabelError
+from processors.records.document_windows import DocumentWindows, WindowPlan
 from processors.records.pair_layout import PairLayout
 from processors.records.schema import Features, FeatureSpec, Field
 from tokenization.base import TextEncoder
@@ -70,6 +72,13 @@ def sequence_fields(max_seq_length: int, pad_id: int = 0) -> tuple[Field, ...]:
     return tuple(Field(name, shape=(None,), default=pad, static=max_seq_length) for name, pad in padding.items())
 
 
+def _document_fields(max_seq_length: int, windows: DocumentWindows, pad_id: int) -> tuple[Field, ...]:
+    """The fields of a text in windows; without a bound on their number, they have no static length."""
+    static = None if windows.max_windows is None else windows.max_windows * max_seq_length
+    inputs = (dataclasses.replace(field, static=static) for field in sequence_fields(max_seq_length, pad_id))
+    return (*inputs, Field("window_lengths", shape=(None,), static=windows.max_windows))
+
+
 def truncated_lengths(length_a: int, length_b: int, budget: int) -> tuple[int, int]:
     """How many tokens of a pair are kept when one at a time is dropped from the end of the longer text.
 
@@ -113,10 +122,11 @@ class TextFeaturizer(Featurizer):
     Args:
       tokenizer: of the model.
       max_seq_length: most tokens a row, specials included.
-      truncation: one of `TRUNCATIONS`, as `kept_pieces`; how many tokens each text keeps does not depend on it.
+      truncation: one of `TRUNCATIONS`, as `kept_pieces`; how many tokens each text keeps does not depend on it. Or
+        `DocumentWindows`: a record then holds the windows of a text one after the other, and `window_lengths`.
 
     Raises:
-      FlagError: `max_seq_length` leaves no room for the special tokens and a token of text.
+      FlagError: `max_seq_length` leaves no room for the special tokens and a token of text, or windows do not suit it.
 
     Source: `convert_single_example` of google-research/bert, without its padding.
     """
@@ -125,7 +135,7 @@ class TextFeaturizer(Featurizer):
         self,
         tokenizer: TextEncoder,
         max_seq_length: int,
-        truncation: str = HEAD,
+        truncation: str | DocumentWindows = HEAD,
     ) -> None:
         self._layout = layout = PairLayout.of(tokenizer)
         if max_seq_length <= layout.specials_alone:
@@ -138,6 +148,9 @@ class TextFeaturizer(Featurizer):
         self._max_seq_length = max_seq_length
         self._truncation = truncation
         inputs = sequence_fields(max_seq_length, layout.pad)
+        if isinstance(truncation, DocumentWindows):
+            truncation.check(max_seq_length, layout)
+            inputs = _document_fields(max_seq_length, truncation, layout.pad)
         self.spec = FeatureSpec((*inputs, self.label_field(), Field("is_real_example")))
 
     @abc.abstractmethod
@@ -159,7 +172,9 @@ class TextFeaturizer(Featurizer):
     def settings(self) -> dict[str, Any]:
         """Everything that shapes a record: tokenizer, length, labels, spec, and truncation."""
         # Upstream's way is left out, so that record sets made before there was another are still reused.
-        truncation = {} if self._truncation == HEAD else {"truncation": self._truncation}
+        truncation: dict[str, Any] = {} if self._truncation == HEAD else {"truncation": self._truncation}
+        if isinstance(self._truncation, DocumentWindows):
+            truncation = {"truncation": {**self._truncation.settings(), "refuses": self._truncation.refuses}}
         return truncation | {
             "tokenizer": self._tokenizer.fingerprint(),
             "max_seq_length": self._max_seq_length,
@@ -168,10 +183,11 @@ class TextFeaturizer(Featurizer):
         }
 
     def featurize(self, examples: Sequence[InputExample | PaddingInputExample]) -> Iterator[list[Features]]:
-        """Yields one window for each example; a `PaddingInputExample` becomes a row of defaults.
+        """Yields one record for each example; a `PaddingInputExample` becomes a row of defaults.
 
         Raises:
-          DataError: a label that is not among the labels, or has the wrong type.
+          DataError: a label that is not among the labels, or has the wrong type; a document that has more windows
+            than there may be.
         """
         real = [example for example in examples if not isinstance(example, PaddingInputExample)]
         texts = [example.text_a for example in real] + [e.text_b for e in real if e.text_b is not None]
@@ -180,10 +196,15 @@ class TextFeaturizer(Featurizer):
         for example in examples:
             if isinstance(example, PaddingInputExample):
                 one = {"input_ids": [self._layout.cls], "input_mask": [1], "segment_ids": [0]}
+                one |= {"window_lengths": [1]} if isinstance(self._truncation, DocumentWindows) else {}
                 yield [{**one, "label_ids": None, "is_real_example": 0}]
                 continue
             # A text of nothing that has a token, such as zero-width blanks, is none, as upstream has it.
-            features = self._joined(next(first), None if example.text_b is None else next(second) or None)
+            a, b = next(first), None if example.text_b is None else next(second) or None
+            try:
+                features = self._joined(a, b)
+            except DataError as error:
+                raise DataError(f"example {example.guid}: {error}") from None
             features["label_ids"] = self.label_value(example)
             features["is_real_example"] = 1
             yield [features]
@@ -191,10 +212,43 @@ class TextFeaturizer(Featurizer):
     def _joined(self, a: list[int], b: list[int] | None) -> Features:
         """The encoder's inputs of texts that are cut where they are too long."""
         layout = self._layout
+        if isinstance(self._truncation, DocumentWindows):
+            return self._document(a, b, self._truncation)
         if b is None:
             return layout.features(kept_pieces(a, self._max_seq_length - layout.specials_alone, self._truncation))
         keep_a, keep_b = truncated_lengths(len(a), len(b), self._max_seq_length - layout.specials_of_pair)
         return layout.features(kept_pieces(a, keep_a, self._truncation), kept_pieces(b, keep_b, self._truncation))
+
+    def window_plan(self, length_a: int, length_b: int | None) -> WindowPlan | None:
+        """The windows of a text or pair of so many tokens; None where texts are not read in windows."""
+        if not isinstance(self._truncation, DocumentWindows):
+            return None
+        specials = self._layout.specials_alone if length_b is None else self._layout.specials_of_pair
+        return self._truncation.plan(length_a, length_b or 0, self._max_seq_length - specials)
+
+    def _document(self, a: list[int], b: list[int] | None, windows: DocumentWindows) -> Features:
+        """The encoder's inputs of all windows, one after the other, and the length of each.
+
+        Raises:
+          DataError: there are more than there may be.
+        """
+        plan = self.window_plan(len(a), None if b is None else len(b))
+        assert plan is not None
+        if windows.refuses and plan.needed > plan.num_windows:
+            raise DataError(
+                f"has {plan.needed} windows of --max_seq_length={self._max_seq_length}, expected at most "
+                f"--max_windows={plan.num_windows} (shapes are static); raise it, shorten the text or leave the row out"
+            )
+        made: Features = {"input_ids": [], "input_mask": [], "segment_ids": [], "window_lengths": []}
+        for start in range(0, plan.num_windows * plan.stride, plan.stride):
+            texts = [a[: plan.kept], b] if plan.is_second else [a, None if b is None else b[: plan.kept]]
+            document = texts[plan.is_second] or []
+            texts[plan.is_second] = document[start : start + plan.room]
+            window = self._layout.features(texts[0] or [], texts[1])
+            for name, values in window.items():
+                made[name] += values
+            made["window_lengths"].append(len(window["input_ids"]))
+        return made
 
 
 class PairFeaturizer(TextFeaturizer):
@@ -217,7 +271,7 @@ class PairFeaturizer(TextFeaturizer):
         max_seq_length: int,
         labels: Sequence[str],
         problem_type: str,
-        truncation: str = HEAD,
+        truncation: str | DocumentWindows = HEAD,
     ) -> None:
         self._labels = tuple(labels)
         self._problem_type = PROBLEM_TYPES[problem_type]

@@ -7,8 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 from processors.base import InputExample
+from processors.graph.document_windows import pack_documents
 from processors.graph.pairs import pack_pairs
 from processors.graph.tokenizer import in_graph
+from processors.records.document_windows import WINDOWS, DocumentWindows
 from processors.records.featurizer import HEAD
 from processors.records.pair_layout import PairLayout
 from tasks.base import TextSignature
@@ -23,7 +25,7 @@ class PairTextSignature(TextSignature):
     Its arguments are those of the `TextFeaturizer` whose rows it makes in the graph.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_seq_length: int, truncation: str = HEAD) -> None:
+    def __init__(self, tokenizer: Tokenizer, max_seq_length: int, truncation: str | DocumentWindows = HEAD) -> None:
         super().__init__(tokenizer)
         self._max_seq_length = max_seq_length
         self._truncation = truncation
@@ -35,29 +37,35 @@ class PairTextSignature(TextSignature):
         return {"text_a": text_a, "text_b": text_b}
 
     def features(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Tokenizes and joins; both texts go through one pass of the tokenizer."""
+        """Tokenizes and joins, or cuts into windows; both texts go through one pass of the tokenizer."""
         text_a = inputs["text_a"]
         text_b = tf.broadcast_to(inputs["text_b"], tf.shape(text_a))
         pieces = in_graph(self.tokenizer)(tf.concat([text_a, text_b], axis=0))
         rows = tf.size(text_a)
         second = pieces[rows:]
-        layout = PairLayout.of(self.tokenizer)
-        return pack_pairs(
-            layout, pieces[:rows], second, second.row_lengths() > 0, self._max_seq_length, self._truncation
-        )
+        texts = PairLayout.of(self.tokenizer), pieces[:rows], second, second.row_lengths() > 0
+        if isinstance(self._truncation, DocumentWindows):
+            return pack_documents(*texts, self._max_seq_length, self._truncation)
+        return pack_pairs(*texts, self._max_seq_length, self._truncation)
 
     def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The head's predictions, as they are."""
         return dict(predictions)
 
     def parity_examples(self) -> tuple[dict[str, list[str]], list[InputExample]]:
-        """Every parity text alone, and in a pair with its neighbour; too long ones alike; and a pair with nothing."""
+        """Every parity text alone, and in a pair with its neighbour; too long ones alike; and a pair with nothing.
+
+        Where texts are read in windows, also all of them as one text of many windows, and that in a pair.
+        """
         from processors.graph.parity_texts import PARITY_TEXTS, long_texts
 
         long, other = long_texts(self._max_seq_length)
         short, nothing = PARITY_TEXTS[0], "\u200b"
         first = [*PARITY_TEXTS, *PARITY_TEXTS, long, long, short, long, short]
         second = [*[""] * len(PARITY_TEXTS), *PARITY_TEXTS[1:], short, "", short, long, other, nothing]
+        if isinstance(self._truncation, DocumentWindows):
+            document = " ".join([*PARITY_TEXTS, long, other])
+            first, second = [*first, document, document, long], [*second, "", short, document]
         examples = [
             InputExample(f"parity-{i}", a, b or None) for i, (a, b) in enumerate(zip(first, second, strict=True))
         ]
@@ -65,7 +73,9 @@ class PairTextSignature(TextSignature):
 
     def settings(self) -> dict[str, Any]:
         """Length, and which tokens of long texts are read."""
-        return {"max_seq_length": self._max_seq_length, "truncation": self._truncation}
+        if not isinstance(self._truncation, DocumentWindows):
+            return {"max_seq_length": self._max_seq_length, "truncation": self._truncation}
+        return {"max_seq_length": self._max_seq_length, "truncation": WINDOWS, **self._truncation.settings()}
 
 
 class LabelTextSignature(PairTextSignature):
@@ -80,7 +90,12 @@ class LabelTextSignature(PairTextSignature):
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str], kind: Kind, truncation: str = HEAD
+        self,
+        tokenizer: Tokenizer,
+        max_seq_length: int,
+        labels: Sequence[str],
+        kind: Kind,
+        truncation: str | DocumentWindows = HEAD,
     ) -> None:
         super().__init__(tokenizer, max_seq_length, truncation)
         self._labels = list(labels)
@@ -91,7 +106,10 @@ class LabelTextSignature(PairTextSignature):
         """As `TextSignature.of_export`."""
         labels = read_labels(assets)
         kind = KINDS[settings["problem_type"]]
-        return cls(tokenizer, settings["max_seq_length"], labels, kind, settings["truncation"])
+        truncation = settings["truncation"]
+        if truncation == WINDOWS:
+            truncation = DocumentWindows(settings["doc_stride"], settings["max_windows"])
+        return cls(tokenizer, settings["max_seq_length"], labels, kind, truncation)
 
     def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Single-label: `label` [N], `score` [N] (its probability), `probabilities` [N, C], `labels` [N, C].

@@ -19,6 +19,7 @@ from common.source_code import source_digest
 from common.user_code import find_class
 from processors.base import InputExample
 from processors.example_source import ExampleSource
+from processors.records.document_windows import WINDOWS, DocumentWindows
 from processors.records.featurizer import HEAD, PairFeaturizer
 from processors.records.schema import Features
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
@@ -57,7 +58,8 @@ class ClassificationTask(Task):
       max_seq_length: most tokens a row.
       loss: how mistakes count in training.
       limits: most examples to take from the start of a split, by split.
-      truncation: which tokens of a text that is too long are kept, one of `processors.records.featurizer.TRUNCATIONS`.
+      truncation: which tokens of a text that is too long are kept, one of `processors.records.featurizer.TRUNCATIONS`;
+        or the windows in which all of it is read.
       head: names a head of the user's, as `common.user_code.find_class` has it; that of the problem type by default.
 
     Raises:
@@ -75,7 +77,7 @@ class ClassificationTask(Task):
         max_seq_length: int,
         loss: LossSettings = LossSettings(),
         limits: Mapping[str, int | None] | None = None,
-        truncation: str = HEAD,
+        truncation: str | DocumentWindows = HEAD,
         head: str | None = None,
     ) -> None:
         self.name = name
@@ -94,10 +96,15 @@ class ClassificationTask(Task):
         self._check_loss()
 
     def head(self, is_training: bool) -> Any:
-        """The head of the problem type; loss settings count in training alone."""
+        """The head of the problem type, over windows where texts are read so; loss settings count in training alone."""
         loss = self._loss
         settings = (self._training_weights(), loss.label_smoothing, loss.focal_gamma) if is_training else ()
-        return self.kind.head(len(self.labels), settings, self._head_class())
+        head = self.kind.head(len(self.labels), settings, self._head_class())
+        if not isinstance(self.truncation, DocumentWindows):
+            return head
+        from modeling.heads.windows import WindowedHead
+
+        return WindowedHead(head, self.truncation.pooling, self.max_seq_length)
 
     def examples(self, split: str) -> Iterator[InputExample]:
         """Yields the processor's examples of a split.
@@ -146,7 +153,7 @@ class ClassificationTask(Task):
             "task": self.name,
             "problem_type": self.kind.problem_type.name,
             "labels": self.labels,
-            "truncation": self.truncation,
+            **self._described_truncation(),
             **self._described_head(),
         }
 
@@ -204,6 +211,15 @@ class ClassificationTask(Task):
         return find_class(
             self._users_head, "--head", lambda one: isinstance(one, type) and issubclass(one, expected), what, HEADS
         )
+
+    def _described_truncation(self) -> dict[str, Any]:
+        if not isinstance(self.truncation, DocumentWindows):
+            return {"truncation": self.truncation}
+        return {
+            "truncation": WINDOWS,
+            "doc_stride": self.truncation.doc_stride,
+            "pool_windows": self.truncation.pooling,
+        }
 
     def _described_head(self) -> dict[str, Any]:
         """Name of the user's head, and of a class of Hugging Face if it says itself that it computes as that one's."""

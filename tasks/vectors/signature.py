@@ -56,7 +56,7 @@ class VectorTextSignature(PairTextSignature):
             either = tf.concat([pieces[:rows], self._looked_up(tokens)], axis=0)
             first = tf.gather(either, tf.range(rows) + tf.cast(is_given, tf.int32) * rows)
             layout = PairLayout.of(self.tokenizer)
-            found = pack_pairs(layout, first, second, second.row_lengths() > 0, self._max_seq_length, self._truncation)
+            found = pack_pairs(layout, first, second, second.row_lengths() > 0, self._max_seq_length)
             kept = layout.specials_alone + first.row_lengths() + second.row_lengths()
             kept += tf.cast(second.row_lengths() > 0, tf.int64) * (layout.specials_of_pair - layout.specials_alone)
         self._read = found, tf.cast(kept, tf.int32)

@@ -279,7 +279,7 @@ def test_unknown_value_is_refused(run_script, tmp_path):
     code, _, err = run_script(run_classifier.main, "--truncation=middle", f"--output_dir={tmp_path / 'run'}")
     assert code == 2
     assert err.count("\n") == 1
-    assert "--truncation=middle: value should be one of <head|tail|head_tail>" in err
+    assert "--truncation=middle: value should be one of <head|tail|head_tail|windows>" in err
     assert not (tmp_path / "run").exists()
 
 
