@@ -4,6 +4,7 @@ One text is cut into windows as it is. Of a pair the longer text is; the other s
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from common.errors import FlagError
@@ -97,3 +98,10 @@ class DocumentWindows:
     def settings(self) -> dict[str, Any]:
         """What decides the windows, as plain JSON."""
         return {"doc_stride": self.doc_stride, "max_windows": self.max_windows}
+
+
+def stated_truncation(settings: Mapping[str, Any]) -> str | DocumentWindows:
+    """What an export says that becomes of texts that are too long."""
+    if settings["truncation"] != WINDOWS:
+        return str(settings["truncation"])
+    return DocumentWindows(settings["doc_stride"], settings["max_windows"])

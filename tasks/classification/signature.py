@@ -10,7 +10,7 @@ from processors.base import InputExample
 from processors.graph.document_windows import pack_documents
 from processors.graph.pairs import pack_pairs
 from processors.graph.tokenizer import in_graph
-from processors.records.document_windows import WINDOWS, DocumentWindows
+from processors.records.document_windows import WINDOWS, DocumentWindows, stated_truncation
 from processors.records.featurizer import HEAD
 from processors.records.pair_layout import PairLayout
 from tasks.base import TextSignature
@@ -106,10 +106,7 @@ class LabelTextSignature(PairTextSignature):
         """As `TextSignature.of_export`."""
         labels = read_labels(assets)
         kind = KINDS[settings["problem_type"]]
-        truncation = settings["truncation"]
-        if truncation == WINDOWS:
-            truncation = DocumentWindows(settings["doc_stride"], settings["max_windows"])
-        return cls(tokenizer, settings["max_seq_length"], labels, kind, truncation)
+        return cls(tokenizer, settings["max_seq_length"], labels, kind, stated_truncation(settings))
 
     def outputs(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Single-label: `label` [N], `score` [N] (its probability), `probabilities` [N, C], `labels` [N, C].

@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from processors.base import InputExample
+from processors.records.document_windows import stated_truncation
 from processors.records.featurizer import PairFeaturizer
 from processors.records.padded import padded
 from tasks.classification.kinds import KINDS, Kind
@@ -35,7 +36,7 @@ class LabelRows(TextRows):
         """As `TextRows.of_export`."""
         labels = read_labels(assets)
         problem_type, length = settings["problem_type"], settings["max_seq_length"]
-        featurizer = PairFeaturizer(tokenizer, length, labels, problem_type, settings["truncation"])
+        featurizer = PairFeaturizer(tokenizer, length, labels, problem_type, stated_truncation(settings))
         return cls(featurizer, labels, KINDS[problem_type])
 
     def features(self, inputs: Mapping[str, Sequence[str]]) -> Arrays:
