@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NEEDED = ("starlette", "uvicorn", "prometheus_client", "zmq")
+NEEDED_BY_GRPC = ("grpc", "tensorflow_serving")
 
 
 def run(flags: SimpleNamespace) -> None:
@@ -42,7 +43,7 @@ def run(flags: SimpleNamespace) -> None:
     folders = named_exports(flags.export or ())
     as_vectors = named_exports(flags.vectors or (), "vectors", folders)
     devices = device_map(flags.device_map)
-    check_installed()
+    check_installed(NEEDED if flags.grpc_port is None else (*NEEDED, *NEEDED_BY_GRPC))
     as_vectors |= {name: folders.pop(name) for name in list(folders) if holds_checkpoint_alone(folders[name])}
     with contextlib.ExitStack() as stack:
         made = {name: stack.enter_context(vector_export(flags, path)) for name, path in as_vectors.items()}
@@ -178,17 +179,24 @@ def device_map(text: str | None) -> list[str | None]:
     return numbers
 
 
-def check_installed() -> None:
+def check_installed(needed: Sequence[str]) -> None:
     """Names the extra that the server needs before an import fails.
+
+    Args:
+      needed: modules.
 
     Raises:
       FlagError: a package is absent.
     """
-    absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    absent = [name for name in needed if importlib.util.find_spec(name) is None]
     if absent:
         raise FlagError(
             f"run_server.py needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed; run "
-            "pip install starlette uvicorn prometheus-client pyzmq, or install the extra serving"
+            + (
+                "pip install tensorflow-serving-api==2.15.1, or install the extra grpc"
+                if set(absent) <= set(NEEDED_BY_GRPC)
+                else "pip install starlette uvicorn prometheus-client pyzmq, or install the extra serving"
+            )
         )
 
 

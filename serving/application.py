@@ -7,10 +7,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from serving.gate import ApiKeys, Gate
-from serving.protocols import bert_as_service, embeddings, open_inference, openai, operation, tensorflow_rest
+from serving.protocols import bert_as_service, embeddings, open_inference, openai, operation, page, tensorflow_rest
 from serving.service import Service, json_response
 
-PROTOCOLS = (operation, openai, tensorflow_rest, open_inference, embeddings, bert_as_service)
+PROTOCOLS = (operation, page, openai, tensorflow_rest, open_inference, embeddings, bert_as_service)
 """Modules with `routes(service)`, in the order in which paths are compared."""
 
 

@@ -1,5 +1,6 @@
 """What a server counts, in Prometheus' form; a registry of its own, so that two servers can live in one process."""
 
+import time
 from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -25,6 +26,7 @@ class Metrics:
             "bert_queue_seconds", "Seconds that the oldest row of a batch has waited.", SECONDS, "model"
         )
         self._queue_rows = Gauge("bert_queue_rows", "Rows that wait now.", ["model"], registry=self.registry)
+        self._totals = {"requests": 0, "rows": 0, "tokens": 0}
         self._crashes = self._counter("bert_model_crashes", "Model processes that died.", "model")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -35,6 +37,8 @@ class Metrics:
 
     def observe_batch(self, model: str, rows: int, tokens: int, waited: float, seconds: float) -> None:
         """Counts a batch that was computed."""
+        self._totals["rows"] += rows
+        self._totals["tokens"] += tokens
         self._rows.labels(model).inc(rows)
         self._tokens.labels(model).inc(tokens)
         self._batch_rows.labels(model).observe(rows)
@@ -43,6 +47,8 @@ class Metrics:
 
     def observe_request(self, operation: str, status: int, seconds: float) -> None:
         """Counts a request that was answered or refused."""
+        if operation != "page.load":  # the page looks every other second
+            self._totals["requests"] += 1
         self._requests.labels(operation, str(status)).inc()
         self._seconds.labels(operation).observe(seconds)
 
@@ -53,6 +59,10 @@ class Metrics:
     def watch_queue(self, model: str, waiting: Callable[[], int]) -> None:
         """Reads the length of a queue whenever the metrics are asked for."""
         self._queue_rows.labels(model).set_function(waiting)
+
+    def totals(self) -> dict[str, float]:
+        """Requests, rows and tokens since the start, and a clock in seconds."""
+        return self._totals | {"seconds": time.monotonic()}
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -123,6 +123,12 @@ class Server:
         """What takes requests besides HTTP; imported only where it is asked for."""
         settings = self.settings
         found: list[Listener] = []
+        if settings.grpc_port is not None:
+            from serving.protocols.tensorflow_grpc import PredictionServer
+
+            found.append(
+                PredictionServer(self._service, self._keys, settings.host, settings.grpc_port, settings.max_connections)
+            )
         if settings.bert_port is not None:
             from serving.protocols.bert_sockets import BertSockets
 

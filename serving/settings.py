@@ -64,6 +64,7 @@ class ServerSettings:
       limits: of requests.
       host: address; loopback unless the command says otherwise.
       port: of HTTP; 0 takes any that is free.
+      grpc_port: of TensorFlow Serving's protocol over gRPC; None for none.
       bert_port: for requests of bert-as-service over ZeroMQ; None for none.
       bert_port_out: for its answers.
       poll_seconds: between two looks for newer exports.
@@ -73,6 +74,7 @@ class ServerSettings:
     limits: RequestLimits = dataclasses.field(default_factory=RequestLimits)
     host: str = "127.0.0.1"
     port: int = 8501
+    grpc_port: int | None = None
     bert_port: int | None = None
     bert_port_out: int = 5556
     poll_seconds: float = 5.0

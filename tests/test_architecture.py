@@ -49,7 +49,7 @@ ORDER = {
     ),
     "serving": (
         "saved_model onnx_engine engines predictor engine_choice lines errors settings rows tensors worker batcher "
-        "metrics statistics models service protocols gate connections application server"
+        "metrics statistics models cards service gate protocols connections application server"
     ),
     "compat": (
         "features optimization run_classifier squad_features squad_answers run_squad run_pretraining "

@@ -71,6 +71,8 @@ ADDRESS = Group(
         ),
         _flag("port", int, ServerSettings, "Port of HTTP; 0 for any that is free.", minimum=0, maximum=65535,
               is_main=True),
+        _flag("grpc_port", int, ServerSettings, "Port of TensorFlow Serving's protocol over gRPC, usually 8500; none "
+              "by default.", minimum=0, maximum=65535),
         _flag("bert_port", int, ServerSettings, "Port for requests of bert-as-service (ZeroMQ), usually 5555; none by "
               "default. Its clients know no API key.", minimum=0, maximum=65535),
         _flag("bert_port_out", int, ServerSettings, "Port for its answers.", minimum=0, maximum=65535),

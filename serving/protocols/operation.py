@@ -7,8 +7,8 @@ from starlette.routing import Route
 from serving.errors import RequestError
 from serving.service import Service, endpoint, json_response
 
-OPEN_PATHS = ("/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready")
-"""Paths that need no API key: probes have none."""
+OPEN_PATHS = ("/", "/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready")
+"""Paths that need no API key: probes have none, and the page asks for one."""
 
 
 def routes(service: Service) -> list[Route]:

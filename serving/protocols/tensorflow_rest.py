@@ -74,12 +74,42 @@ async def _post(service: Service, request: Request) -> Response:
     if verb not in handlers:
         raise NotFoundError(f"no {verb or 'POST without a verb'}; expected {', '.join(handlers)}")
     request.scope["operation"] = f"tensorflow.{verb[1:]}"
-    signature = body.get("signature_name", "")
-    if signature not in ("", *TEXT_SIGNATURES):
-        raise InvalidRequestError(
-            f"signature_name is {str(signature)[:80]!r}; this server answers texts: {' or '.join(TEXT_SIGNATURES)}"
-        )
+    require_text_signature(body.get("signature_name", ""))
     return json_response(await handlers[verb](service, request, version, body))
+
+
+def require_text_signature(name: Any) -> None:
+    """Refuses signatures on token ids.
+
+    Raises:
+      InvalidRequestError: the name is of another signature.
+    """
+    if name not in ("", *TEXT_SIGNATURES):
+        raise InvalidRequestError(
+            f"signature_name is {str(name)[:80]!r}; this server answers texts: {' or '.join(TEXT_SIGNATURES)}"
+        )
+
+
+def class_scores(version: Version, answers: Sequence[Answer]) -> list[list[tuple[str, float]]]:
+    """Labels with their scores, in the order of the classes.
+
+    Raises:
+      InvalidRequestError: the model does not classify.
+    """
+    if not isinstance(answers[0].get("probabilities"), dict):
+        raise InvalidRequestError(f"model {version.name} does not classify; ask with :predict")
+    return [list(answer["probabilities"].items()) for answer in answers]
+
+
+def numbers(version: Version, answers: Sequence[Answer]) -> list[float]:
+    """The numbers that a model predicts.
+
+    Raises:
+      InvalidRequestError: it predicts something else.
+    """
+    if not exports.reader(version.description.problem_type).predicts_number:
+        raise InvalidRequestError(f"model {version.name} does not predict a number; ask with :predict or :classify")
+    return [answer["label"] for answer in answers]
 
 
 def _addressed(service: Service, request: Request) -> tuple[Version, str]:
@@ -108,17 +138,11 @@ async def _predict(service: Service, request: Request, version: Version, body: d
 
 
 async def _classify(service: Service, request: Request, version: Version, body: dict[str, Any]) -> Any:
-    answers = await _examples(service, request, version, body)
-    if "probabilities" not in answers[0]:
-        raise InvalidRequestError(f"model {version.name} does not classify; ask with :predict")
-    return {"result": [[[label, p] for label, p in answer["probabilities"].items()] for answer in answers]}
+    return {"result": class_scores(version, await _examples(service, request, version, body))}
 
 
 async def _regress(service: Service, request: Request, version: Version, body: dict[str, Any]) -> Any:
-    if not exports.reader(version.description.problem_type).predicts_number:
-        raise InvalidRequestError(f"model {version.name} does not predict a number; ask with :predict or :classify")
-    answers = await _examples(service, request, version, body)
-    return {"result": [answer["label"] for answer in answers]}
+    return {"result": numbers(version, await _examples(service, request, version, body))}
 
 
 async def _examples(service: Service, request: Request, version: Version, body: dict[str, Any]) -> list[Answer]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 import tracemalloc
 
@@ -11,6 +12,7 @@ import pytest
 import extract_features
 import run_classifier
 from processors.base import InputExample
+from serving.predictor import Predictor
 from tasks.vectors import files
 from tests.support import tiny
 from tokenization import FullTokenizer
@@ -24,6 +26,7 @@ TEXTS = [
     "here",
 ]
 LENGTH = "--max_seq_length=24"
+NPY = ("--pooling=mean", "--output_format=npy")
 
 
 @pytest.fixture
@@ -109,6 +112,51 @@ def test_pooled_vectors_are_made_of_those_of_the_pieces(tiny_model, texts, tmp_p
     means = json_lines(extract(run_script, texts, tmp_path / "means.jsonl", checkpoint, "--pooling=first_last_mean"))
     for row, vector in zip(pieces, means, strict=True):
         np.testing.assert_allclose(vector["vector"], row.mean(axis=(0, 1)), atol=2e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean", pytest.param("none", marks=pytest.mark.slow)])
+def test_an_export_gives_the_vectors_of_the_file(tiny_model, texts, tmp_path, run_script, pooling):
+    flags = [f"--init_checkpoint={tiny_model}", f"--pooling={pooling}", "--layers=0,-1", "--nospecial_tokens"]
+    lines = json_lines(
+        extract(run_script, texts, tmp_path / "out.jsonl", *flags, f"--export_dir={tmp_path / 'vectors'}")
+    )
+    (export,) = (tmp_path / "vectors" / "export").iterdir()
+    numbered = {index: text.split(" ||| ") for index, text in enumerate(TEXTS) if text}
+    with Predictor(export) as predictor:
+        answers = predictor.answer(
+            [dict(zip(("text_a", "text_b"), parts, strict=False)) for parts in numbered.values()]
+        )
+    for index, answer in zip(numbered, answers, strict=True):
+        if pooling == "mean":
+            assert answer["vector"] == pytest.approx(lines[index]["vector"], abs=2e-6)
+            continue
+        pieces = [
+            [value for layer in piece["layers"] for value in layer["values"]] for piece in lines[index]["features"]
+        ]
+        if len(numbered[index]) == 1:
+            assert np.array(answer["vectors"][1:-1]) == pytest.approx(np.array(pieces), abs=2e-6)
+
+
+@pytest.mark.slow
+def test_an_export_is_a_checkpoint(classifier_export, tiny_model, texts, tmp_path, run_script):
+    weights = classifier_export.parent.parent / "weights" / "model.ckpt"
+    beside = [f"--bert_config_file={tiny_model}/bert_config.json", f"--vocab_file={tiny_model}/vocab.txt"]
+    expected = extract(run_script, texts, tmp_path / "a.npy", f"--init_checkpoint={weights}", *beside, *NPY)
+    found = extract(run_script, texts, tmp_path / "b.npy", f"--init_checkpoint={classifier_export}", *NPY)
+    np.testing.assert_array_equal(np.load(found), np.load(expected))
+    copy = tmp_path / "copy"
+    shutil.copytree(classifier_export, copy)
+    (copy / "assets" / "bert_config.json").unlink()
+    for folder, flag, message in [
+        (classifier_export, "--do_lower_case=false", "is an export, which says that itself; leave it out"),
+        (classifier_export, "--max_seq_length=64", "was trained with 32 positions; give at most that"),
+        (copy, "--pooling=mean", "no bert_config.json, which says the architecture; export again"),
+    ]:
+        code, _, err = run_script(
+            extract_features.main, f"--export_dir={tmp_path}", f"--init_checkpoint={folder}", flag
+        )
+        assert code == 2
+        assert message in err
 
 
 def test_output_directory_of_a_fine_tuned_model(tiny_model, table_dir, texts, tmp_path, run_script):

@@ -113,7 +113,12 @@ def test_export_answers_as_the_estimator_predicts(trained):
     for row, answer in zip(named, answers, strict=True):
         assert answer["label"] == row["label"]
         assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
-    assert sorted(path.name for path in (export / "assets").iterdir()) == ["labels.txt", "tokenizer.json", "vocab.txt"]
+    assert sorted(path.name for path in (export / "assets").iterdir()) == [
+        "bert_config.json",
+        "labels.txt",
+        "tokenizer.json",
+        "vocab.txt",
+    ]
 
 
 def test_every_signature_gives_the_same_answer(trained):

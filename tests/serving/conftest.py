@@ -1,5 +1,7 @@
 """Exports of tiny models, made once, and a server of them."""
 
+import importlib.util
+
 import pytest
 
 from serving.settings import ServerSettings
@@ -20,6 +22,7 @@ def vector_export(tiny_model, tmp_path_factory):
 def server(classifier_export, regression_export, vector_export):
     """A server of all three; tests leave it as it is."""
     exports = {"reviews": classifier_export, "stars": regression_export, "vectors": vector_export}
-    settings = ServerSettings(bert_port=0, bert_port_out=0)
+    grpc_port = 0 if importlib.util.find_spec("tensorflow_serving") else None
+    settings = ServerSettings(grpc_port=grpc_port, bert_port=0, bert_port_out=0)
     with serving.running(exports, settings=settings) as started:
         yield started

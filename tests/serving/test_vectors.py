@@ -126,7 +126,7 @@ def test_openai_s_client_gets_the_vectors(server, expected):
 
 
 def test_bert_as_service_s_client_gets_the_vectors(server, expected, predictor):
-    ports = map(str, server.server.listeners[0].ports)
+    ports = map(str, server.server.listeners[-1].ports)
     found = run_client("bert_client.py", *ports, content=TEXTS)
     tokens = [answer["tokens"] for answer in predictor.answer([{"text_a": text} for text in TEXTS])]
     for name, rows in {"encode": 6, "shown": 6, "fetched": 3, "together": 3, "async": 4, "concurrent": 4, "at_once": 1,

@@ -101,11 +101,13 @@ def running(
     batches: BatchLimits | None = None,
     settings: ServerSettings | None = None,
     keys: ApiKeys | None = None,
+    processes: int = 1,
 ) -> Iterator[Running]:
     """A server of exports by name, on a free port of this machine."""
     metrics = Metrics()
     models = [
-        ServedModel(name, Source(path), [None], batches or BatchLimits(), metrics) for name, path in exports.items()
+        ServedModel(name, Source(path), [None] * processes, batches or BatchLimits(), metrics)
+        for name, path in exports.items()
     ]
     server = Server(models, dataclasses.replace(settings or ServerSettings(), port=0), metrics, keys)
     ready = threading.Event()
