@@ -13,6 +13,7 @@ from command_line.flags.declaration import FlagSet
 from command_line.model_files import ModelFiles
 from command_line.settings import (
     check_batches,
+    check_merging,
     check_periodic_evaluation,
     check_precision,
     experiment_settings,
@@ -82,7 +83,7 @@ def export_settings(flags: SimpleNamespace) -> ExportSettings:
 
 def write_export(flags: SimpleNamespace, experiment: Any) -> Path:
     """Exports the trained checkpoint; where several engines can answer from it, chooses one."""
-    export: Path = experiment.export(export_settings(flags))
+    export: Path = experiment.export(export_settings(flags), getattr(flags, "merge_adapters", False))
     if flags.export_onnx:
         from serving.engine_choice import choose_engine
 
@@ -192,11 +193,13 @@ def begin(
     """
     identity = {**task.identity(), **files.identity()}
     directory.check(identity)
+    check_merging(flags)
     from estimator import devices
     from estimator.experiment import Experiment
 
     devices.quiet_tensorflow()
     settings = experiment_settings(flags, files.config)
+    settings, base = _on_base(settings, directory)
     log.info(devices.banner(settings.devices))
     cluster = directory.cluster
     experiment = Experiment(task, settings, cluster)
@@ -212,7 +215,7 @@ def begin(
     experiment.prepare(splits)
     _compare_code(identity, task, directory)
     record = scopes.to_record(flags, declared, directory)
-    directory.write(identity, record, files.vocabulary, files.config.to_json_string(), held_out)
+    directory.write(identity, record, files.vocabulary, files.config.to_json_string(), held_out, base)
     if cluster.member is not None:
         cluster.tell(experiment.common_state())
     return experiment
@@ -226,6 +229,22 @@ def _following(experiment: Any, cluster: Cluster) -> Any:
     experiment.check_weights(is_training=True)
     machines.check_same(cluster.member.name if cluster.member else "", experiment.common_state(), found)
     return experiment
+
+
+def _on_base(settings: Any, directory: RunDirectory) -> tuple[Any, dict[str, str] | None]:
+    """The settings with the base that the run stands on, and what to record of it; None where it needs none.
+
+    Raises:
+      BertError: it is not there, or is another one than the run was trained on.
+    """
+    if not settings.model.needs_base:
+        return settings, None
+    from modeling.checkpoints.bases import settled_base
+
+    recorded = (directory.description() or {}).get("base") if directory.is_trained() else None
+    base = settled_base(settings.model.init_checkpoint, recorded, directory.path)
+    model = dataclasses.replace(settings.model, init_checkpoint=base["path"])
+    return dataclasses.replace(settings, model=model), base
 
 
 def _compare_code(identity: dict[str, Any], task: Task, directory: RunDirectory) -> None:

@@ -15,6 +15,7 @@ from command_line.flags.declaration import FlagSet, Group
 from command_line.flags.devices import DEVICES
 from command_line.flags.model import MODEL
 from command_line.flags.training import EVALUATION, STEPS_FLAGS, UPDATES
+from command_line.flags.transfer import INSERTED, READING
 from command_line.model_files import ModelFiles
 from common.cluster import machines, member
 from common.run_directory import RunDirectory
@@ -24,19 +25,22 @@ from tasks.base import DEV, TEST, TRAIN, Task
 AnyTask = TypeVar("AnyTask", bound=Task)
 
 
-def task_flags(*groups: Group, **model_defaults: Any) -> FlagSet:
+def task_flags(*groups: Group, transfers: bool = True, **model_defaults: Any) -> FlagSet:
     """The flags of a script that runs a task in epochs: actions, model, training, evaluation and devices.
 
     Args:
       groups: flags of the task itself, which name what it reads; `DATA_SOURCES` in `command_line.flags.data` has those
         that every task needs.
+      transfers: whether the task reads an encoder by its outputs alone, so that flags can say which, and can insert
+        adapters into it.
       model_defaults: other defaults of flags of the model, such as `max_seq_length`.
     """
     model = MODEL
     for name, default in model_defaults.items():
         model = model.changed(name, default=default)
     evaluation = EVALUATION.without("max_eval_steps")
-    return FlagSet((ACTIONS, model, *groups, UPDATES.without(*STEPS_FLAGS), evaluation, DEVICES))
+    further = (READING, INSERTED) if transfers else ()
+    return FlagSet((ACTIONS, model, *further, *groups, UPDATES.without(*STEPS_FLAGS), evaluation, DEVICES))
 
 
 class TaskScript(abc.ABC, Generic[AnyTask]):

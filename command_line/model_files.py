@@ -74,6 +74,7 @@ def load(
         flags.bert_config_file, "bert_config_file", output_dir, ["bert_config.json"], _beside(flags).config_file
     )
     config, config_file = _config(config_file, flags)
+    _cut(config, config_file, getattr(flags, "num_layers_used", None))
     kind = KINDS[config.family.tokenizer]
     vocab_file = _found(flags.vocab_file, "vocab_file", output_dir, kind.names, _beside(flags, kind.names).vocab_file)
     if vocab_file is None and needs_vocabulary:
@@ -143,6 +144,27 @@ def _config(config_file: Path | None, flags: SimpleNamespace) -> tuple[BertConfi
         "--bert_config_file is missing: neither --output_dir nor the folder of --init_checkpoint holds one; give its "
         "path"
     )
+
+
+def _cut(config: BertConfig, config_file: Path, num_layers_used: int | None) -> None:
+    """Lets the encoder end where `--num_layers_used` says.
+
+    Raises:
+      FlagError: it does not have so many layers, or layers share weights by their place among all.
+    """
+    if num_layers_used is None:
+        return
+    if num_layers_used > config.num_hidden_layers:
+        raise FlagError(
+            f"--num_layers_used={num_layers_used}: the model in {config_file} has {config.num_hidden_layers} layers; "
+            "give at most that"
+        )
+    if (config.num_hidden_groups or 1) > 1:
+        raise FlagError(
+            f"--num_layers_used={num_layers_used}: layers of the model in {config_file} share weights in "
+            f"{config.num_hidden_groups} groups, which the place among all layers decides; leave it out"
+        )
+    config.num_hidden_layers = num_layers_used
 
 
 def _comes_without_configuration(init_checkpoint: str) -> bool:

@@ -21,7 +21,7 @@ from tasks.sequences.task import SequenceSettings, SequenceTask
 class SequenceScript(TaskScript[SequenceTask]):
     """run_seq2seq.py."""
 
-    flags = task_flags(TEXTS, WRITING, CHOICES)
+    flags = task_flags(TEXTS, WRITING, CHOICES, transfers=False)
 
     def check(self, flags: SimpleNamespace) -> None:
         """Checks the flags against each other."""

@@ -1,5 +1,6 @@
 """Flags -> frozen settings, for every script alike."""
 
+import copy
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,8 @@ from typing import Any
 from common.errors import FlagError
 from estimator.config import DeviceSettings, ExperimentSettings, TrainingSettings
 from modeling.config import BertConfig
+from modeling.insertions import parse_insertions
+from modeling.reading import parse_reading
 from modeling.settings import FP16, ModelSettings
 from modeling.training.freezing import parse_frozen_parts
 from tasks.base import DEV, TEST, TRAIN
@@ -16,13 +19,55 @@ from tasks.base import DEV, TEST, TRAIN
 def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> ExperimentSettings:
     """The settings of a run, from flags that are checked by their definitions."""
     frozen = parse_frozen_parts(flags.freeze, config.num_hidden_layers)
+    if flags.layerwise_lr_decay is not None and config.num_hidden_groups:
+        raise FlagError(
+            f"--layerwise_lr_decay={flags.layerwise_lr_decay:g}: layers of {config.family.title} share their weights, "
+            "so that they have one rate; leave it out"
+        )
     return ExperimentSettings(
         output_dir=Path(flags.output_dir),
-        model=ModelSettings(config, flags.init_checkpoint or None, flags.use_one_hot_embeddings),
+        model=model_settings(flags, config),
         training=dataclasses.replace(training_settings(flags), frozen=frozen),
         devices=device_settings(flags),
         num_workers=flags.num_workers,
     )
+
+
+def model_settings(flags: SimpleNamespace, config: BertConfig) -> ModelSettings:
+    """The encoder, with the dropout that the flags ask for, and what is read of it.
+
+    Raises:
+      FlagError: a layer that is not there, or flags that contradict each other.
+    """
+    given = {"hidden_dropout_prob": flags.hidden_dropout, "attention_probs_dropout_prob": flags.attention_dropout}
+    config = copy.deepcopy(config)
+    for name, value in given.items():
+        if value is not None:
+            setattr(config, name, value)
+    model = ModelSettings(config, flags.init_checkpoint or None, flags.use_one_hot_embeddings)
+    if not hasattr(flags, "pooling"):  # a script that trains whole encoders
+        return model
+    return dataclasses.replace(
+        model,
+        reading=parse_reading(flags, config),
+        insertions=parse_insertions(flags),
+        is_cut=flags.num_layers_used is not None,
+    )
+
+
+def check_merging(flags: SimpleNamespace) -> None:
+    """Checks that what is to be merged at export can be.
+
+    Raises:
+      FlagError: there is no export, or nothing that is linear.
+    """
+    if not getattr(flags, "merge_adapters", False):
+        return
+    if not flags.do_export:
+        raise FlagError("--merge_adapters needs --do_export; add it")
+    if not flags.lora_rank:
+        what = "bottlenecks are not linear, and stay" if flags.adapter_size else "there are none"
+        raise FlagError(f"--merge_adapters folds low-rank deltas (--lora_rank) into layers: {what}; leave it out")
 
 
 def training_settings(flags: SimpleNamespace) -> TrainingSettings:

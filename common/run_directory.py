@@ -75,8 +75,9 @@ class RunDirectory:
             for part in ("identity", "flags"):
                 if not isinstance(found.get(part, {}), dict):
                     raise ValueError(f"has no object under {part}")
-            if not isinstance(found.get("held_out") or {}, dict):
-                raise ValueError("has no object under held_out")
+            for part in ("held_out", "base"):
+                if not isinstance(found.get(part) or {}, dict):
+                    raise ValueError(f"has no object under {part}")
             if not isinstance(found.get("identity", {}).get("labels") or [], list):
                 raise ValueError("has no list under identity.labels")
         except ValueError as error:
@@ -157,6 +158,7 @@ class RunDirectory:
         vocabulary: Mapping[str, Path],
         config_json: str,
         held_out: Mapping[str, str] | None = None,
+        base: Mapping[str, str] | None = None,
     ) -> None:
         """Makes the directory and what describes it; `check` comes first.
 
@@ -166,6 +168,7 @@ class RunDirectory:
           vocabulary: files of the tokenizer by the names that they get here; none for a run that reads no text.
           config_json: content of `bert_config.json`.
           held_out: name and digest of the training file that dev rows are held out from, if any.
+          base: path and fingerprint of the weights that checkpoints leave out, if any.
 
         Raises:
           RunDirectoryError: the directory cannot be made.
@@ -184,6 +187,8 @@ class RunDirectory:
         description |= {"identity": dict(identity), "flags": dict(flags), "versions": _versions()}
         if held_out:
             description["held_out"] = dict(held_out)
+        if base:
+            description["base"] = dict(base)
         write_atomically(
             self.path / RUN_FILE, json.dumps(description, indent=2, ensure_ascii=False, default=str) + "\n"
         )

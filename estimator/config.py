@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from modeling.settings import FLOAT32, ModelSettings
+from modeling.settings import FLOAT32, ModelSettings, UpdateRule
 from modeling.training.freezing import NOTHING_FROZEN, FrozenParts
 
 ADAMW, LAMB = "adamw", "lamb"
@@ -36,6 +36,9 @@ class TrainingSettings:
       recompute: compute activations again in the backward pass instead of keeping them.
       frozen: parts of the encoder that are not trained.
       head_learning_rate: peak rate of what stands on the encoder; None for `learning_rate`.
+      layerwise_lr_decay: factor between the rates of neighbouring layers; None for one rate.
+      weight_decay, adam_beta1, adam_beta2, adam_epsilon, clip_norm, adam_bias_correction, decay_after_warmup: as in
+        `modeling.settings.UpdateRule`.
       deterministic: equal commands give equal bits, also where one of them was stopped and started again.
     """
 
@@ -62,7 +65,20 @@ class TrainingSettings:
     recompute: bool = False
     frozen: FrozenParts = NOTHING_FROZEN
     head_learning_rate: float | None = None
+    layerwise_lr_decay: float | None = None
+    weight_decay: float = UpdateRule.weight_decay
+    adam_beta1: float = UpdateRule.adam_beta1
+    adam_beta2: float = UpdateRule.adam_beta2
+    adam_epsilon: float = UpdateRule.adam_epsilon
+    clip_norm: float = UpdateRule.clip_norm
+    adam_bias_correction: bool = UpdateRule.adam_bias_correction
+    decay_after_warmup: bool = UpdateRule.decay_after_warmup
     deterministic: bool = False
+
+    @property
+    def rule(self) -> UpdateRule:
+        """The optimizer's numbers."""
+        return UpdateRule(**{field.name: getattr(self, field.name) for field in dataclasses.fields(UpdateRule)})
 
 
 @dataclasses.dataclass(frozen=True)

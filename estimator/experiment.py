@@ -1,6 +1,7 @@
 """The one lifecycle: records, training, evaluation, prediction and export of any task."""
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import logging
@@ -17,7 +18,7 @@ from common.errors import DataError, FlagError
 from common.files import write_atomically
 from common.interruption import Interruption
 from common.run_directory import warn_of_another_head, warn_of_other_labels
-from estimator import devices, learning_curve, machines, memory, score_table
+from estimator import devices, layer_mix, learning_curve, machines, memory, score_table
 from estimator.config import ExperimentSettings
 from estimator.failures import running
 from estimator.hooks.checkpoints import CheckpointHook, Saving
@@ -32,8 +33,8 @@ from estimator.streaming import AnsweredExample, ExampleStream, answered, rows_i
 from estimator.task_records import TaskRecords, other_rows
 from estimator.weights import RunCheckpoints
 from export.signatures import PLAIN, ExportSettings
+from modeling.checkpoints.bases import completed
 from modeling.checkpoints.first_weights import check_weights
-from modeling.settings import ModelSettings
 from processors.records import record_sets
 from processors.records.featurizer import Featurizer
 from tasks.base import DEV, TEST, TRAIN, Task
@@ -71,10 +72,10 @@ class Experiment:
           FlagError: there are none.
         """
         model = self.settings.model
-        if self._checkpoints.verify() is not None:
+        if self._checkpoints.verify() is not None and not model.needs_base:
             return
         if model.init_checkpoint is not None:
-            check_weights(model.bert_config, model.init_checkpoint)
+            check_weights(model.bert_config, model.init_checkpoint, model.is_cut)
             identity = self.task.identity()
             warn_of_other_labels(model.init_checkpoint, identity.get("labels", []))
             warn_of_another_head(model.init_checkpoint, identity.get("head"))
@@ -131,6 +132,8 @@ class Experiment:
         if watch:
             log.info("%s", watch.summary())
             learning_curve.draw(self._metrics.read(), self.output_dir / learning_curve.FILE)
+        if self.settings.model.reading.mix:
+            layer_mix.report(self.trained_checkpoint(), self.settings.model.reading, self.output_dir)
         self._report_memory()
         return self.global_step()
 
@@ -321,12 +324,20 @@ class Experiment:
         stream = ExampleStream(featurizer, chunks, batch_size, fields, device.needs_static_shapes)
         yield from answered(self._estimator(), stream, self._checkpoints.answering())
 
-    def export(self, settings: ExportSettings = PLAIN) -> Path:
-        """Writes SavedModels of the trained checkpoint; see `export.savedmodel`."""
+    def export(self, settings: ExportSettings = PLAIN, merge: bool = False) -> Path:
+        """Writes SavedModels of the trained checkpoint; see `export.savedmodel`.
+
+        Args:
+          settings: what to write.
+          merge: fold low-rank deltas into the layers.
+        """
         from export.savedmodel import export_saved_model
 
-        checkpoint = self.trained_checkpoint()
-        return export_saved_model(self.task, self.settings.model, checkpoint, self.output_dir, settings)
+        checkpoint, model = self.trained_checkpoint(), self.settings.model
+        if model.needs_base:
+            checkpoint = completed(checkpoint, model.init_checkpoint, model.insertions if merge else None)
+            model = dataclasses.replace(model, insertions=None if merge else model.insertions)
+        return export_saved_model(self.task, model, checkpoint, self.output_dir, settings)
 
     def record_set(self, split: str) -> record_sets.RecordSet:
         """The record set of a split, converted now if it is not there or was made from something else."""
@@ -343,9 +354,9 @@ class Experiment:
     def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
         device = self.settings.devices
         model = self.settings.model
-        if self._checkpoints.latest():
+        if self._checkpoints.latest() and not model.needs_base:
             # What was trained here outweighs the weights it began from.
-            model = ModelSettings(model.bert_config, None, model.use_one_hot_embeddings)
+            model = dataclasses.replace(model, init_checkpoint=None)
         graph = GraphSettings(
             packed=not device.needs_static_shapes,
             tpu_estimator=device.uses_tpu_estimator,

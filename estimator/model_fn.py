@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +11,19 @@ from estimator.config import ADAMW, LAMB, TrainingSettings
 from estimator.hooks.collector import PER_EXAMPLE_LOSS, Collector
 from estimator.hooks.loss_scale import LossScaleHook, ScaleSaver
 from estimator.hooks.progress import PROGRESS
+from estimator.parameters import (
+    group_rates,
+    keep_base_out_of_checkpoints,
+    report,
+    table_of,
+    warm_start,
+    warn_of_random_weights,
+)
 from modeling.build import ENCODER_INPUTS, build_encoder
-from modeling.checkpoints.first_weights import load_weights
 from modeling.encoder.step_seeds import seeds_by_place
 from modeling.heads.base import Encode, Head, Reader
-from modeling.parameter_groups import HEAD, ParameterGroup, ParameterTable
-from modeling.settings import FLOAT32, FP16, ModelSettings
+from modeling.parameter_groups import ParameterTable
+from modeling.settings import FLOAT32, FP16, UPSTREAMS_RULE, ModelSettings, UpdateRule
 from modeling.training import replicas
 from modeling.training.accumulation import Accumulated, accumulate
 from modeling.training.freezing import NOTHING_FROZEN, FrozenParts
@@ -26,8 +32,6 @@ from modeling.training.loss_scale import LossScale
 from modeling.training.optimization import create_optimizer, gradients_of, learning_rate_schedule
 from processors.records.input_fn import cut_to_longest
 from processors.records.length_order import ROW_INDEX
-
-log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Schedule:
     num_warmup_steps: int
     optimizer: str = ADAMW
     head_learning_rate: float | None = None
+    layerwise_lr_decay: float | None = None
+    rule: UpdateRule = UPSTREAMS_RULE
 
     @classmethod
     def of(cls, training: TrainingSettings, num_train_steps: int) -> "Schedule":
@@ -46,7 +52,8 @@ class Schedule:
         warmup = training.num_warmup_steps
         if warmup is None:
             warmup = int(num_train_steps * training.warmup_proportion)
-        return cls(training.learning_rate, num_train_steps, warmup, training.optimizer, training.head_learning_rate)
+        rates = (training.optimizer, training.head_learning_rate, training.layerwise_lr_decay)
+        return cls(training.learning_rate, num_train_steps, warmup, *rates, training.rule)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,8 +107,7 @@ def build_model_fn(
             if is_training and graph.micro_batches > 1:
                 return _accumulating_spec(model, head, features, schedule, graph, config)
             logits = head.read(_encoder(model, head, is_training, graph), features, is_training)
-        table = _table(head, schedule, graph)
-        _warm_start(model.init_checkpoint, head, graph.frozen, table)
+        table = _started(model, head, schedule, graph)
         if mode == tf.estimator.ModeKeys.PREDICT:
             return _spec(graph, mode=mode, predictions=_predictions(head, logits, features))
         if not isinstance(head, Head):
@@ -109,6 +115,7 @@ def build_model_fn(
         loss, per_example_loss = head.loss(logits, features)
         if is_training:
             loss = _loss_over_replicas(head, logits, features, loss)
+            report(table, model, graph.frozen, schedule.learning_rate if schedule else None)
             return _training_spec(graph, table, config, loss, schedule, _loss_scale(graph))
         return _evaluation_spec(graph, head, features, logits, (loss, per_example_loss), collector)
 
@@ -148,32 +155,21 @@ def _predictions(head: Reader, logits: Any, features: dict[str, tf.Tensor]) -> d
     return {**head.predictions(logits, features), **numbers}
 
 
-def _table(head: Reader, schedule: Schedule | None, graph: GraphSettings) -> ParameterTable:
-    """How each variable is trained: what `--freeze` says comes first, then what the head says of its own."""
-    rate = schedule.head_learning_rate if schedule else None
-    heads = () if rate is None else (ParameterGroup("head", HEAD, learning_rate=rate),)
-    return ParameterTable((*graph.frozen.groups(), *head.parameter_groups, *heads))
-
-
-def _warm_start(init_checkpoint: str | None, head: Reader, frozen: FrozenParts, table: ParameterTable) -> None:
-    if init_checkpoint is None:
-        return
-    report = load_weights(init_checkpoint, head.replaceable, head.starts)
-    log.info("%s: %s", init_checkpoint, report.summary())
-    new = [name for name in report.new if not table.of(name).is_trained]
-    if new:
-        log.warning("--freeze=%s keeps random weights: the checkpoint lacks %s; train them", frozen, ", ".join(new))
-
-
-def _report(table: ParameterTable, graph: GraphSettings, schedule: Schedule | None) -> None:
-    # Every replica builds the graph, and one line says it for all of them.
-    if not table.groups or tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group) != 0:
-        return
-    variables = tf.compat.v1.trainable_variables()
-    if graph.frozen:
-        log.info("%s", table.summary(variables, graph.frozen))
-    if table.rates() and schedule is not None:
-        log.info("%s", "; ".join(table.lines(variables, schedule.learning_rate)))
+def _started(model: ModelSettings, head: Reader, schedule: Schedule | None, graph: GraphSettings) -> ParameterTable:
+    """Lets the variables of the graph start from the model's weights, and says how each is trained."""
+    new = warm_start(model, head)
+    rates = (
+        ()
+        if schedule is None
+        else group_rates(model, schedule.learning_rate, schedule.head_learning_rate, schedule.layerwise_lr_decay)
+    )
+    rule = schedule.rule if schedule else UPSTREAMS_RULE
+    table = table_of(model, head, graph.frozen, rule, rates, new)
+    if model.init_checkpoint is not None:
+        warn_of_random_weights(table, graph.frozen, new)
+    if model.needs_base:
+        keep_base_out_of_checkpoints(table, new)
+    return table
 
 
 def _accumulating_spec(
@@ -194,15 +190,18 @@ def _accumulating_spec(
             part = cut_to_longest(part, graph.token_fields)
         return head.loss_shares(head.read(_encoder(model, head, True, graph), part, True), part, whole)
 
-    table = _table(head, schedule, graph)
-
     def trained() -> list[tf.Variable]:
-        return table.trained(tf.compat.v1.trainable_variables())
+        # What is new in a base is known here, when the variables are made, and not before.
+        if "table" not in started:
+            started["table"] = _started(model, head, schedule, graph)
+        return started["table"].trained(tf.compat.v1.trainable_variables())
 
+    started: dict[str, ParameterTable] = {}
     loss_scale = _loss_scale(graph)
     gradients = functools.partial(gradients_of, use_tpu=graph.use_tpu, loss_scale=loss_scale)
     accumulated = accumulate(loss_shares, gradients, features, graph.micro_batches, trained)
-    _warm_start(model.init_checkpoint, head, graph.frozen, table)
+    table = started["table"]
+    report(table, model, graph.frozen, schedule.learning_rate if schedule else None)
     for name, part in accumulated.loss_parts.items():
         if name != "loss":
             tf.identity(part, PROGRESS + name)
@@ -223,7 +222,6 @@ def _training_spec(
     accumulated: Accumulated | None = None,
 ) -> Any:
     fields: dict[str, Any] = {"mode": tf.estimator.ModeKeys.TRAIN, "loss": loss}
-    _report(table, graph, schedule)
     fields["train_op"] = _train_op(loss, schedule, graph, table, loss_scale, accumulated)
     if loss_scale is not None:
         fields["training_hooks"] = [LossScaleHook(loss_scale)]
@@ -242,7 +240,8 @@ def _train_op(
 ) -> tf.Operation:
     if schedule is None:
         raise ValueError("training needs a schedule")
-    rate = learning_rate_schedule(schedule.learning_rate, schedule.num_train_steps, schedule.num_warmup_steps)
+    steps = (schedule.num_train_steps, schedule.num_warmup_steps, schedule.rule.decay_after_warmup)
+    rate = learning_rate_schedule(schedule.learning_rate, *steps)
     # Named so that the progress hook finds them; TensorBoard shows them beside the loss.
     tf.identity(rate, "progress/learning_rate")
     tf.identity(loss, "progress/loss")
@@ -259,6 +258,7 @@ def _train_op(
         optimizer=LambOptimizer if schedule.optimizer == LAMB else None,
         loss_scale=loss_scale,
         table=table,
+        rule=schedule.rule,
     )
 
 

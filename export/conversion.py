@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +24,7 @@ from modeling.checkpoints.restore import checkpoint_variables, left_out, read_te
 from modeling.checkpoints.variable_names import GLOBAL_STEP, grouped, is_bookkeeping
 from modeling.config import BertConfig
 from modeling.heads.classification import CLASSIFIER_VARIABLES
+from modeling.reading import POOLED
 from processors.tables.spec import parse_labels
 from tokenization.kinds import KINDS
 from tokenization.stated_settings import ADDED_TOKENS, SPECIAL_TOKENS_MAP, stated_settings
@@ -37,12 +39,14 @@ class Description:
       problem_type: `single_label`, `multi_label` or `regression`; None where it does not say.
       do_lower_case: casing of the tokenizer; None where it does not say.
       users_head: name of a head of the user's that computes as none of Hugging Face's does; None where there is none.
+      reading: what the head reads of the encoder other than upstream's, as flags; empty where nothing.
     """
 
     labels: tuple[str, ...] = ()
     problem_type: str | None = None
     do_lower_case: bool | None = None
     users_head: str | None = None
+    reading: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +123,14 @@ def describe(folder: Path) -> Description:
         problem_type=identity.get("problem_type") or huggingface_files.stated_problem_type(folder),
         do_lower_case=huggingface_files.stated_casing(folder) if lower is None else lower,
         users_head=None if identity.get("hugging_face_class") else identity.get("head"),
+        reading=_reading((described or {}).get("flags", {})),
     )
+
+
+def _reading(flags: Mapping[str, Any]) -> str:
+    """The recorded flags that let a head read what no class of Hugging Face does."""
+    usual = {"pooling": POOLED, "concat_layers": None, "layer_mix": None, "head_layers": 1}
+    return " ".join(f"--{name}={flags[name]}" for name in usual if flags.get(name, usual[name]) != usual[name])
 
 
 def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -> Conversion:
@@ -150,6 +161,11 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
         raise CheckpointError(
             f"{source}: trained with a head of your own ({users_head}), which no class of Hugging Face computes; serve "
             "its export instead, or state hugging_face_class in the class and train with it"
+        )
+    if model.description.reading and target == HUGGING_FACE:
+        raise CheckpointError(
+            f"{source}: trained with {model.description.reading}, which no class of Hugging Face computes; serve its "
+            "export instead"
         )
     model = _with_outputs(model, shapes.get(CLASSIFIER_VARIABLES[0]), source)
     with _whole_folder(output_dir) as folder:

@@ -1,8 +1,11 @@
 """The encoder over a batch of features, as training, prediction and exports build it."""
 
+from typing import cast
+
 import tensorflow as tf
 
 from modeling.encoder.model import BertModel
+from modeling.encoder.readings import EncoderReadings
 from modeling.heads.base import Reader
 from modeling.settings import BF16, FLOAT32, FP16, ModelSettings
 
@@ -19,11 +22,12 @@ def build_encoder(
     recompute: bool = False,
     precision: str = FLOAT32,
 ) -> BertModel:
-    """The BERT encoder over a batch; used by `model_fn` and by the export.
+    """The BERT encoder over a batch, as heads are to see it; used by `model_fn` and by the export.
 
     Packed, the last layer is computed only as far as the head reads it.
     """
-    return BertModel(
+    reading = model.reading
+    encoder = BertModel(
         config=model.bert_config,
         is_training=is_training,
         input_ids=features["input_ids"],
@@ -32,9 +36,13 @@ def build_encoder(
         use_one_hot_embeddings=model.use_one_hot_embeddings,
         scope="bert",  # named, so that several inputs can share the variables
         packed=packed,
-        pooled_only=packed and not head.uses_sequence_output,
+        pooled_only=packed and not (head.uses_sequence_output or reading.reads_all_tokens),
         recompute=recompute,
         compute_dtype=COMPUTE_DTYPES[precision],
         position_ids=features.get("position_ids"),
         sequence_ids=features.get("sequence_ids"),
+        insertions=model.insertions,
     )
+    if reading.is_default:
+        return encoder
+    return cast(BertModel, EncoderReadings(encoder, reading, features["input_mask"], is_training))  # it has all of it

@@ -36,11 +36,8 @@ class Training:
     is_trained: bool
 
 
-DECAY = (
-    ParameterGroup("normalization and biases", "LayerNorm|layer_norm|bias", weight_decay=0.0),
-    ParameterGroup("all", "", weight_decay=WEIGHT_DECAY, is_trained=True),
-)
-"""Upstream's weight decay, which ends every table."""
+NOT_DECAYED = ParameterGroup("normalization and biases", "LayerNorm|layer_norm|bias", weight_decay=0.0)
+"""Upstream's exception from weight decay."""
 
 HEAD = "^(?!bert/)"
 """Pattern of whatever stands on the encoder."""
@@ -51,10 +48,12 @@ class ParameterTable:
     """Groups in the order in which they decide: for each setting of a variable, the first that says something of it.
 
     Args:
-      groups: those that come before `DECAY`.
+      groups: those that come before `NOT_DECAYED`.
+      weight_decay: of what no group says anything of.
     """
 
     groups: tuple[ParameterGroup, ...] = ()
+    weight_decay: float = WEIGHT_DECAY
 
     def of(self, name: str) -> Training:
         """What is decided for a variable.
@@ -63,7 +62,8 @@ class ParameterTable:
           name: of the variable; `:0` at its end is left out.
         """
         name = re.sub(r":\d+$", "", name)
-        matching = [group for group in (*self.groups, *DECAY) if re.search(group.pattern, name)]
+        rest = ParameterGroup("all", "", weight_decay=self.weight_decay, is_trained=True)
+        matching = [group for group in (*self.groups, NOT_DECAYED, rest) if re.search(group.pattern, name)]
 
         def first(setting: str) -> Any:
             values = (getattr(group, setting) for group in matching)
@@ -96,14 +96,14 @@ class ParameterTable:
             sizes[key] = sizes.get(key, 0) + variable.shape.num_elements()
         return [f"{size:,} parameters: {_described(key, learning_rate)}" for key, size in sizes.items()]
 
-    def summary(self, variables: Sequence[Any], frozen: object) -> str:
+    def summary(self, variables: Sequence[Any], what: str) -> str:
         """One line: `frozen: embeddings,0-5; 1,774,464 of 22,713,216 parameters are trained`.
 
         Args:
           variables: all of a model.
-          frozen: what `--freeze` says.
+          what: why not all of them are.
         """
-        return f"frozen: {frozen}; {_size(self.trained(variables)):,} of {_size(variables):,} parameters are trained"
+        return f"{what}; {_size(self.trained(variables)):,} of {_size(variables):,} parameters are trained"
 
 
 UPSTREAM = ParameterTable()

@@ -40,12 +40,15 @@ ORDER = {
         "problem_types reading json_stream base example_source registry text_lines records tables report entities "
         "choices sequences squad pretraining graph"
     ),
-    "modeling": "families config settings parameter_groups encoder decoder heads build training checkpoints",
+    "modeling": (
+        "families config layer_lists parameter_groups reading insertions settings encoder decoder heads build training "
+        "checkpoints"
+    ),
     "tasks": "base answers text_rows classification span entities choices sequences pretraining vectors exports",
     "export": "signatures onnx_fusion onnx_file savedmodel conversion",
     "estimator": (
-        "config machines devices hooks weights score_table learning_curve memory failures streaming model_fn "
-        "feature_extraction task_records inputs experiment"
+        "config machines devices hooks weights score_table learning_curve layer_mix memory failures streaming "
+        "parameters model_fn feature_extraction task_records inputs experiment"
     ),
     "serving": (
         "saved_model onnx_engine engines predictor engine_choice lines errors settings rows tensors worker batcher "

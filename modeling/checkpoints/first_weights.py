@@ -3,10 +3,12 @@
 import copy
 import re
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
 import tensorflow as tf
 
-from common.errors import CheckpointError
+from common.errors import BertError, CheckpointError
+from common.run_directory import BEST, RunDirectory
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.restore import (
     RestoreReport,
@@ -18,6 +20,7 @@ from modeling.checkpoints.sources import Shapes
 from modeling.checkpoints.variable_names import grouped
 from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
+from modeling.insertions import is_inserted
 
 _ENCODER, _LAYERS, _POOLER = "bert/", "bert/encoder/layer_", "bert/pooler/"
 _LAYER = re.compile(_LAYERS + r"(\d+)/")
@@ -28,6 +31,7 @@ def load_weights(
     init_checkpoint: str,
     replaceable: Collection[str] = (),
     starts: Callable[[Collection[str]], Mapping[str, str]] | None = None,
+    is_cut: bool = False,
 ) -> RestoreReport:
     """Lets the graph's variables start from a checkpoint that has the whole encoder.
 
@@ -35,6 +39,7 @@ def load_weights(
       init_checkpoint: as for `initialize_from_checkpoint`.
       replaceable: `Reader.replaceable` of the head, whose shape may differ; default none.
       starts: `Reader.starts` of the head; default none.
+      is_cut: the encoder ends below the checkpoint's last layer; the layers above are not read.
 
     Returns:
       What was restored, what is new, what was left over.
@@ -42,17 +47,23 @@ def load_weights(
     Raises:
       CheckpointError: it cannot be read, or does not fit the model configuration.
     """
+    _refuse_part(init_checkpoint)
     variables = tf.compat.v1.trainable_variables()
     copies = starts([variable.op.name for variable in variables]) if starts else {}
-    return _whole(initialize_from_checkpoint(variables, init_checkpoint, replaceable, copies))
+    return _whole(initialize_from_checkpoint(variables, init_checkpoint, replaceable, copies), is_cut)
 
 
-def check_weights(config: BertConfig, init_checkpoint: str) -> None:
+def check_weights(config: BertConfig, init_checkpoint: str, is_cut: bool = False) -> None:
     """Reads a checkpoint that is to be loaded later, and compares it with the encoder.
+
+    Args:
+      config: of the encoder.
+      init_checkpoint, is_cut: as for `load_weights`.
 
     Raises:
       CheckpointError: as for `load_weights`.
     """
+    _refuse_part(init_checkpoint)
     stated = family_of_names(init_checkpoint)
     if stated is not None and stated != config.family:
         raise CheckpointError(
@@ -60,7 +71,7 @@ def check_weights(config: BertConfig, init_checkpoint: str) -> None:
             f"configuration is of {config.family.title}; give the configuration of the checkpoint, with "
             f'"model_type": "{stated.model_type}"'
         )
-    _whole(compare_with_checkpoint(_encoder_shapes(config), init_checkpoint))
+    _whole(compare_with_checkpoint(_encoder_shapes(config), init_checkpoint), is_cut)
 
 
 def _encoder_shapes(config: BertConfig) -> Shapes:
@@ -78,15 +89,21 @@ def _encoder_shapes(config: BertConfig) -> Shapes:
     }
 
 
-def _whole(report: RestoreReport) -> RestoreReport:
+def _whole(report: RestoreReport, is_cut: bool = False) -> RestoreReport:
     """The report of a checkpoint that has the whole encoder.
 
     Raises:
       CheckpointError: it has not, or its encoder has more than the model's; the reason is named.
     """
     # The pooler is no part of every published encoder.
-    missing = [name for name in report.new if name.startswith(_ENCODER) and not name.startswith(_POOLER)]
+    missing = [
+        name
+        for name in report.new
+        if name.startswith(_ENCODER) and not name.startswith(_POOLER) and not is_inserted(name)
+    ]
+    above = max(_layers([*report.restored, *report.new]), default=0) if is_cut else None
     surplus = [name for name in report.unused if name.startswith(_LAYERS)]
+    surplus = [name for name in surplus if above is None or max(_layers([name])) <= above]
     if not missing and not surplus:
         return report
     expected = _layers([*report.restored, *report.new])
@@ -105,6 +122,23 @@ def _whole(report: RestoreReport) -> RestoreReport:
         f"{report.source}: has variables in its encoder layers that this encoder does not compute: {grouped(surplus)}; "
         "without them it would be another model; use a checkpoint without them"
     )
+
+
+def _refuse_part(init_checkpoint: str) -> None:
+    """Refuses the checkpoint of a run that leaves its base out.
+
+    Raises:
+      CheckpointError: it is one.
+    """
+    source = locate_checkpoint(init_checkpoint).path
+    folder = Path(source).parent
+    try:
+        described = RunDirectory(folder.parent if folder.name == BEST else folder).description() or {}
+    except BertError:
+        return
+    base = (described.get("base") or {}).get("path")
+    if base:
+        raise CheckpointError(f"{source}: holds only what was trained in or on {base}; give that as --init_checkpoint")
 
 
 def _layers(names: Collection[str]) -> set[int]:

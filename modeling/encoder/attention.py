@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from modeling.encoder.inserted import NOTHING_INSERTED, Inserted
 from modeling.encoder.layers import LAYER_NORM_EPSILON, Activation, dense, dropout, gelu, layer_norm
 from modeling.encoder.precision import as_type
 from modeling.encoder.recompute import recomputed
@@ -20,6 +21,8 @@ from modeling.encoder.unpadding import Layout, PaddedLayout
 # Added to the score of a masked position: its weight is zero in float32, and the sum stays finite.
 MASKED_SCORE = -10000.0
 
+Seeds = tuple[tf.Tensor | None, tf.Tensor | None]
+"""Of a dropout, and of low-rank deltas."""
 DROPOUTS = 3  # of a layer: attention weights, attention output, output
 
 
@@ -39,6 +42,7 @@ class LayerSettings:
     recompute: bool = False
     layer_norm_eps: float = LAYER_NORM_EPSILON
     groups: int | None = None
+    inserted: Inserted = NOTHING_INSERTED
 
 
 def create_attention_mask_from_input_mask(from_tensor: tf.Tensor, to_mask: tf.Tensor) -> tf.Tensor:
@@ -164,22 +168,23 @@ def _self_attention(
     layout: Layout,
     bias: tf.Tensor | None,
     settings: LayerSettings,
-    seed: tf.Tensor | None,
+    seeds: Seeds,
 ) -> tf.Tensor:
     """What `inputs` gather from `rows`: all of these, or, where they differ, the first token of each example."""
     width, heads = rows.shape[-1], settings.num_attention_heads
     first_only = inputs is not rows
-    query = scaled(dense(inputs, width, "query", initializer_range=settings.initializer_range), heads)
-    key, value = (
-        layout.split_heads(dense(rows, width, name, initializer_range=settings.initializer_range), heads)
-        for name in ("key", "value")
-    )
+
+    def projected(source: tf.Tensor, name: str) -> tf.Tensor:
+        return dense(source, width, name, None, settings.initializer_range, settings.inserted.delta(name, seeds[-1]))
+
+    query = scaled(projected(inputs, "query"), heads)
+    key, value = (layout.split_heads(projected(rows, name), heads) for name in ("key", "value"))
     if first_only:  # a single position has its heads side by side already
         query = tf.reshape(query, [-1, heads, 1, width // heads])
         bias = bias if bias is None or bias.shape[2] == 1 else bias[:, :, :1]
     else:
         query = layout.split_heads(query, heads)
-    context = _attend(query, key, value, bias, settings.attention_probs_dropout_prob, seed)
+    context = _attend(query, key, value, bias, settings.attention_probs_dropout_prob, seeds[0])
     return tf.reshape(context, [-1, width]) if first_only else layout.merge_heads(context)
 
 
@@ -199,46 +204,60 @@ def encoder_layer(
       bias: `[B, 1, F or 1, T]`, added to the attention scores; None for none.
       settings: sizes and dropout.
       first_only: compute the output of each example's first token only.
-      seeds: int32 `[3, 2]`, of the dropouts; by default every run draws others.
+      seeds: int32 `[3, 2]`, of the dropouts, and one more where deltas drop inputs; by default every run draws others.
 
     Returns:
       `[N, H]` in the same type, or `[B, H]` with `first_only`.
     """
-    seed_of_weights, *seeds_of_outputs = [None] * DROPOUTS if seeds is None else tf.unstack(seeds)
+    drawn = [None] * (DROPOUTS + 1) if seeds is None else [*tf.unstack(seeds), None]
+    of_weights, of_attention, of_outputs, of_deltas = drawn[: DROPOUTS + 1]
     with tf.compat.v1.variable_scope("attention"):
         inputs = layout.first(rows) if first_only else rows
         with tf.compat.v1.variable_scope("self"):
-            context = _self_attention(inputs, rows, layout, bias, settings, seed_of_weights)
-        attended = residual(context, inputs, settings, seeds_of_outputs[0])
-    return feed_forward(attended, settings, seeds_of_outputs[1])
+            context = _self_attention(inputs, rows, layout, bias, settings, (of_weights, of_deltas))
+        attended = residual(context, inputs, settings, (of_attention, of_deltas), is_attention=True)
+    return feed_forward(attended, settings, (of_outputs, of_deltas))
 
 
 def residual(
-    outputs: tf.Tensor, inputs: tf.Tensor, settings: LayerSettings, seed: tf.Tensor | None = None
+    outputs: tf.Tensor,
+    inputs: tf.Tensor,
+    settings: LayerSettings,
+    seeds: Seeds = (None, None),
+    is_attention: bool = False,
 ) -> tf.Tensor:
     """The variables `output`: a linear layer and dropout, added to what went in, normalized.
 
     Args:
       outputs: float `[N, any]`.
       inputs: float `[N, H]`.
-      settings: sizes and dropout.
-      seed: of the dropout; by default every run draws another.
+      settings: sizes and dropout, and what is inserted here.
+      seeds: of the dropout, and of deltas; by default every run draws others.
+      is_attention: whether this ends attention, and not the feed-forward part.
 
     Returns:
       `[N, H]` in the type of the inputs.
     """
+
+    def normalize(rows: tf.Tensor, is_there: bool) -> tf.Tensor:
+        with tf.compat.v1.variable_scope(tf.compat.v1.get_variable_scope(), reuse=is_there or None):
+            return layer_norm(rows, "LayerNorm", settings.layer_norm_eps)
+
+    inserted = settings.inserted
     with tf.compat.v1.variable_scope("output"):
-        outputs = dense(outputs, inputs.shape[-1], "dense", None, settings.initializer_range)
-        outputs = dropout(outputs, settings.hidden_dropout_prob, seed)
-        return layer_norm(outputs + inputs, epsilon=settings.layer_norm_eps)
+        delta = inserted.delta("attention_output" if is_attention else "output", seeds[1])
+        outputs = dense(outputs, inputs.shape[-1], "dense", None, settings.initializer_range, delta)
+        outputs = dropout(outputs, settings.hidden_dropout_prob, seeds[0])
+        return inserted.joined(outputs, inputs, normalize, is_last=not is_attention)
 
 
-def feed_forward(rows: tf.Tensor, settings: LayerSettings, seed: tf.Tensor | None = None) -> tf.Tensor:
+def feed_forward(rows: tf.Tensor, settings: LayerSettings, seeds: Seeds = (None, None)) -> tf.Tensor:
     """The second half of a layer, with the variables `intermediate` and `output`: `[N, H]` -> `[N, H]`."""
     with tf.compat.v1.variable_scope("intermediate"):
         size, activation = settings.intermediate_size, settings.intermediate_act_fn
-        inner = dense(rows, size, "dense", activation, settings.initializer_range)
-    return residual(inner, rows, settings, seed)
+        delta = settings.inserted.delta("intermediate", seeds[1])
+        inner = dense(rows, size, "dense", activation, settings.initializer_range, delta)
+    return residual(inner, rows, settings, seeds)
 
 
 def encode(
@@ -259,7 +278,7 @@ def encode(
         reuse = None if settings.groups is None else tf.compat.v1.AUTO_REUSE
         with tf.compat.v1.variable_scope(layer_name(index, num_hidden_layers, settings.groups), reuse=reuse):
             # The backward pass begins with the last layer: computing that again would not lower the peak.
-            rows = _recomputed_layer(layer, rows) if settings.recompute and not is_last else layer(rows)
+            rows = _recomputed_layer(layer, rows, settings) if settings.recompute and not is_last else layer(rows)
             outputs.append(rows)
     return outputs
 
@@ -269,9 +288,9 @@ def layer_name(index: int, num_hidden_layers: int, groups: int | None) -> str:
     return f"layer_{index if groups is None else index * groups // num_hidden_layers}"
 
 
-def _recomputed_layer(layer: Callable[..., tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+def _recomputed_layer(layer: Callable[..., tf.Tensor], rows: tf.Tensor, settings: LayerSettings) -> tf.Tensor:
     """A layer that is computed again in the backward pass, under the same dropout."""
-    return recomputed(functools.partial(layer, seeds=next_seeds(DROPOUTS)), rows)
+    return recomputed(functools.partial(layer, seeds=next_seeds(DROPOUTS + settings.inserted.draws)), rows)
 
 
 def transformer_model(  # noqa: PLR0913 - upstream's signature

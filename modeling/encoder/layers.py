@@ -173,7 +173,12 @@ def layer_norm_and_dropout(
 
 
 def dense(
-    rows: tf.Tensor, units: int, name: str, activation: Activation | None = None, initializer_range: float = 0.02
+    rows: tf.Tensor,
+    units: int,
+    name: str,
+    activation: Activation | None = None,
+    initializer_range: float = 0.02,
+    delta: Callable[[tf.Tensor, int], tf.Tensor] | None = None,
 ) -> tf.Tensor:
     """A linear layer with the variables `kernel` and `bias`, and an activation.
 
@@ -183,6 +188,7 @@ def dense(
       name: variable scope.
       activation: applied last; None for none.
       initializer_range: standard deviation of the kernel's initializer; the bias starts at zero.
+      delta: from rows and units what is added before the activation, with variables in the same scope.
 
     Returns:
       `[N, units]` in the type of the rows; the activation is computed in float32.
@@ -193,4 +199,5 @@ def dense(
         )
         bias = tf.compat.v1.get_variable("bias", [units], initializer=tf.compat.v1.zeros_initializer())
         outputs = tf.nn.bias_add(tf.matmul(rows, as_type(kernel, rows.dtype)), as_type(bias, rows.dtype))
+        outputs = outputs if delta is None else outputs + delta(rows, units)
         return in_float32(activation, outputs) if activation else outputs

@@ -24,10 +24,12 @@ from modeling.encoder.embeddings import (
     position_embeddings,
     token_type_embeddings,
 )
+from modeling.encoder.inserted import Inserted
 from modeling.encoder.layers import dense, dropout, get_activation, layer_norm_and_dropout, training_form
 from modeling.encoder.precision import as_type
 from modeling.encoder.shapes import get_shape_list
 from modeling.encoder.unpadding import Layout, PackedLayout, PaddedLayout
+from modeling.insertions import Insertions
 
 __all__ = [
     "BertModel",
@@ -62,6 +64,7 @@ class BertModel:
       position_ids: int32 `[B, S]`, the position of each token in its sequence; 0, 1, ..., S - 1 by default.
       sequence_ids: int32 `[B, S]`, where several sequences share a row: attention stays within equal numbers; 0 for
         padding, as in `input_mask`. By default a row is one sequence.
+      insertions: adapters or low-rank deltas in the layers; by default none.
 
     Attributes:
       layout: where the rows of tokens lie in the batch.
@@ -88,6 +91,7 @@ class BertModel:
         compute_dtype: tf.DType = tf.float32,
         position_ids: tf.Tensor | None = None,
         sequence_ids: tf.Tensor | None = None,
+        insertions: Insertions = None,
     ) -> None:
         config.check_heads()
         config = copy.deepcopy(config)
@@ -103,7 +107,7 @@ class BertModel:
             self.layout = PackedLayout(input_mask, config.num_attention_heads)
         self._config, self._is_training = config, is_training
         self._one_hot, self._compute_dtype = use_one_hot_embeddings, compute_dtype
-        self.layer_settings = _layer_settings(config, is_training, recompute and is_training)
+        self.layer_settings = _layer_settings(config, is_training, recompute and is_training, insertions)
         with tf.compat.v1.variable_scope(scope, default_name="bert") as self._scope:
             rows, embedded = self._embed(input_ids, token_type_ids, position_ids, self.layout)
             self.embedding_output = self.layout.unpack(embedded)
@@ -114,8 +118,8 @@ class BertModel:
             layers = [as_type(rows, tf.float32) for rows in layers]
             self._set_outputs(layers)
             with tf.compat.v1.variable_scope("pooler") as self._pooler:
-                first = layers[-1] if pooled_only else self.layout.first(layers[-1])  # [B, H]
-                self.pooled_output = self._pooled(first)
+                self.first_token = layers[-1] if pooled_only else self.layout.first(layers[-1])  # [B, H]
+                self.pooled_output = self._pooled(self.first_token)
 
     def _embed(
         self, input_ids: tf.Tensor, token_type_ids: tf.Tensor, position_ids: tf.Tensor | None, layout: Layout
@@ -199,6 +203,11 @@ class BertModel:
         """First token of the last layer through a tanh layer, or that of the family: float32 `[B, H]`."""
         return self.pooled_output
 
+    @property
+    def config(self) -> BertConfig:
+        """Of the encoder, with the dropout that it has now."""
+        return self._config
+
     def pool(self, rows: tf.Tensor) -> tf.Tensor:
         """The pooled output of other tokens than the first of a row.
 
@@ -249,7 +258,7 @@ def _attention_bias(input_mask: tf.Tensor | None, sequence_ids: tf.Tensor | None
     return None if input_mask is None else attention_bias(input_mask[:, tf.newaxis])
 
 
-def _layer_settings(config: BertConfig, is_training: bool, recompute: bool) -> LayerSettings:
+def _layer_settings(config: BertConfig, is_training: bool, recompute: bool, insertions: Insertions) -> LayerSettings:
     activation = get_activation(config.hidden_act)
     return LayerSettings(
         num_attention_heads=config.num_attention_heads,
@@ -261,4 +270,5 @@ def _layer_settings(config: BertConfig, is_training: bool, recompute: bool) -> L
         recompute=recompute,
         layer_norm_eps=config.layer_norm_eps,
         groups=config.num_hidden_groups,
+        inserted=Inserted(insertions, is_training),
     )

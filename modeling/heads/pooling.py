@@ -6,6 +6,7 @@ from typing import final
 import tensorflow as tf
 
 from modeling.encoder.model import BertModel
+from modeling.encoder.pooling import pooled_over_tokens
 from modeling.heads.base import Features, Reader
 from modeling.heads.pooling_names import POOLINGS
 
@@ -46,8 +47,8 @@ class VectorReader(Reader):
         layers = [encoder.get_all_encoder_layers()[index] for index in self.layers]
         if self.pooling == "none":
             return tf.stack(layers, axis=2)
-        is_mean = self.pooling == "first_last_mean"
-        pieces = (layers[0] + layers[-1]) / 2.0 if is_mean else tf.concat(layers, axis=-1)
+        is_average = self.pooling == "first_last_mean"
+        pieces = (layers[0] + layers[-1]) / 2.0 if is_average else tf.concat(layers, axis=-1)
         return self._scaled(self._pooled(pieces, features))
 
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
@@ -56,18 +57,10 @@ class VectorReader(Reader):
         return {"vectors": logits}
 
     def _pooled(self, pieces: tf.Tensor, features: Features) -> tf.Tensor:
+        is_average = self.pooling == "first_last_mean"
         if self.pooling == "cls":
             return pieces[:, 0]
-        counted = self._counted(features)
-        found = []
-        if self.pooling != "max":
-            weights = tf.cast(counted, tf.float32)[:, :, tf.newaxis]  # [B, S, 1]
-            found.append(tf.math.divide_no_nan(tf.reduce_sum(pieces * weights, 1), tf.reduce_sum(weights, 1)))
-        if self.pooling in ("max", "mean_max"):
-            lowest = tf.where(counted[:, :, tf.newaxis], pieces, tf.fill(tf.shape(pieces), pieces.dtype.min))
-            some = tf.reduce_any(counted, axis=1, keepdims=True)
-            found.append(tf.where(some, tf.reduce_max(lowest, axis=1), tf.zeros_like(pieces[:, 0])))
-        return tf.concat(found, axis=-1)
+        return pooled_over_tokens(pieces, self._counted(features), "mean" if is_average else self.pooling)
 
     def _counted(self, features: Features) -> tf.Tensor:
         """Which tokens a mean or a maximum is over: bool `[B, S]`."""

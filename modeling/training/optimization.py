@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import tensorflow as tf
 
 from modeling.parameter_groups import UPSTREAM, ParameterTable
+from modeling.settings import UPSTREAMS_RULE, UpdateRule
 from modeling.training import replicas as replicas_in_sync
 from modeling.training.accumulation import Accumulated, Gradient, dense_sums
 from modeling.training.loss_scale import LossScale, times
@@ -27,6 +28,7 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
     optimizer: type["AdamWeightDecayOptimizer"] | None = None,
     loss_scale: LossScale | None = None,
     table: ParameterTable = UPSTREAM,
+    rule: UpdateRule = UPSTREAMS_RULE,
 ) -> tf.Operation:
     """Training op: gradients clipped to global norm 1, AdamW under the schedule, one more global step.
 
@@ -44,6 +46,7 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
       optimizer: another one with the same arguments; default AdamW.
       loss_scale: for float16; gradients are those of the loss itself all the same. Not on TPU.
       table: weight decay and learning rate of each variable; upstream's by default.
+      rule: the optimizer's numbers; upstream's by default.
 
     Returns:
       The op that updates variables and increments `global_step` once.
@@ -53,17 +56,24 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
       each shard's is, as upstream.
     """
     if learning_rate is None:
-        learning_rate = learning_rate_schedule(init_lr, num_train_steps, num_warmup_steps)
+        learning_rate = learning_rate_schedule(init_lr, num_train_steps, num_warmup_steps, rule.decay_after_warmup)
     made = (optimizer or AdamWeightDecayOptimizer)(
         learning_rate=learning_rate,
+        beta_1=rule.adam_beta1,
+        beta_2=rule.adam_beta2,
+        epsilon=rule.adam_epsilon,
         table=table,
-        group_rates={rate: learning_rate_schedule(rate, num_train_steps, num_warmup_steps) for rate in table.rates()},
+        group_rates={
+            rate: learning_rate_schedule(rate, num_train_steps, num_warmup_steps, rule.decay_after_warmup)
+            for rate in table.rates()
+        },
+        corrects_bias=rule.adam_bias_correction,
     )
     variables = list(table.trained(tf.compat.v1.trainable_variables()) if variables is None else variables)
     unclipped = gradients_of(loss, variables, use_tpu, loss_scale) if accumulated is None else accumulated.gradients
     global_step = tf.compat.v1.train.get_or_create_global_step()
     if use_tpu:
-        gradients = clip_gradients(unclipped, accumulated=accumulated)
+        gradients = clip_gradients(unclipped, rule.clip_norm, accumulated)
         update = tf.compat.v1.tpu.CrossShardOptimizer(made).apply_gradients(zip(gradients, variables, strict=True))
         with tf.control_dependencies([update]):
             return global_step.assign_add(1, read_value=False)
@@ -71,7 +81,7 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
         # They exchange tensors of one shape alone; how many rows a sparse gradient has differs between them.
         accumulated = dense_sums(unclipped, variables)
         unclipped = accumulated.gradients
-    gradients = _clip_over_replicas(unclipped, accumulated)
+    gradients = _clip_over_replicas(unclipped, rule.clip_norm, accumulated)
     if loss_scale is not None:
         return loss_scale.apply(made, gradients, variables, global_step)
     return made.apply_and_count(zip(gradients, variables, strict=True), global_step)
@@ -101,23 +111,29 @@ def gradients_of(
     return gradients if loss_scale is None else loss_scale.unscaled(gradients)
 
 
-def learning_rate_schedule(init_lr: float, num_train_steps: int, num_warmup_steps: int | None) -> tf.Tensor:
+def learning_rate_schedule(
+    init_lr: float, num_train_steps: int, num_warmup_steps: int | None, decays_after_warmup: bool = False
+) -> tf.Tensor:
     """Learning rate of the update that is being made, counted from 1: linear rise, then linear fall to zero.
 
     Args:
       init_lr: peak rate.
       num_train_steps: the update at which the rate is zero.
       num_warmup_steps: updates of linear rise; 0 or None for none.
+      decays_after_warmup: count the fall from the end of warm-up, where the rate is at its peak.
 
     Returns:
-      float32 scalar. The fall is counted from the first update, so the rate drops a little where warm-up ends.
+      float32 scalar. By default the fall is counted from the first update, so the rate drops a little where warm-up
+      ends.
 
     Source: upstream as it runs. By its source the first update would be number 0, but its graph increments the global
       step in place before the rate is computed, so the first update has rate `init_lr / num_warmup_steps`.
     """
     update = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.float32) + 1.0
     rate = tf.constant(init_lr, tf.float32)
-    falling = rate * (1.0 - tf.minimum(update, float(num_train_steps)) / float(num_train_steps))
+    start = float(num_warmup_steps or 0) if decays_after_warmup else 0.0
+    length = max(float(num_train_steps) - start, 1.0)
+    falling = rate * (1.0 - (tf.minimum(update, float(num_train_steps)) - start) / length)
     if not num_warmup_steps:
         return falling
     rising = rate * (update / float(num_warmup_steps))
@@ -147,12 +163,12 @@ def clip_gradients(
 
 
 def _clip_over_replicas(
-    gradients: list[Gradient | None], accumulated: Accumulated | None = None
+    gradients: list[Gradient | None], clip_norm: float, accumulated: Accumulated | None = None
 ) -> list[Gradient | None]:
     """Clip the gradient of the global batch, wherever its parts were computed."""
     replicas = replicas_in_sync.count()
     if replicas == 1:
-        return clip_gradients(gradients, accumulated=accumulated)
+        return clip_gradients(gradients, clip_norm, accumulated)
     present = [index for index, gradient in enumerate(gradients) if gradient is not None]
     gradients = list(gradients)
     for index, gradient in zip(present, replicas_in_sync.summed([gradients[i] for i in present]), strict=True):
@@ -161,12 +177,12 @@ def _clip_over_replicas(
         (squares,) = replicas_in_sync.summed([accumulated.squares_of_rows])
         accumulated = dataclasses.replace(accumulated, squares_of_rows=squares)
     # Applying sums over the replicas once more, and each of them now holds the whole.
-    clipped = clip_gradients(gradients, accumulated=accumulated)
+    clipped = clip_gradients(gradients, clip_norm, accumulated)
     return [None if gradient is None else times(gradient, 1.0 / replicas) for gradient in clipped]
 
 
 class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
-    """Adam without bias correction and with decoupled weight decay.
+    """Adam with decoupled weight decay, and without bias correction unless asked for.
 
     Args:
       learning_rate: number or scalar tensor.
@@ -179,6 +195,7 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
       table: weight decay and learning rate of each variable, in place of `weight_decay_rate` and
         `exclude_from_weight_decay`.
       group_rates: number or scalar tensor for each learning rate of the table.
+      corrects_bias: correct the means for their start at zero, as Adam does; upstream does not.
 
     Source: arXiv:1711.05101; `AdamWeightDecayOptimizer` of google-research/bert.
     Differences: a TensorFlow optimizer in full, with slots (`<variable>/adam_m`, `<variable>/adam_v`), so it works
@@ -197,6 +214,7 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
         *,
         table: ParameterTable | None = None,
         group_rates: Mapping[float, float | tf.Tensor] | None = None,
+        corrects_bias: bool = False,
     ) -> None:
         super().__init__(use_locking=False, name=name)
         self.learning_rate = learning_rate
@@ -206,6 +224,7 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
         self.epsilon = epsilon
         self.exclude_from_weight_decay = list(exclude_from_weight_decay or [])
         self._table, self._group_rates = table, dict(group_rates or {})
+        self.corrects_bias = corrects_bias
 
     def apply_gradients(
         self,
@@ -231,6 +250,8 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
     def _prepare(self) -> None:
         self._rate = tf.convert_to_tensor(self.learning_rate, tf.float32, name="learning_rate")
         self._rates = {own: tf.convert_to_tensor(rate, tf.float32) for own, rate in self._group_rates.items()}
+        update = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.float32) + 1.0
+        self._powers = (tf.pow(self.beta_1, update), tf.pow(self.beta_2, update)) if self.corrects_bias else None
 
     def _resource_apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
         rate = tf.cast(self._rate_of(var), var.dtype)
@@ -241,17 +262,19 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
                 decayed = [var.assign_sub(rate * decay * var, use_locking=False, read_value=False)]
         with tf.control_dependencies(decayed):
             # The kernel divides the rate by 1 - beta_1_power and multiplies it with the root of 1 - beta_2_power:
-            # powers of zero switch its bias correction off.
+            # powers of zero switch its bias correction off. It adds epsilon before the correction, the method after it.
+            power_1, power_2 = self._powers or (tf.zeros([]), tf.zeros([]))
+            epsilon = self.epsilon * tf.sqrt(1.0 - power_2)
             return tf.raw_ops.ResourceApplyAdam(
                 var=var.handle,
                 m=self.get_slot(var, "m").handle,
                 v=self.get_slot(var, "v").handle,
-                beta1_power=tf.zeros([], var.dtype),
-                beta2_power=tf.zeros([], var.dtype),
+                beta1_power=tf.cast(power_1, var.dtype),
+                beta2_power=tf.cast(power_2, var.dtype),
                 lr=rate,
                 beta1=tf.constant(self.beta_1, var.dtype),
                 beta2=tf.constant(self.beta_2, var.dtype),
-                epsilon=tf.constant(self.epsilon, var.dtype),
+                epsilon=tf.cast(epsilon, var.dtype),
                 grad=grad,
             )
 
@@ -270,7 +293,8 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
         m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
         next_m = m.assign(self.beta_1 * m + (1.0 - self.beta_1) * grad)
         next_v = v.assign(self.beta_2 * v + (1.0 - self.beta_2) * tf.square(grad))
-        update = next_m / (tf.sqrt(next_v) + self.epsilon)
+        power_1, power_2 = self._powers or (0.0, 0.0)
+        update = next_m / (1.0 - power_1) / (tf.sqrt(next_v / (1.0 - power_2)) + self.epsilon)
         decay = self._decay_of(var)
         if decay:
             update += decay * var
