@@ -21,7 +21,7 @@ from processors.sequences.table import SequenceExample
 from tasks.base import DEV, AnswerSink, Collected, Task, TextSignature
 from tasks.sequences.answers import text_answer
 from tasks.sequences.files import text_files
-from tasks.sequences.scores import exact_match, perplexity
+from tasks.sequences.scores import exact_match, perplexity, text_scores
 from tokenization.base import Tokenizer
 from tokenization.natural_text import natural_text
 
@@ -163,12 +163,15 @@ class SequenceTask(Task):
         }
 
     def score(self, collected: Collected) -> dict[str, float]:
-        """Exact match of the best text by its tokens; perplexity of the references."""
-        references = self.tokenizer.encode([str(example.label) for example in self.examples(DEV)])
-        written = [self.tokens_of(ids[0]) for ids in collected["ids"]]
+        """BLEU, chrF, ROUGE and exact match, by its tokens, of the best text; perplexity of the references."""
+        references = [str(example.label) for example in self.examples(DEV)]
+        best = [ids[0] for ids in collected["ids"]]
+        tokens = [self.tokens_of(ids) for ids in best]
+        scores = text_scores([self.text_of(ids) for ids in best], references, self.tokenizer.do_lower_case)
         return {
-            "eval_exact_match": exact_match(written, references),
+            "eval_exact_match": exact_match(tokens, self.tokenizer.encode(references)),
             "eval_perplexity": perplexity(collected["target_losses"], collected["target_tokens"]),
+            **{f"eval_{name}": value for name, value in scores.items()},
         }
 
     @contextlib.contextmanager

@@ -8,6 +8,7 @@ import pytest
 
 import run_seq2seq
 from modeling.checkpoints.restore import checkpoint_variables
+from modeling.decoder.settings import DECODERS
 from serving.predictor import Predictor
 from tests.support import tiny_sequences
 
@@ -66,6 +67,8 @@ def test_a_run_learns_and_leaves_scores_and_texts(trained, data):
     assert scores["eval_exact_match"] > 0.9
     assert 1.0 < scores["eval_perplexity"] < 2.5
     assert scores["eval_token_accuracy"] > 0.7
+    assert scores["eval_bleu"] == 0  # no text has four words
+    assert scores["eval_rouge1"] > 90
     answers = lines_of(folder / "predictions.jsonl")
     rows = [line.split("\t") for line in (data / "test.tsv").read_text(encoding="utf-8").splitlines()[1:]]
     assert [[answer["source"], answer["target"]] for answer in answers] == rows
@@ -193,3 +196,15 @@ def test_long_targets_are_cut_on_request():
     assert first["input_ids"] == [2, 6, 7, 8, 9, 10, 11, 3]
     assert first["target_ids"] == [6, 7, 8, 3]
     assert second["target_ids"] == [6, 7, 8, 9]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_digits_are_written_backwards_also_in_lengths_between_those_trained_on(tmp_path, decoder):
+    lengths = {"train": [1, 2, 3, 5, 7, 8], "dev": [4, 6], "test": [4, 6]}
+    tiny_sequences.write_table(tmp_path, {"train": 12000, "dev": 400, "test": 1}, lengths)
+    tiny_sequences.write_model(tmp_path, hidden_size=64, num_attention_heads=4, intermediate_size=128)
+    run(*flags_of(tmp_path), "--max_target_length=12", "--train_batch_size=64", "--learning_rate=1.5e-3",
+        "--num_train_epochs=6", "--log_every_n_steps=100", "--label_smoothing=0", "--eval_batch_size=64",
+        f"--decoder={decoder}", f"--output_dir={tmp_path / 'run'}", "--do_train", "--do_eval")  # fmt: skip
+    assert load(tmp_path / "run" / "eval_results.json")["eval_exact_match"] >= 0.99
