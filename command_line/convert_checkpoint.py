@@ -13,6 +13,8 @@ from command_line.flags.declaration import FlagSet, Group
 from command_line.flags.model import MODEL
 from command_line.settings import require
 from common.errors import FlagError, RunDirectoryError
+from modeling.checkpoints.huggingface_files import MULTIPLE_CHOICE
+from processors.problem_types import PROBLEM_TYPES
 from tokenization.kinds import KINDS
 
 
@@ -86,8 +88,9 @@ SCRIPT = Script(
                 (
                     ACTIONS["output_dir"].changed(help="Folder to make; if it exists, it must be empty."),
                     TASK["problem_type"].changed(
-                        help="What a label of a classifier is. Without it, as "
-                        "run.json or config.json beside the checkpoint says.",
+                        type=(*PROBLEM_TYPES, MULTIPLE_CHOICE),
+                        help="What a label of a classifier is, or that it chooses. Without it, as run.json or "
+                        "config.json beside the checkpoint says.",
                     ),
                 ),
             ),

@@ -12,12 +12,16 @@ from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
 from command_line.run_ner import data_folder, test_file
 from command_line.settings import device_settings, limits
-from common.errors import FlagError
+from common.errors import DataError, FlagError
 from common.run_directory import RunDirectory
+from processors.base import SPLITS
 from processors.choices.featurizer import JoiningSettings
 from processors.choices.forms import FORMS, Form
-from processors.choices.source import ChoiceSource, Rows
+from processors.choices.report import split_lines
+from processors.choices.source import ChoiceSource, Rows, stop
 from processors.choices.tables import ChoiceColumns, read_table
+from processors.entities.report import Problems
+from processors.reading import MissingDataError
 from processors.tables.spec import TableFormat
 from processors.tables.splitting import find_file
 from tasks.base import DEV, TEST, TRAIN
@@ -76,9 +80,27 @@ class MultipleChoiceScript(TaskScript[ChoiceTask]):
             has_context=columns is None or columns.context is not None,
             has_question=columns is None or columns.question is not None,
         )
-        source = ChoiceSource(data_files(flags, form), build_rows(flags, form))
+        on_problem = Problems() if flags.validate_only else stop
+        source = ChoiceSource(data_files(flags, form), build_rows(flags, form), on_problem)
         name = NAME if form is None else flags.task_name
         return ChoiceTask(files.text_tokenizer, source, settings, limits(flags), name)
+
+    def report(self, flags: SimpleNamespace, task: ChoiceTask) -> None:
+        """Prints questions, choices, labels, lengths and problems of each split.
+
+        Raises:
+          DataError: there are rows that cannot be used, all of which were read.
+        """
+        source = task.choice_source
+        for split in SPLITS:
+            try:
+                print("\n".join(split_lines(source, task.featurizer, task.tokenizer.special_ids.unk, split)))
+            except MissingDataError as error:
+                print(f"{split}: {error}")
+        problems = source.on_problem
+        if isinstance(problems, Problems) and problems.found:
+            print("\n".join([f"{len(problems.found)} problems:", *problems.lines()]))
+            raise DataError(f"{len(problems.found)} rows cannot be used, the first: {next(iter(problems.found))}")
 
 
 def check_table(flags: SimpleNamespace) -> None:

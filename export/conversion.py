@@ -36,7 +36,7 @@ class Description:
 
     Args:
       labels: of the classifier's outputs, in order; none where it does not say.
-      problem_type: `single_label`, `multi_label` or `regression`; None where it does not say.
+      problem_type: `single_label`, `multi_label`, `regression` or `multiple_choice`; None where it does not say.
       do_lower_case: casing of the tokenizer; None where it does not say.
       users_head: name of a head of the user's that computes as none of Hugging Face's does; None where there is none.
       reading: what the head reads of the encoder other than upstream's, as flags; empty where nothing.
@@ -154,7 +154,6 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
     shapes = checkpoint_variables(init_checkpoint)
     names = tuple(sorted(name for name in shapes if not is_bookkeeping(name, shapes)))
     naming = model.config.family.hugging_face
-    heads = naming.heads_of(names)
     source = locate_checkpoint(init_checkpoint).path
     users_head = model.description.users_head
     if users_head is not None and target == HUGGING_FACE:
@@ -168,6 +167,8 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
             "export instead"
         )
     model = _with_outputs(model, shapes.get(CLASSIFIER_VARIABLES[0]), source)
+    problem_type = model.description.problem_type
+    heads = naming.heads_of(names, problem_type)
     with _whole_folder(output_dir) as folder:
         if target == HUGGING_FACE:
             _write_hugging_face(init_checkpoint, names, folder, model)
@@ -175,7 +176,7 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
             _write_tensorflow(init_checkpoint, folder, model)
         cast = _compare(init_checkpoint, folder, names, output_dir)
         kept = checkpoint_variables(str(folder))
-    classes = ", ".join(huggingface_files.architectures(model.config.family, names))
+    classes = ", ".join(huggingface_files.architectures(model.config.family, names, problem_type))
     lost = [name for name in shapes if name not in kept]
     reasons = {name: "the format has no step" for name in lost if name == GLOBAL_STEP} | left_out(init_checkpoint)
     return Conversion(
@@ -223,11 +224,12 @@ def _with_outputs(model: Model, shape: tuple[int, ...] | None, source: str) -> M
 def _write_hugging_face(init_checkpoint: str, names: Sequence[str], folder: Path, model: Model) -> None:
     naming = model.config.family.hugging_face
     tensors = ((name, _as_float32(value)) for name, value in read_tensors(init_checkpoint, names))
-    write_safetensors(tensors, folder / WEIGHTS[HUGGING_FACE], naming, naming.heads_of(names))
+    problem_type = model.description.problem_type
+    write_safetensors(tensors, folder / WEIGHTS[HUGGING_FACE], naming, naming.heads_of(names, problem_type))
     labels: Sequence[str] = model.description.labels
-    if not labels and CLASSIFIER_VARIABLES[0] in names:
+    if not labels and CLASSIFIER_VARIABLES[0] in names and problem_type != huggingface_files.MULTIPLE_CHOICE:
         labels = huggingface_files.unnamed_labels(checkpoint_variables(init_checkpoint)[CLASSIFIER_VARIABLES[0]][0])
-    settings = huggingface_files.model_settings(model.config, names, labels, model.description.problem_type)
+    settings = huggingface_files.model_settings(model.config, names, labels, problem_type)
     write_atomically(folder / huggingface_files.CONFIG, huggingface_files.as_json(settings))
     _write_vocabulary(folder, model)
 

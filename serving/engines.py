@@ -32,11 +32,12 @@ class Engine(Protocol):
 
     input_names: tuple[str, ...]
 
-    def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, NDArray[Any]]:
+    def run(self, inputs: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
         """Outputs by name, a row each.
 
         Args:
-          inputs: texts by input name, all of one length; an input that is left out is empty.
+          inputs: texts by input name, all of one length; an input that is left out is empty. Of an input that is a
+            list of texts a row, lists of one length.
         """
 
     def close(self) -> None:
@@ -73,7 +74,7 @@ class TensorFlowEngine:
         self._output_names = tuple(outputs)
         self._call = session.make_callable(list(outputs.values()), feed_list=list(inputs.values()))
 
-    def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, NDArray[Any]]:
+    def run(self, inputs: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
         """As `Engine.run`."""
         rows = max(len(values) for values in inputs.values())
         feeds = [np.array(inputs.get(name) or [""] * rows, dtype=object) for name in self.input_names]

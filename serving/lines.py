@@ -9,6 +9,7 @@ from typing import IO, Any, Protocol
 from common.errors import DataError, one_line
 from processors.reading import LONGEST_LINE, line_encoding, lone_surrogate
 from processors.records.length_order import BATCHES_SORTED_AT_ONCE
+from serving import lists
 
 READ_BYTES = 1 << 16
 
@@ -24,7 +25,11 @@ class Answering(Protocol):
     def required_names(self) -> Sequence[str]:
         """Those that every row has."""
 
-    def answer(self, rows: Sequence[Mapping[str, str | None]], batch_size: int) -> list[dict[str, Any]]:
+    @property
+    def list_names(self) -> Sequence[str]:
+        """Those that are a list of texts, which come last."""
+
+    def answer(self, rows: Sequence[Mapping[str, Any]], batch_size: int) -> list[dict[str, Any]]:
         """One answer a row."""
 
 
@@ -34,9 +39,10 @@ def answer_lines(
     """Answers lines as they come: a JSON object a line out for each line in, in order, flushed at once.
 
     A line is `text_a`, `text_a<TAB>text_b`, or a JSON object with those keys, whose other keys come back beside the
-    answer; `question<TAB>context` has both. A line that cannot be answered gives `{"line": number, "error": why}`, and
-    the stream goes on. Whatever has arrived is answered together, at most `batch_size` lines a run, so a person waits
-    for one line only, and a pipe gets full batches of lines of similar length.
+    answer; `question<TAB>context` has both, and the choices of a question are all cells behind it. A line that cannot
+    be answered gives `{"line": number, "error": why}`, and the stream goes on. Whatever has arrived is answered
+    together, at most `batch_size` lines a run, so a person waits for one line only, and a pipe gets full batches of
+    lines of similar length.
 
     Args:
       predictor: answers.
@@ -105,24 +111,29 @@ def _read(line: bytes, number: int, predictor: Answering, codec: str) -> dict[st
         if len(line) > LONGEST_LINE:
             raise ValueError(f"a line of more than {LONGEST_LINE} bytes")
         text = line.decode(codec)
-        return _parsed(text.removeprefix("\ufeff") if number == 1 else text, names, required)
+        return _parsed(text.removeprefix("\ufeff") if number == 1 else text, predictor)
     except (ValueError, RecursionError) as error:
-        columns = ", ".join("<TAB>".join(names[:size]) for size in range(len(required), len(names) + 1))
+        shown = [f"{name}<TAB>..." if name in predictor.list_names else name for name in names]
+        columns = ", ".join("<TAB>".join(shown[:size]) for size in range(len(required), len(names) + 1))
         return {
             "line": number,
             "error": f"{one_line(error)}; expected {columns}, or a JSON object with {' and '.join(required)}",
         }
 
 
-def _parsed(text: str, names: Sequence[str], required: Sequence[str]) -> dict[str, Any]:
+def _parsed(text: str, predictor: Answering) -> dict[str, Any]:
+    names, required = predictor.text_names, predictor.required_names
     text = text.rstrip("\r")
     if text.startswith("{"):
         row: dict[str, Any] = json.loads(text)
     else:
-        cells = text.split("\t", len(names) - 1)
-        row = dict(itertools.zip_longest(names, cells[: len(names)]))
+        row = _of_cells(text, names, predictor.list_names)
     texts = {name: row.get(name) for name in names}
     for name, value in texts.items():
+        if name in predictor.list_names:
+            if fault := lists.fault(value):
+                raise ValueError(f"{name} {fault}")
+            continue
         if value is not None and not isinstance(value, str):
             raise ValueError(f"{name} is {one_line(json.dumps(value), 60)}, no text")
         if name in required and (value is None or not value.strip()):
@@ -131,4 +142,15 @@ def _parsed(text: str, names: Sequence[str], required: Sequence[str]) -> dict[st
             raise ValueError(f"{name} has half a character")
     if "error" in row:
         raise ValueError("the key error is taken")
-    return row | {name: value if value and value.strip() else None for name, value in texts.items()}
+    plain = {name: value for name, value in texts.items() if name not in predictor.list_names}
+    return row | {name: value if value and value.strip() else None for name, value in plain.items()}
+
+
+def _of_cells(text: str, names: Sequence[str], list_names: Sequence[str]) -> dict[str, Any]:
+    """The texts of a line whose cells are parted by tabs; a list has all that follow."""
+    if names[-1] not in list_names:
+        cells = text.split("\t", len(names) - 1)
+        return dict(itertools.zip_longest(names, cells[: len(names)]))
+    cells = text.split("\t")
+    before = len(names) - 1
+    return dict(itertools.zip_longest(names[:-1], cells[:before])) | {names[-1]: cells[before:]}

@@ -12,11 +12,15 @@ from common.files import json_object
 from processors.reading import lone_surrogate
 from processors.records.featurizer import chunked
 from processors.records.length_order import in_order, longest_first
+from serving import lists
 from serving.engines import AUTO, Engine, load
 from tasks import exports
 from tasks.answers import beside, flat
 
 BATCH_SIZE = 64
+
+Row = Mapping[str, Any]
+"""Texts by input name; a list of texts where the input is one, None where an optional text is not given."""
 
 
 class Predictor:
@@ -45,13 +49,14 @@ class Predictor:
         self.input_names = self._engine.input_names
         self.reader = exports.reader(settings["problem_type"])
         self.text_names: tuple[str, ...] = tuple(settings.get("inputs", ("text_a", "text_b")))
+        self.list_names: tuple[str, ...] = tuple(settings.get("lists", ()))
         self.required_names = self.text_names if self.reader.needs_all_texts else self.text_names[:1]
 
-    def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    def run(self, inputs: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
         """The text signature as it is: lists of strings in, arrays out. An input that is left out is empty."""
         return self._engine.run(inputs)
 
-    def answer(self, rows: Sequence[Mapping[str, str | None]], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
+    def answer(self, rows: Sequence[Row], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
         """One answer a row, as in `predictions.jsonl`: label (name, names or score) and probabilities by name.
 
         Args:
@@ -65,7 +70,7 @@ class Predictor:
             self._check(row, number)
         if len(rows) <= batch_size:
             return self._answer_together(rows) if rows else []
-        lengths = [sum(len(row.get(name) or "") for name in self.input_names) for row in rows]
+        lengths = [sum(lists.length(row.get(name)) for name in self.input_names) for row in rows]
         numbered = (
             pair
             for batch in chunked(longest_first(lengths), batch_size)
@@ -106,6 +111,10 @@ class Predictor:
             raise DataError(f"row {number}: unknown key {unknown[0]!r}; expected {', '.join(self.text_names)}")
         for name in self.text_names:
             value = row.get(name)
+            if name in self.list_names:
+                if fault := lists.fault(value):
+                    raise DataError(f"row {number}: {name} {fault}")
+                continue
             if value is not None and not isinstance(value, str):
                 raise DataError(f"row {number}: {name} is a {type(value).__name__}, expected text")
             if value is not None and lone_surrogate(value):
@@ -113,8 +122,13 @@ class Predictor:
             if name in self.required_names and (value is None or not value.strip()):
                 raise DataError(f"row {number}: {name} is {'missing' if value is None else 'blank'}; give a text")
 
-    def _answer_together(self, rows: Sequence[Mapping[str, str | None]]) -> list[dict[str, Any]]:
-        outputs = self.run({name: [row.get(name) or "" for row in rows] for name in self.input_names})
+    def _answer_together(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        inputs = {
+            name: lists.rectangular([row[name] for row in rows]) if name in self.list_names
+            else [row.get(name) or "" for row in rows]
+            for name in self.input_names
+        }  # fmt: skip
+        outputs = self.run(inputs)
         return self.reader.answers(outputs, len(rows))
 
     def close(self) -> None:

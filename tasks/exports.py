@@ -8,6 +8,7 @@ from typing import Any
 from common.errors import ExportError
 from tasks.answers import ExportAnswers
 from tasks.base import TextSignature
+from tasks.choices.answers import ChoiceAnswers
 from tasks.classification.kinds import KINDS
 from tasks.entities.answers import EntityAnswers
 from tasks.pretraining.answers import MaskAnswers
@@ -24,6 +25,7 @@ READERS: Mapping[str, ExportAnswers] = {
     "entities": EntityAnswers(),
     "vectors": VectorAnswers(),
     "sequences": SequenceAnswers(),
+    "multiple_choice": ChoiceAnswers(),
 }
 """By the `problem_type` in an export's settings."""
 
@@ -40,6 +42,7 @@ _SIGNATURES: Mapping[str, tuple[str, str]] = {
     "entities": ("tasks.entities.signature", "EntityTextSignature"),
     "vectors": ("tasks.vectors.signature", "VectorTextSignature"),
     "sequences": ("tasks.sequences.signature", "SequenceTextSignature"),
+    "multiple_choice": ("tasks.choices.signature", "ChoiceTextSignature"),
 }
 """Module and class by problem type; imported where a graph is built."""
 

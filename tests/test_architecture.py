@@ -51,7 +51,7 @@ ORDER = {
         "parameters model_fn feature_extraction task_records inputs experiment"
     ),
     "serving": (
-        "saved_model onnx_engine engines predictor engine_choice lines errors settings rows tensors worker batcher "
+        "saved_model onnx_engine engines lists predictor engine_choice lines errors settings rows tensors worker batcher "
         "metrics statistics models cards service gate protocols connections application server"
     ),
     "compat": (

@@ -134,6 +134,7 @@ class Echo:
     """Answers a row with its own texts."""
 
     text_names = required_names = ("text_a", "text_b")
+    list_names = ()
 
     def answer(self, rows: Any, batch_size: int) -> list[dict[str, Any]]:
         del batch_size

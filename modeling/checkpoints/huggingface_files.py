@@ -22,9 +22,14 @@ _PROBLEM_TYPES = {
 }
 
 
-def architectures(family: Family, names: Collection[str]) -> list[str]:
+MULTIPLE_CHOICE = "multiple_choice"
+_CHOOSES = "ForMultipleChoice"
+"""What the names of Hugging Face's classes for it end in; its `problem_type` knows no such type."""
+
+
+def architectures(family: Family, names: Collection[str], problem_type: str | None = None) -> list[str]:
     """Hugging Face's classes for a model with variables of these names; the encoder's where there is no head."""
-    heads = family.hugging_face.heads_of(names)
+    heads = family.hugging_face.heads_of(names, problem_type)
     parts = {head.includes for head in heads}
     return [family.title + head.title for head in heads if head.title not in parts] or [f"{family.title}Model"]
 
@@ -38,17 +43,17 @@ def model_settings(
       config: the encoder.
       names: our names of the model's variables, which say what heads there are.
       labels: names of the classifier's outputs, in order; none where it has no classifier.
-      problem_type: `single_label`, `multi_label` or `regression`; None where it is not known.
+      problem_type: `single_label`, `multi_label`, `regression` or `multiple_choice`; None where it is not known.
 
     Returns:
       Keys and values; `BertConfig.from_dict` makes `config` of them again.
     """
     settings = config.hugging_face_dict()
-    settings |= {"architectures": architectures(config.family, names), "tie_word_embeddings": True}
+    settings |= {"architectures": architectures(config.family, names, problem_type), "tie_word_embeddings": True}
     if labels:
         settings["id2label"] = {str(index): label for index, label in enumerate(labels)}
         settings["label2id"] = {label: index for index, label in enumerate(labels)}
-    if problem_type:
+    if problem_type in _PROBLEM_TYPES:
         settings["problem_type"] = _PROBLEM_TYPES[problem_type]
     return settings
 
@@ -94,7 +99,10 @@ def stated_labels(folder: Path) -> list[str]:
 
 def stated_problem_type(folder: Path) -> str | None:
     """Problem type that a folder's `config.json` names; None where it names none that is known here."""
-    stated = _read(folder / CONFIG).get("problem_type")
+    settings = _read(folder / CONFIG)
+    if any(str(name).endswith(_CHOOSES) for name in settings.get("architectures") or ()):
+        return MULTIPLE_CHOICE
+    stated = settings.get("problem_type")
     return next((ours for ours, theirs in _PROBLEM_TYPES.items() if theirs == stated), None)
 
 

@@ -29,6 +29,7 @@ CLASSIFIER = HeadNames(
     "output_weights",
     (("classifier.weight", "output_weights"), ("classifier.bias", "output_bias")),
 )
+CHOICE = HeadNames("ForMultipleChoice", CLASSIFIER.variable, CLASSIFIER.rows, problem_type="multiple_choice")
 SPAN = HeadNames(
     "ForQuestionAnswering",
     "cls/squad/output_weights",
@@ -84,6 +85,7 @@ FAMILY = Family(
         encoder=(*EMBEDDING_ROWS, *LAYER_ROWS, *POOLER_ROWS),
         heads=(
             CLASSIFIER,
+            CHOICE,
             SPAN,
             HeadNames(
                 "ForPreTraining",

@@ -5,7 +5,7 @@ classifier stands where BERT has its pooler.
 """
 
 from modeling.families.base import Family, Pooler
-from modeling.families.bert import CLASSIFIER, SPAN
+from modeling.families.bert import CHOICE, CLASSIFIER, SPAN
 from modeling.families.names import HeadNames, HuggingFaceNames, linear, norm
 
 _LAYER, _OURS = "transformer.layer.{layer}", "bert/encoder/layer_{layer}"
@@ -40,10 +40,12 @@ _CLASSIFIER = HeadNames(
     CLASSIFIER.title, CLASSIFIER.variable, (*CLASSIFIER.rows, *linear(("pre_classifier", "bert/pooler/dense")))
 )
 
+_CHOICE = HeadNames(CHOICE.title, CHOICE.variable, _CLASSIFIER.rows, problem_type=CHOICE.problem_type)
+
 FAMILY = Family(
     model_type="distilbert",
     title="DistilBert",
-    hugging_face=HuggingFaceNames("distilbert.", _ENCODER, (_CLASSIFIER, SPAN, _MASKED_LM)),
+    hugging_face=HuggingFaceNames("distilbert.", _ENCODER, (_CLASSIFIER, _CHOICE, SPAN, _MASKED_LM)),
     renamed={
         "dim": "hidden_size",
         "n_layers": "num_hidden_layers",

@@ -7,7 +7,7 @@ transformers.
 """
 
 from modeling.families.base import Family, Pooler
-from modeling.families.bert import EMBEDDING_ROWS, LAYER_ROWS, SPAN
+from modeling.families.bert import CHOICE, EMBEDDING_ROWS, LAYER_ROWS, SPAN
 from modeling.families.names import GoogleNames, HeadNames, HuggingFaceNames, linear
 
 _CLASSIFIER = HeadNames(
@@ -19,6 +19,12 @@ _CLASSIFIER = HeadNames(
         *linear(("classifier.dense", "bert/pooler/dense")),
     ),
 )
+_CHOICE = HeadNames(
+    CHOICE.title,
+    CHOICE.variable,
+    (*CHOICE.rows, *linear(("sequence_summary.summary", "bert/pooler/dense"))),
+    problem_type=CHOICE.problem_type,
+)
 _PROJECTION_ROWS = linear(("embeddings_project", "bert/embeddings/projection"))
 _PRETRAINING = "of pretraining; the discriminator alone is fine-tuned"
 _NO_GENERATOR = "is a generator of ELECTRA, which its owners made to pretrain the discriminator; use the discriminator"
@@ -29,7 +35,7 @@ FAMILY = Family(
     hugging_face=HuggingFaceNames(
         "electra.",
         (*EMBEDDING_ROWS, *_PROJECTION_ROWS, *LAYER_ROWS),
-        (_CLASSIFIER, SPAN),
+        (_CLASSIFIER, _CHOICE, SPAN),
         left_out=(("discriminator_predictions.", _PRETRAINING),),
         refused=(("generator_predictions.", _NO_GENERATOR), ("generator_lm_head.", _NO_GENERATOR)),
     ),

@@ -40,6 +40,8 @@ class HeadNames:
       rows: names of its tensors.
       copies: tensors of a file that repeat another of our variables: name there, and that variable.
       includes: title of a head that is a part of this one.
+      problem_type: the one problem type that the head is for, where others have a head of the same variables; None for
+        all others.
     """
 
     title: str
@@ -47,6 +49,7 @@ class HeadNames:
     rows: tuple[Row, ...]
     copies: tuple[Row, ...] = ()
     includes: str | None = None
+    problem_type: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +96,11 @@ class HuggingFaceNames:
         bare = _translated(name, self.encoder, backwards=True)
         return bare if bare is None or not heads else self.prefix + bare
 
-    def heads_of(self, names: Collection[str]) -> tuple[HeadNames, ...]:
-        """The heads of a model with variables of these names, ours."""
-        return tuple(head for head in self.heads if head.variable in names)
+    def heads_of(self, names: Collection[str], problem_type: str | None = None) -> tuple[HeadNames, ...]:
+        """The heads of a model with variables of these names, ours; of heads with the same one, that of the type."""
+        found = [head for head in self.heads if head.variable in names and head.problem_type in (None, problem_type)]
+        special = {head.variable for head in found if head.problem_type is not None}
+        return tuple(head for head in found if head.variable not in special or head.problem_type is not None)
 
     def original(self, name: str) -> str | None:
         """Our name of what a tensor repeats; None where it repeats nothing."""

@@ -19,6 +19,8 @@ JOINS = (BLANK, FILL, SEPARATE)
 """How question and choice become the second text: joined by a blank; likewise, but put in the place of each `_` of a
 question that has one; or as two texts with a separator token between."""
 GAP = "_"
+CUT = "_cut"
+"""Where a record has the number of its sequences that lost tokens, for the host alone."""
 UNBOUNDED = 1 << 12
 """Choices of a question that static lengths are declared for where there is no bound; nothing is padded to them."""
 
@@ -150,13 +152,15 @@ class ChoiceFeaturizer(Featurizer):
             second = row.choice[skipped : skipped + choice]
             if row.is_separate:
                 second = [*row.question[:question], *[self.layout.sep] * self.layout.separators, *second]
-            yield self.layout.features(first, second)
+            is_cut = context < len(row.context) or question < len(row.question) or choice < len(row.choice)
+            yield self.layout.features(first, second) | {CUT: is_cut}
 
     @staticmethod
     def _joined(sequences: Sequence[Features | None]) -> Features:
         """One record of the sequences of all choices."""
         names = ("input_ids", "input_mask", "segment_ids")
         features: Features = {name: [one for seq in sequences if seq for one in seq[name]] for name in names}
+        features[CUT] = sum(seq[CUT] for seq in sequences if seq)
         return features | {"choice_lengths": [len(seq["input_ids"]) if seq else 0 for seq in sequences]}
 
 

@@ -11,7 +11,7 @@ from processors.choices.featurizer import ChoiceFeaturizer, JoiningSettings
 from processors.choices.question import ChoiceQuestion
 from processors.choices.source import ChoiceSource
 from processors.records.schema import Features
-from tasks.base import AnswerSink, Collected, Task
+from tasks.base import AnswerSink, Collected, Task, TextSignature
 from tasks.choices.files import answer_files
 from tasks.choices.scores import choice_scores
 from tokenization.base import Tokenizer
@@ -132,3 +132,9 @@ class ChoiceTask(Task):
                 write(example, outputs[0]["probabilities"][: len(example.choices)].tolist())
 
             yield sink
+
+    def text_signature(self) -> TextSignature:
+        """Raw `context`, `question` and `choices` -> the chosen one, and the probability of each."""
+        from tasks.choices.signature import ChoiceTextSignature
+
+        return ChoiceTextSignature(self.tokenizer, self.settings)

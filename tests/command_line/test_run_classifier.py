@@ -341,6 +341,7 @@ def test_standard_input_reader_answers_what_has_arrived_and_names_a_bad_line(tmp
 
     class Echo:
         text_names = ("text_a", "text_b")
+        list_names = ()
         required_names = ("text_a",)
 
         def answer(self, rows, batch_size):
@@ -370,6 +371,7 @@ class Echo:
     """Answers a row with its text."""
 
     text_names = required_names = ("text_a",)
+    list_names = ()
 
     def answer(self, rows, batch_size):
         return [{"label": row["text_a"]} for row in rows]

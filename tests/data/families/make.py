@@ -31,7 +31,8 @@ MODELS = {
         WIDE | {"embedding_size": 6, "num_hidden_groups": 2, "num_hidden_layers": 4, "vocab_size": 60},
     ),
 }
-HEADS = ("ForSequenceClassification", "ForQuestionAnswering", "ForMaskedLM")
+HEADS = ("ForSequenceClassification", "ForQuestionAnswering", "ForMaskedLM", "ForMultipleChoice")
+CHOICES = 2
 CLASSES = {
     name: [config.__name__.removesuffix("Config") + head for head in HEADS] for name, (config, _) in MODELS.items()
 }
@@ -53,9 +54,11 @@ def inputs(config) -> dict[str, torch.Tensor]:
 def outputs(model, fed) -> dict[str, np.ndarray]:
     """Logits, hidden states, and gradients of a cross-entropy of the classifier."""
     model.eval()
+    name = type(model).__name__
+    if name.endswith("ForMultipleChoice"):  # the same rows, as choices of half as many questions
+        fed = {key: value.view(-1, CHOICES, LENGTH) for key, value in fed.items()}
     found = model(**fed, output_hidden_states=True)
     expected = {f"hidden_{index}": states for index, states in enumerate(found.hidden_states)}
-    name = type(model).__name__
     for logits in ("logits", "start_logits", "end_logits"):
         if logits in found:
             expected[logits] = found[logits]

@@ -11,6 +11,7 @@ from modeling.checkpoints.restore import checkpoint_variables, initialize_from_c
 from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
 from modeling.families.registry import FAMILIES, named
+from modeling.heads.choices import ChoiceHead
 from modeling.heads.classification import ClassificationHead
 from modeling.heads.masked_lm import masked_lm_logits
 from modeling.heads.span import SpanHead
@@ -133,6 +134,15 @@ def test_question_answering(reference):
         assert difference.max() < TOLERANCE
 
 
+def test_multiple_choice(reference):
+    title = "ForMultipleChoice"
+    expected = reference.output(title, "logits")
+    encoder = reference.build(reference.config(title), packed=True)
+    report, found = reference.run(title, ChoiceHead().logits(encoder, {}, is_training=False))
+    assert report.new == report.unused == ()
+    assert np.abs(found.reshape(expected.shape) - expected).max() < TOLERANCE
+
+
 def test_masked_language_model(reference):
     title = "ForMaskedLM"
     if not reference.folder(title).exists():
@@ -146,11 +156,12 @@ def test_masked_language_model(reference):
 
 
 def test_names_go_both_ways_and_the_whole_encoder_is_there(reference):
-    names, heads = reference.family.hugging_face, reference.family.hugging_face.heads
+    names = reference.family.hugging_face
     for folder in sorted((DATA / reference.family.model_type).glob(f"{reference.family.title}*")):
         check_weights(BertConfig.from_json_file(folder / "config.json"), str(folder))
         held = checkpoint_variables(str(folder))
-        present = [head for head in heads if head.variable in held]
+        problem_type = "multiple_choice" if folder.name.endswith("ForMultipleChoice") else None
+        present = names.heads_of(held, problem_type)
         assert [f"{reference.family.title}{head.title}" for head in present] == [folder.name]
         assert all(names.ours(str(names.theirs(name, present))) == name for name in held)
 
