@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from processors.reading import lone_surrogate
+from serving import lists
 from serving.errors import UnprocessableError
 from serving.settings import RequestLimits
 
-Row = Mapping[str, str | None]
-"""Texts by input name; None where an optional text is not given."""
+Row = Mapping[str, Any]
+"""Texts by input name, a list of them where the input is one; None where an optional text is not given."""
 
 CHARACTERS_A_TOKEN = 4
 """Of ASCII text; a character beyond ASCII counts as a token."""
@@ -42,6 +43,11 @@ class Description:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     outputs: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def list_names(self) -> tuple[str, ...]:
+        """Names of the texts that are lists."""
+        return tuple(self.settings.get("lists", ()))
+
     def check(self, rows: Sequence[Mapping[str, Any]], limits: RequestLimits) -> None:
         """Checks the rows of one request.
 
@@ -58,28 +64,44 @@ class Description:
         unknown = sorted(str(name) for name in row.keys() - set(self.text_names))
         if unknown:
             return f"unknown key {unknown[0][:80]!r}; expected {', '.join(self.text_names)}"
-        for name in self.text_names:
-            value = row.get(name)
-            if value is None or value == "":
-                if name in self.required_names:
-                    return f"{name} is {'missing' if value is None else 'blank'}; give a text"
-                continue
-            if not isinstance(value, str):
-                return f"{name} is a {type(value).__name__}, expected text"
-            if len(value) > max_characters:
-                return f"{name} has {len(value)} characters, at most {max_characters} are taken; shorten it"
-            if name in self.required_names and not value.strip():
-                return f"{name} is blank; give a text"
-            if lone_surrogate(value):
-                return f"{name} has half of a surrogate pair; send valid Unicode"
-        return ""
+        faults = ((name, self._fault_of(name, row.get(name), max_characters)) for name in self.text_names)
+        return next((f"{name} {fault}" for name, fault in faults if fault), "")
+
+    def _fault_of(self, name: str, value: Any, max_characters: int) -> str:
+        is_required = name in self.required_names
+        if name in self.list_names:
+            return self._list_fault(value, max_characters)
+        if value is None or value == "":
+            return f"is {'missing' if value is None else 'blank'}; give a text" if is_required else ""
+        if not isinstance(value, str):
+            return f"is a {type(value).__name__}, expected text"
+        if len(value) > max_characters:
+            return f"has {len(value)} characters, at most {max_characters} are taken; shorten it"
+        if is_required and not value.strip():
+            return "is blank; give a text"
+        return "has half of a surrogate pair; send valid Unicode" if lone_surrogate(value) else ""
+
+    @staticmethod
+    def _list_fault(value: Any, max_characters: int) -> str:
+        fault = lists.fault(value)
+        if not fault and (size := lists.length(value)) > max_characters:
+            return f"has {size} characters, at most {max_characters} are taken; shorten it"
+        return fault
 
     def tokens(self, row: Row) -> int:
         """Estimated tokens of a row: what a batch's budget and the queue count.
 
-        An estimate needs no tokenizer in the server's process. Texts that are read in windows count whole.
+        An estimate needs no tokenizer in the server's process. Texts that are read in windows count whole, and each
+        text of a list with all others of the row.
         """
-        count = SPECIAL_TOKENS + sum(_tokens(row.get(name) or "") for name in self.text_names)
+        if self.list_names:
+            texts = [one for name in self.list_names for one in row[name] if one]
+            others = {name: value for name, value in row.items() if name not in self.list_names}
+            return sum(self._tokens_of([*others.values(), one]) for one in texts)
+        return self._tokens_of([row.get(name) for name in self.text_names])
+
+    def _tokens_of(self, texts: Sequence[str | None]) -> int:
+        count = SPECIAL_TOKENS + sum(_tokens(text or "") for text in texts)
         return count if self.reads_windows else min(count, self.max_seq_length)
 
 

@@ -170,9 +170,14 @@ def _load(export_dir: Path) -> tuple[Model, Description]:
         settings=settings,
     )
     for text in WARM_UP:
-        predictor.answer([dict.fromkeys(description.required_names, text)], 1)
-    outputs = predictor.run({name: [WARM_UP[0]] for name in description.required_names})
+        predictor.answer([_row(description, text)], 1)
+    outputs = predictor.run({name: [value] for name, value in _row(description, WARM_UP[0]).items()})
     return predictor, dataclasses.replace(description, outputs=types_of(outputs))
+
+
+def _row(description: Description, text: str) -> dict[str, Any]:
+    """A row that has a text in every place."""
+    return {name: [text, text] if name in description.list_names else text for name in description.required_names}
 
 
 def _signatures(export_dir: Path) -> dict[str, Any]:

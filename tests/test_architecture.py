@@ -51,8 +51,8 @@ ORDER = {
         "parameters model_fn feature_extraction task_records inputs experiment"
     ),
     "serving": (
-        "saved_model onnx_engine engines lists predictor engine_choice lines errors settings rows tensors worker batcher "
-        "metrics statistics models cards service gate protocols connections application server"
+        "saved_model onnx_engine engines lists predictor engine_choice lines errors settings rows tensors worker "
+        "batcher metrics statistics models cards service gate protocols connections application server"
     ),
     "compat": (
         "features optimization run_classifier squad_features squad_answers run_squad run_pretraining "

@@ -16,7 +16,7 @@ github.com/triton-inference-server/server, docs/protocol/extension_binary_data.m
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,10 @@ async def _metadata(service: Service, request: Request) -> Response:
             "name": version.name,
             "versions": [str(version.number)],
             "platform": PLATFORM,
-            "inputs": [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in description.text_names],
+            "inputs": [
+                {"name": name, "datatype": "BYTES", "shape": [-1] * (1 + (name in description.list_names))}
+                for name in description.text_names
+            ],
             "outputs": [
                 {"name": name, "datatype": DATATYPES[kind], "shape": [-1] * rank}
                 for name, (kind, rank) in description.outputs.items()
@@ -117,9 +120,9 @@ async def _infer(service: Service, request: Request) -> Response:
     inputs = content.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise InvalidRequestError("the body needs inputs, a list of tensors")
-    columns: dict[str, list[str]] = {}
+    columns: dict[str, list[Any]] = {}
     for number, one in enumerate(inputs):
-        name, values, binary = _tensor(json_mapping(one, f"inputs[{number}]"), binary)
+        name, values, binary = _tensor(json_mapping(one, f"inputs[{number}]"), binary, version.description.list_names)
         if name in columns:
             raise InvalidRequestError(f"input {name[:80]!r} is given twice")
         columns[name] = values
@@ -139,8 +142,8 @@ def _split(body: bytes, header: str | None) -> tuple[dict[str, Any], bytes]:
     return json_mapping(parsed(body[: int(header)])), body[int(header) :]
 
 
-def _tensor(given: dict[str, Any], binary: bytes) -> tuple[str, list[str], bytes]:
-    """Name and texts of an input, and the bytes that follow it."""
+def _tensor(given: dict[str, Any], binary: bytes, list_names: Sequence[str]) -> tuple[str, list[Any], bytes]:
+    """Name and texts of an input (lists of texts, for those of `list_names`), and the bytes that follow it."""
     name = given.get("name")
     if not isinstance(name, str):
         raise InvalidRequestError("an input has no name")
@@ -149,17 +152,21 @@ def _tensor(given: dict[str, Any], binary: bytes) -> tuple[str, list[str], bytes
     shape = given.get("shape")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise InvalidRequestError(f"input {name[:80]!r} has no shape, as in [2]")
-    if len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] != 1):
-        raise InvalidRequestError(f"input {name[:80]!r} has the shape {shape[:8]}, expected [N] or [N, 1]")
+    is_list = name in list_names
+    if not (len(shape) == 2 if is_list else len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
+        expected = "[N, C]" if is_list else "[N] or [N, 1]"
+        raise InvalidRequestError(f"input {name[:80]!r} has the shape {shape[:8]}, expected {expected}")
     size = _parameters(given).get("binary_data_size")
     if size is None:
-        values = _flat(given.get("data"), name)
+        values = _flat(given.get("data"), name, is_list)
     elif type(size) is int and 0 <= size <= len(binary):
         values, binary = _texts(binary[:size], name), binary[size:]
     else:
         raise InvalidRequestError(f"input {name[:80]!r}: binary_data_size is not that of bytes in the body")
     if len(values) != math.prod(shape):
         raise InvalidRequestError(f"input {name[:80]!r} has {len(values)} texts, its shape says {math.prod(shape)}")
+    if is_list:
+        values = [values[row * shape[1] : (row + 1) * shape[1]] for row in range(shape[0])]
     return name, values, binary
 
 
@@ -167,10 +174,12 @@ def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     return json_mapping(given.get("parameters") or {}, "parameters")
 
 
-def _flat(data: Any, name: str) -> list[Any]:
-    """Texts, also where each is in a list of its own."""
+def _flat(data: Any, name: str, is_list: bool) -> list[Any]:
+    """Texts, also where each is in a list of its own; those of lists, one after the other."""
     if not isinstance(data, list):
         raise InvalidRequestError(f"input {name[:80]!r} has no data")
+    if is_list:
+        return [text for one in data for text in (one if isinstance(one, list) else [one])]
     return [one[0] if isinstance(one, list) and len(one) == 1 else one for one in data]
 
 

@@ -44,6 +44,16 @@ def export_vectors(tiny_model: Path, folder: Path, **settings: Any) -> Path:
     return export_random(VectorTask(tokenizer, VectorSettings(max_seq_length=24, **settings)), folder)
 
 
+def export_choices(tiny_model: Path, folder: Path) -> Path:
+    """Exports a model that chooses, with random weights."""
+    from processors.choices.source import ChoiceSource, Rows
+    from tasks.choices.task import ChoiceSettings, ChoiceTask
+    from tokenization import BulkTokenizer
+
+    source = ChoiceSource({}, Rows(lambda path, split: iter(()), "text", {}))
+    return export_random(ChoiceTask(BulkTokenizer(tiny_model / "vocab.txt"), source, ChoiceSettings(24)), folder)
+
+
 def export_random(task: Any, folder: Path, settings: ExportSettings = PLAIN) -> Path:
     """Exports a task with random weights."""
     import tensorflow as tf
