@@ -84,7 +84,8 @@ def check_windows(flags: SimpleNamespace) -> None:
     """Checks the flags about windows.
 
     Raises:
-      FlagError: one of them without windows, or static shapes without a bound on their number.
+      FlagError: one of them without windows, static shapes without a bound on their number, or an export that cannot
+        have windows.
     """
     if flags.truncation != WINDOWS:
         for name in ("doc_stride", "max_windows", "pool_windows"):
@@ -93,6 +94,11 @@ def check_windows(flags: SimpleNamespace) -> None:
                     f"--{name} describes windows, which --truncation={flags.truncation} does not make; add "
                     f"--truncation={WINDOWS}, or leave it out"
                 )
+    elif flags.do_export and flags.export_onnx:
+        raise FlagError(
+            f"--export_onnx: windows are computed in a loop, which ONNX Runtime does not take; leave it out, or train "
+            f"with another --truncation than {WINDOWS}"
+        )
     elif device_settings(flags).needs_static_shapes and flags.max_windows is None:
         raise FlagError(
             "--max_windows is missing: --use_tpu, --use_xla and --pad_to_max_length need a bound on the windows of a "

@@ -1,7 +1,7 @@
 """A head over documents: the encoder reads windows, and their scores become those of the document."""
 
-from collections.abc import Collection, Mapping
-from typing import NamedTuple, final
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple, final
 
 import tensorflow as tf
 
@@ -120,11 +120,13 @@ class WindowedHead(Head):
             return _Windows(*(values[start : start + at_once] for values in windows))
 
         def step(start: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            with tf.compat.v1.variable_scope(tf.compat.v1.get_variable_scope(), reuse=True):
+            scope = tf.compat.v1.get_variable_scope()
+            with tf.compat.v1.variable_scope(scope, reuse=True, custom_getter=from_outside):
                 return start + at_once, tf.concat([found, scores(part(start))], axis=0)
 
         # The first windows stand before the loop and make the variables; most batches have no more.
         first = scores(part(0))
+        from_outside = _values_of_variables()
         count = tf.size(windows.lengths)
         shapes = [tf.TensorShape([]), tf.TensorShape([None, first.shape[-1]])]
         _, found = tf.while_loop(
@@ -141,6 +143,16 @@ class WindowedHead(Head):
             return tf.where(some, tf.reduce_max(lowest, axis=1), 0.0)
         weights = tf.cast(mask, scores.dtype)
         return tf.math.divide_no_nan(tf.reduce_sum(scores * weights, axis=1), tf.reduce_sum(weights, axis=1))
+
+
+def _values_of_variables() -> Callable[..., Any]:
+    """A getter that gives the values that variables have outside of a loop: a frozen graph can keep no other inside."""
+    values = {variable.op.name: tf.identity(variable) for variable in tf.compat.v1.trainable_variables()}
+
+    def value(getter: Callable[..., Any], name: str, *arguments: Any, **options: Any) -> Any:
+        return values[name] if name in values else getter(name, *arguments, **options)
+
+    return value
 
 
 def _flat(lengths: tf.Tensor) -> _Windows:

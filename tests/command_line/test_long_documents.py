@@ -133,6 +133,7 @@ def test_another_reading_of_documents_is_refused_in_the_same_directory(trained, 
         (["--truncation=windows", "--doc_stride=11"], "--doc_stride=11 is larger than the 10 tokens of text in a"),
         (["--truncation=windows", "--max_windows=0"], "--max_windows=0"),
         (["--truncation=windows", "--pad_to_max_length"], "--max_windows is missing: --use_tpu, --use_xla and --pad"),
+        (["--truncation=windows", "--do_export", "--export_onnx"], "--export_onnx: windows are computed in a loop"),
         (["--truncation=windows", "--pool_windows=sum"], "--pool_windows=sum"),
     ],
 )

@@ -39,8 +39,8 @@ def topic(sentence: str) -> str | None:
 
 
 def documents(path: Path, count: int) -> Iterator[tuple[str, str, str]]:
-    """A document, a sentence of no topic, and the label: as many of each label, with the same words before and behind
-    the passage that decides. A reader of the first words alone is right of every second one.
+    """A document, a sentence of no topic, and the label: as many of each label, with the same words before the passage
+    that decides. A reader of the first words alone is right of every second one.
     """
     by_topic: dict[str | None, list[str]] = {}
     for sentence in sentences(path):
@@ -54,9 +54,9 @@ def documents(path: Path, count: int) -> Iterator[tuple[str, str, str]]:
         before = ""
         while len(before.split()) < BEFORE:
             before += next(neutral) + " "
-        behind, other = next(neutral), next(neutral)
+        other = next(neutral)
         for name, of_topic in passages.items():
-            yield f"{before}{next(of_topic)} {next(of_topic)} {behind}", other, name
+            yield f"{before}{next(of_topic)} {next(of_topic)}", other, name
 
 
 def write(wikitext: Path, folder: Path, pairs: bool = False) -> Path:

@@ -96,6 +96,23 @@ def test_windows_in_turn_are_the_windows_at_once(monkeypatch):
     np.testing.assert_allclose(found, expected("max"), atol=1e-6)
 
 
+def test_a_frozen_graph_reads_windows_in_turn(monkeypatch):
+    monkeypatch.setattr(windows, "TOKENS_AT_ONCE", 2 * WIDTH)
+    values, head = batch(False), WindowedHead(ClassificationHead(3), "max", WIDTH)
+    with tf.Graph().as_default() as graph, tf1.Session() as session:
+        tf1.set_random_seed(3)
+        features = {name: tf1.placeholder(value.dtype, [None] * value.ndim, name) for name, value in values.items()}
+        encode = functools.partial(build_encoder, ModelSettings(CONFIG), head, is_training=False, packed=True)
+        tf.identity(head.read(encode, features, False), "scores")
+        session.run(tf1.global_variables_initializer())
+        feeds = {f"{name}:0": values[name] for name in (*windows._CUT, windows.WINDOW_LENGTHS)}
+        expected = session.run("scores:0", feeds)
+        frozen = tf1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["scores"])
+    with tf.Graph().as_default(), tf1.Session() as session:
+        tf.import_graph_def(frozen, name="")
+        np.testing.assert_allclose(session.run("scores:0", feeds), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_a_row_that_only_fills_a_batch_has_scores_of_zero(pooling):
     lengths = LENGTHS * np.array([[1], [0], [1]], np.int32)
