@@ -200,6 +200,7 @@ def begin(
     devices.quiet_tensorflow()
     settings = experiment_settings(flags, files.config)
     settings, base = _on_base(settings, directory)
+    devices.check_gpus(settings.devices)
     log.info(devices.banner(settings.devices))
     cluster = directory.cluster
     experiment = Experiment(task, settings, cluster)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from common.errors import FlagError
-from estimator.config import DeviceSettings, ExperimentSettings, TrainingSettings
+from estimator.config import SKIP, STOP, DeviceSettings, ExperimentSettings, TrainingSettings
 from modeling.config import BertConfig
 from modeling.insertions import parse_insertions
 from modeling.reading import parse_reading
@@ -110,6 +110,9 @@ def check_precision(flags: SimpleNamespace) -> None:
     """
     if flags.use_tpu and flags.precision == FP16:
         raise FlagError("--precision=fp16: a TPU has no float16; use --precision=bf16")
+    if getattr(flags, "on_nan", STOP) == SKIP and (flags.use_tpu or flags.precision == FP16):
+        other = "--use_tpu cannot leave updates out" if flags.use_tpu else "--precision=fp16 skips by its loss scale"
+        raise FlagError(f"--on_nan=skip: {other}; remove one of them")
 
 
 def check_periodic_evaluation(flags: SimpleNamespace) -> None:

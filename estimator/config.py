@@ -6,6 +6,8 @@ from pathlib import Path
 from modeling.settings import FLOAT32, ModelSettings, UpdateRule
 from modeling.training.freezing import NOTHING_FROZEN, FrozenParts
 
+STOP, SKIP = "stop", "skip"
+"""What to do at an update that is not finite."""
 ADAMW, LAMB = "adamw", "lamb"
 """Optimizers by name."""
 
@@ -39,6 +41,7 @@ class TrainingSettings:
       layerwise_lr_decay: factor between the rates of neighbouring layers; None for one rate.
       weight_decay, adam_beta1, adam_beta2, adam_epsilon, clip_norm, adam_bias_correction, decay_after_warmup: as in
         `modeling.settings.UpdateRule`.
+      on_nan: what an update does whose loss or gradients are not finite: `"stop"` the run, or be left out (`"skip"`).
       deterministic: equal commands give equal bits, also where one of them was stopped and started again.
     """
 
@@ -74,6 +77,7 @@ class TrainingSettings:
     adam_bias_correction: bool = UpdateRule.adam_bias_correction
     decay_after_warmup: bool = UpdateRule.decay_after_warmup
     deterministic: bool = False
+    on_nan: str = STOP
 
     @property
     def rule(self) -> UpdateRule:
@@ -91,6 +95,8 @@ class DeviceSettings:
       pad_to_max_length: pad every row to `max_seq_length`, as XLA and TPU need; no compute is saved on padding.
       precision: `"float32"`, `"bf16"` or `"fp16"`; weights, checkpoints and exports are float32 with each.
       use_xla: compile the graph, on static shapes.
+      num_gpus: GPUs to train on; None for all of this machine.
+      require_gpu: do not run on a CPU alone.
     """
 
     use_tpu: bool = False
@@ -104,6 +110,8 @@ class DeviceSettings:
     tpu_estimator_on_cpu: bool = False
     precision: str = FLOAT32
     use_xla: bool = False
+    num_gpus: int | None = None
+    require_gpu: bool = False
 
     @property
     def uses_tpu_estimator(self) -> bool:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.python.framework import config as tensorflow_config
 
 from common.cluster.base import ALONE, Cluster
+from common.errors import FlagError
 from common.files import without_pattern
 from estimator import machines
 from estimator.config import DeviceSettings, TrainingSettings
@@ -39,10 +40,32 @@ def quiet_tensorflow() -> None:
     warnings.filterwarnings("ignore", "To make it possible to preserve tf.data options", UserWarning)
 
 
+def num_gpus(device: DeviceSettings = PLAIN) -> int:
+    """GPUs of this machine that a run trains on."""
+    there = len(tf.config.list_physical_devices("GPU"))
+    return there if device.num_gpus is None else min(device.num_gpus, there)
+
+
+def check_gpus(device: DeviceSettings) -> None:
+    """Checks that there are the GPUs that were asked for.
+
+    Raises:
+      FlagError: there are not.
+    """
+    there = len(tf.config.list_physical_devices("GPU"))
+    advice = "check nvidia-smi, and CUDA and cuDNN as BUILD.md names them"
+    if device.require_gpu and there == 0:
+        raise FlagError(f"--require_gpu: TensorFlow sees no GPU; {advice}, or leave the flag out to run on the CPU")
+    if device.num_gpus is not None and device.num_gpus > there:
+        raise FlagError(f"--num_gpus={device.num_gpus}: TensorFlow sees {there}; {advice}, or give a smaller number")
+
+
 def banner(device: DeviceSettings = PLAIN) -> str:
     """One line that answers "is my GPU used?": devices, threads, versions, precision."""
     gpus = tf.config.list_physical_devices("GPU")
-    where = f"{len(gpus)} GPU(s)" if gpus else "CPU only (TensorFlow sees no GPU)"
+    used = num_gpus(device)
+    some = f"{used} of {len(gpus)}" if used < len(gpus) else used
+    where = f"{some} GPU(s)" if gpus else "CPU only (TensorFlow sees no GPU)"
     how = f"{device.precision}{', XLA' if device.use_xla else ''}"
     if device.precision == FP16 and not gpus:
         how += " (a CPU emulates float16, at a hundredth of its speed: --precision=bf16 is the one to use)"
@@ -77,9 +100,9 @@ def build_estimator(
     if devices.uses_tpu_estimator:
         return _build_tpu_estimator(model_fn, output_dir, training, devices)
     compiled = {"session_config": compiling_session()} if devices.use_xla else {}
-    strategy, target = _strategy(), ""
+    strategy, target = _strategy(num_gpus(devices)), ""
     if cluster.member is not None:
-        strategy, server = machines.strategy_and_server(cluster.member)
+        strategy, server = machines.strategy_and_server(cluster.member, num_gpus(devices))
         target = server.target
     config = machines.RunConfig(
         target,
@@ -120,9 +143,9 @@ def _common(training: TrainingSettings) -> dict[str, Any]:
     }
 
 
-def _strategy() -> tf.distribute.Strategy | None:
+def _strategy(gpus: int) -> tf.distribute.Strategy | None:
     """Several GPUs of this machine, or none."""
-    return tf.distribute.MirroredStrategy() if len(tf.config.list_physical_devices("GPU")) > 1 else None
+    return tf.distribute.MirroredStrategy([f"/gpu:{index}" for index in range(gpus)]) if gpus > 1 else None
 
 
 def _build_tpu_estimator(

@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from common.cluster.base import ALONE, Cluster
-from common.errors import DataError, FlagError
+from common.errors import BertError, DataError, FlagError
 from common.files import write_atomically
 from common.interruption import Interruption
 from common.run_directory import warn_of_another_head, warn_of_other_labels
-from estimator import devices, layer_mix, learning_curve, machines, memory, score_table
-from estimator.config import ExperimentSettings
+from estimator import devices, forecast, layer_mix, learning_curve, machines, memory, score_table
+from estimator.config import SKIP, ExperimentSettings
 from estimator.failures import running
 from estimator.hooks.checkpoints import CheckpointHook, Saving
 from estimator.hooks.collector import Collector
 from estimator.hooks.follower import FollowerHook
 from estimator.hooks.metrics_log import MetricsLog
 from estimator.hooks.periodic_evaluation import PeriodicEvaluation
-from estimator.hooks.progress import ProgressHook
+from estimator.hooks.progress import ProgressHook, clock
 from estimator.inputs import Inputs
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from estimator.streaming import AnsweredExample, ExampleStream, answered, rows_in_order
@@ -128,6 +129,7 @@ class Experiment:
         if self._cluster.tell(self._cluster.is_chief and self._has_ended(start, num_steps, watch)):
             return start
         log.info("training %d to %d of %d steps on %d rows", start, num_steps, num_steps, record_set.num_records)
+        self._forecast(record_set, num_steps - start)
         self._update(record_set, start, num_steps, watch)
         if watch:
             log.info("%s", watch.summary())
@@ -136,6 +138,19 @@ class Experiment:
             layer_mix.report(self.trained_checkpoint(), self.settings.model.reading, self.output_dir)
         self._report_memory()
         return self.global_step()
+
+    def _forecast(self, record_set: record_sets.RecordSet, steps: int) -> None:
+        """Says what the run will take."""
+        training, lengths = self.settings.training, self._inputs.lengths(record_set)
+        if not lengths:
+            return
+        gpus = devices.num_gpus(self.settings.devices)
+        machines_there = len(self._cluster.member.names) if self._cluster.member else 1
+        work = forecast.Work(
+            self.settings.model.bert_config, training.train_batch_size, sum(lengths) / len(lengths), max(lengths),
+            steps, max(gpus, 1) * machines_there, training.gradient_accumulation_steps, training.recompute,
+        )  # fmt: skip
+        log.info("%s", forecast.line(work, gpus > 0, clock))
 
     def _update(
         self, record_set: record_sets.RecordSet, start: int, num_steps: int, watch: PeriodicEvaluation | None
@@ -181,8 +196,19 @@ class Experiment:
         if not self._cluster.is_chief:
             return [FollowerHook(self._cluster, interruption, training.eval_every_n_steps)]
         every = training.log_every_n_steps
-        progress = ProgressHook(num_steps, training.train_batch_size, num_records, every, self._metrics)
+        progress = ProgressHook(
+            num_steps, training.train_batch_size, num_records, every, self._metrics, self._rows_of_step
+        )
         return [progress, *self._checkpoint_hooks(interruption, watch, progress)]
+
+    def _rows_of_step(self, step: int) -> list[str]:
+        """Names of the rows that an update is made of; none where they cannot be found any more."""
+        record_set = self.record_set(TRAIN)
+        try:
+            return self._records.ids(TRAIN, record_set, self._inputs.places_of_step(record_set, step))
+        except (BertError, OSError, tf.errors.OpError) as error:  # the update is what is wrong, not this
+            log.warning("the rows of step %d are not known: %s", step, error)
+            return []
 
     def _checkpoint_hooks(
         self, interruption: Interruption, watch: PeriodicEvaluation | None, progress: ProgressHook
@@ -366,6 +392,7 @@ class Experiment:
             frozen=self.settings.training.frozen,
             token_fields=self.task.record_spec.token_fields(),
             precision=device.precision,
+            skips_not_finite=self.settings.training.on_nan == SKIP,
             dropout_seed=self.settings.training.seed if self.settings.training.deterministic else None,
         )
         model_fn = build_model_fn(model, self.task.head(schedule is not None), schedule, graph, collector)

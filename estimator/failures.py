@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from common.errors import BertError, DataError, one_line
 from estimator import devices
-from estimator.hooks.progress import nan_loss
+from estimator.hooks.progress import not_finite
 from estimator.memory import full_disk
 from processors.records import record_sets
 
@@ -37,7 +37,7 @@ def one_line_errors(record_set: record_sets.RecordSet) -> Iterator[None]:
             raise
         raise _misfit(record_set, _told(error)) from error
     except tf.compat.v1.train.NanLossDuringTrainingError as error:
-        raise nan_loss() from error
+        raise not_finite() from error
     except tf.errors.ResourceExhaustedError as error:
         full = full_disk(error)
         if full is not None:

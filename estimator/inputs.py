@@ -6,9 +6,12 @@ import tensorflow as tf
 
 from common.errors import FlagError
 from estimator.config import DeviceSettings, TrainingSettings
-from processors.records.input_fn import InputSettings, build_input_fn
+from processors.records.input_fn import InputSettings, build_input_fn, first_lengths, places_of_batch
 from processors.records.record_sets import RecordSet
 from processors.records.schema import FeatureSpec
+
+SAMPLED_ROWS = 256
+"""Rows whose lengths stand for those of all."""
 
 
 class Inputs:
@@ -50,6 +53,19 @@ class Inputs:
 
         return input_fn
 
+    def lengths(self, record_set: RecordSet) -> list[int]:
+        """Tokens of some rows as they are computed on: padded where shapes are static."""
+        found = first_lengths(record_set.files, self._spec, SAMPLED_ROWS)
+        if self._devices.needs_static_shapes:
+            padded = [field.static for field in self._spec.fields if field.name == "input_ids" and field.static]
+            return padded or found
+        return found
+
+    def places_of_step(self, record_set: RecordSet, step: int) -> list[tuple[str, int]]:
+        """File and record number of each row of an update, over all replicas; the first update is number 1."""
+        rows = self._training.train_batch_size
+        return places_of_batch(record_set.files, self._settings(record_set, rows, rows, step - 1, sorts=False))
+
     @staticmethod
     def _share_of_a_replica(batch_size: int, replicas: int) -> int:
         if batch_size % replicas:
@@ -74,8 +90,14 @@ class Inputs:
         start_step: int | None,
         sorts: bool,
     ) -> Any:
+        settings = self._settings(record_set, batch_size, global_batch_size, start_step, sorts)
+        return build_input_fn(record_set.files, self._spec, settings)
+
+    def _settings(
+        self, record_set: RecordSet, batch_size: int, global_batch_size: int, start_step: int | None, sorts: bool
+    ) -> InputSettings:
         static_shapes = self._devices.needs_static_shapes
-        settings = InputSettings(
+        return InputSettings(
             batch_size=batch_size,
             num_records=record_set.num_records,
             is_training=start_step is not None,
@@ -85,4 +107,3 @@ class Inputs:
             shuffle_buffer=self._training.shuffle_buffer,
             sorts_by_length=sorts and not static_shapes,
         )
-        return build_input_fn(record_set.files, self._spec, settings)

@@ -24,8 +24,12 @@ def session_mode(cluster: Cluster) -> Iterator[None]:
 
 
 @functools.cache
-def strategy_and_server(member: Member) -> tuple[tf.distribute.Strategy, Any]:
+def strategy_and_server(member: Member, gpus: int) -> tuple[tf.distribute.Strategy, Any]:
     """The strategy over all machines, and the server of this one, which lives as long as its process: made once.
+
+    Args:
+      member: this machine's place in the cluster.
+      gpus: of this machine, as many as of every other.
 
     Called within `session_mode`. The session's configuration says which devices of the cluster this machine uses, and
     who leads the others.
@@ -35,7 +39,7 @@ def strategy_and_server(member: Member) -> tuple[tf.distribute.Strategy, Any]:
         spec,
         task_type=member.job,
         task_id=member.index,
-        num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+        num_accelerators={"GPU": gpus},
         rpc_layer="grpc",
     )
     strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from estimator.config import ADAMW, LAMB, TrainingSettings
 from estimator.hooks.collector import PER_EXAMPLE_LOSS, Collector
 from estimator.hooks.loss_scale import LossScaleHook, ScaleSaver
-from estimator.hooks.progress import PROGRESS
+from estimator.hooks.progress import PROGRESS, SKIPPED
 from estimator.parameters import (
     group_rates,
     keep_base_out_of_checkpoints,
@@ -30,6 +30,7 @@ from modeling.training.freezing import NOTHING_FROZEN, FrozenParts
 from modeling.training.lamb import LambOptimizer
 from modeling.training.loss_scale import LossScale
 from modeling.training.optimization import create_optimizer, gradients_of, learning_rate_schedule
+from modeling.training.update_guard import UpdateGuard
 from processors.records.input_fn import cut_to_longest
 from processors.records.length_order import ROW_INDEX
 
@@ -70,6 +71,7 @@ class GraphSettings:
       precision: what the layers multiply in, as in `DeviceSettings`.
       frozen: parts of the encoder that get no gradient.
       dropout_seed: drop values by step and place, see `modeling.encoder.step_seeds`; None draws on from session start.
+      skips_not_finite: leave out updates whose loss or gradients are not finite.
     """
 
     packed: bool = True
@@ -81,6 +83,7 @@ class GraphSettings:
     precision: str = FLOAT32
     frozen: FrozenParts = NOTHING_FROZEN
     dropout_seed: int | None = None
+    skips_not_finite: bool = False
 
 
 def build_model_fn(
@@ -222,7 +225,14 @@ def _training_spec(
     accumulated: Accumulated | None = None,
 ) -> Any:
     fields: dict[str, Any] = {"mode": tf.estimator.ModeKeys.TRAIN, "loss": loss}
-    fields["train_op"] = _train_op(loss, schedule, graph, table, loss_scale, accumulated)
+    guard = UpdateGuard(graph.skips_not_finite)
+    fields["train_op"] = _train_op(loss, schedule, graph, table, loss_scale, accumulated, guard)
+    if guard.norm is not None:
+        tf.identity(guard.norm, f"{PROGRESS}gradient_norm")
+    if guard.is_finite is not None:
+        tf.identity(tf.logical_not(guard.is_finite), f"{PROGRESS}{SKIPPED}")
+        # The Estimator stops at a loss that is no number.
+        fields["loss"] = tf.where(guard.is_finite, loss, tf.zeros_like(loss))
     if loss_scale is not None:
         fields["training_hooks"] = [LossScaleHook(loss_scale)]
         saver = ScaleSaver(config.keep_checkpoint_max if config else None)
@@ -237,6 +247,7 @@ def _train_op(
     table: ParameterTable,
     loss_scale: LossScale | None,
     accumulated: Accumulated | None,
+    guard: UpdateGuard,
 ) -> tf.Operation:
     if schedule is None:
         raise ValueError("training needs a schedule")
@@ -259,6 +270,7 @@ def _train_op(
         loss_scale=loss_scale,
         table=table,
         rule=schedule.rule,
+        guard=guard,
     )
 
 

@@ -1,7 +1,7 @@
 """The record sets of a task, and the examples behind their rows."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,24 @@ class TaskRecords:
             return
         for chunk in chunked(self._task.examples(split), record_sets.CHUNK_EXAMPLES):
             yield from zip(chunk, self._task.featurizer.featurize(chunk), strict=True)
+
+    def ids(self, split: str, record_set: record_sets.RecordSet, places: Sequence[tuple[str, int]]) -> list[str]:
+        """Names of the examples of records, in the order given: their ids, else where they are.
+
+        Args:
+          places: file and number of each record.
+        """
+        if record_set.given:
+            return [f"{Path(file).name}:{number}" for file, number in places]
+        wanted = {number for _, number in places}
+        found: dict[int, str] = {}
+        number = 0
+        for example, windows in self.examples(split, record_set):
+            for _ in windows:
+                if number in wanted:
+                    found[number] = str(getattr(example, "guid", None) or getattr(example, "qas_id", number))
+                number += 1
+        return [found.get(number, str(number)) for _, number in places]
 
     def _built(self, split: str) -> record_sets.RecordSet:
         files = self._task.record_files(split)

@@ -47,7 +47,7 @@ ORDER = {
     "tasks": "base answers text_rows classification span entities choices sequences pretraining vectors exports",
     "export": "signatures onnx_fusion onnx_file savedmodel conversion",
     "estimator": (
-        "config machines devices hooks weights score_table learning_curve layer_mix memory failures streaming "
+        "config forecast machines devices hooks weights score_table learning_curve layer_mix memory failures streaming "
         "parameters model_fn feature_extraction task_records inputs experiment"
     ),
     "serving": (

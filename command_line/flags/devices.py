@@ -31,6 +31,10 @@ DEVICES = Group(
             "Compile the graph with XLA; every row is padded to --max_seq_length. A TPU always does so.",
             Scope.FREE,
         ),
+        Flag("num_gpus", int, _default("num_gpus"), "GPUs to train on. Without it, all of this machine.", Scope.FREE,
+             minimum=1),
+        Flag("require_gpu", bool, _default("require_gpu"), "Stop where TensorFlow sees no GPU, rather than run on the "
+             "CPU.", Scope.FREE),
         Flag(
             "pad_to_max_length",
             bool,

@@ -4,7 +4,7 @@ from typing import Any
 
 from command_line.flags.declaration import Flag, Group, Scope, default_of
 from common.errors import BertError
-from estimator.config import ADAMW, LAMB, TrainingSettings
+from estimator.config import ADAMW, LAMB, SKIP, STOP, TrainingSettings
 from modeling.training.freezing import parse_frozen_parts
 
 
@@ -213,6 +213,14 @@ UPDATES = Group(
             "up their scores in OUTPUT_DIR/seeds.json. A command that was stopped goes on where it was.",
             Scope.FREE,
             minimum=1,
+        ),
+        Flag(
+            "on_nan",
+            (STOP, SKIP),
+            _default("on_nan"),
+            "At an update whose loss or gradients are NaN or infinite: stop, or skip it, name its rows and count it. A "
+            "skipped update is a step: rows and learning rate go on.",
+            Scope.REMEMBERED,
         ),
         Flag(
             "deterministic",

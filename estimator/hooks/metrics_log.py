@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -25,14 +26,14 @@ class MetricsLog:
         self._is_written = is_written
 
     def write(self, event: str, values: dict[str, Any]) -> None:
-        """Appends `{"event": event, "time": seconds since the epoch, **values}`; NaN, which is no JSON, as null.
+        """Appends `{"event": event, "time": seconds since the epoch, **values}`; NaN and infinity, no JSON, as null.
 
         Raises:
           DataError: the disk is full or the file cannot be written to.
         """
         if not self._is_written:
             return
-        finite = {name: None if value != value else value for name, value in values.items()}
+        finite = {name: _number(value) for name, value in values.items()}
         line = json.dumps({"event": event, "time": round(time.time(), 3), **finite}) + "\n"
         with writing(self._path), self._path.open("ab+") as stream:
             stream.write((b"" if _ends_a_line(stream) else b"\n") + line.encode())
@@ -51,6 +52,10 @@ class MetricsLog:
             return []
         found = map(_event, self._path.read_bytes().split(b"\n"))
         return [event for event in found if event is not None]
+
+
+def _number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _event(line: bytes) -> dict[str, Any] | None:

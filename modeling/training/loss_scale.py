@@ -59,11 +59,10 @@ class LossScale:
           variables: theirs.
           global_step: is incremented.
         """
-        present = [pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None]
         # Clipping makes all of them NaN where their norm is not finite.
-        self.is_finite = tf.math.is_finite(tf.linalg.global_norm([gradient for gradient, _ in present]))
-        replica = tf.distribute.get_replica_context()
-        updated = replica.merge_call(functools.partial(_update_if, optimizer), args=(self.is_finite, present))
+        present = [gradient for gradient in gradients if gradient is not None]
+        self.is_finite = tf.math.is_finite(tf.linalg.global_norm(present))
+        updated = apply_if_finite(optimizer, gradients, variables, self.is_finite)
         with tf.control_dependencies([updated]):
             return tf.group(*self._adjust(self.is_finite), global_step.assign_add(1, read_value=False))
 
@@ -85,6 +84,25 @@ def times(gradient: Gradient, factor: float | tf.Tensor) -> Gradient:
     if isinstance(gradient, tf.IndexedSlices):
         return tf.IndexedSlices(gradient.values * factor, gradient.indices, gradient.dense_shape)
     return gradient * factor
+
+
+def apply_if_finite(
+    optimizer: tf.compat.v1.train.Optimizer,
+    gradients: Sequence[Gradient | None],
+    variables: Sequence[tf.Variable],
+    is_finite: tf.Tensor,
+) -> tf.Operation:
+    """An update that is left out where it is not finite: neither weights nor slots move.
+
+    Args:
+      optimizer: makes the update.
+      gradients: clipped; the same on all replicas.
+      variables: theirs.
+      is_finite: scalar, the same on all replicas.
+    """
+    present = [pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None]
+    replica = tf.distribute.get_replica_context()
+    return replica.merge_call(functools.partial(_update_if, optimizer), args=(is_finite, present))
 
 
 def _update_if(

@@ -11,6 +11,7 @@ from modeling.settings import UPSTREAMS_RULE, UpdateRule
 from modeling.training import replicas as replicas_in_sync
 from modeling.training.accumulation import Accumulated, Gradient, dense_sums
 from modeling.training.loss_scale import LossScale, times
+from modeling.training.update_guard import UpdateGuard
 
 CLIP_NORM = 1.0
 
@@ -29,6 +30,7 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
     loss_scale: LossScale | None = None,
     table: ParameterTable = UPSTREAM,
     rule: UpdateRule = UPSTREAMS_RULE,
+    guard: UpdateGuard | None = None,
 ) -> tf.Operation:
     """Training op: gradients clipped to global norm 1, AdamW under the schedule, one more global step.
 
@@ -47,6 +49,7 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
       loss_scale: for float16; gradients are those of the loss itself all the same. Not on TPU.
       table: weight decay and learning rate of each variable; upstream's by default.
       rule: the optimizer's numbers; upstream's by default.
+      guard: learns the norm of the gradients, and can leave updates out.
 
     Returns:
       The op that updates variables and increments `global_step` once.
@@ -81,9 +84,12 @@ def create_optimizer(  # noqa: PLR0913 - upstream's arguments by position, ours 
         # They exchange tensors of one shape alone; how many rows a sparse gradient has differs between them.
         accumulated = dense_sums(unclipped, variables)
         unclipped = accumulated.gradients
-    gradients = _clip_over_replicas(unclipped, rule.clip_norm, accumulated)
-    if loss_scale is not None:
-        return loss_scale.apply(made, gradients, variables, global_step)
+    gradients, norm = _clip_over_replicas(unclipped, rule.clip_norm, accumulated)
+    if guard is not None:
+        guard.watch(loss, norm)
+    conditional = loss_scale or (guard if guard is not None and guard.skips else None)
+    if conditional is not None:
+        return conditional.apply(made, gradients, variables, global_step)
     return made.apply_and_count(zip(gradients, variables, strict=True), global_step)
 
 
@@ -155,20 +161,28 @@ def clip_gradients(
     Returns:
       The gradients in their order.
     """
+    return clip_with_norm(gradients, clip_norm, accumulated)[0]
+
+
+def clip_with_norm(
+    gradients: Sequence[Gradient | None], clip_norm: float = CLIP_NORM, accumulated: Accumulated | None = None
+) -> tuple[list[Gradient | None], tf.Tensor]:
+    """As `clip_gradients`, and the norm before clipping, a scalar."""
     if accumulated is None:
-        return tf.clip_by_global_norm(gradients, clip_norm=clip_norm)[0]
+        clipped, norm = tf.clip_by_global_norm(gradients, clip_norm=clip_norm)
+        return clipped, norm
     others = [gradient for index, gradient in enumerate(gradients) if index not in accumulated.row_variables]
     norm = tf.sqrt(tf.square(tf.linalg.global_norm(others)) + accumulated.squares_of_rows)
-    return tf.clip_by_global_norm(gradients, clip_norm=clip_norm, use_norm=norm)[0]
+    return tf.clip_by_global_norm(gradients, clip_norm=clip_norm, use_norm=norm)[0], norm
 
 
 def _clip_over_replicas(
     gradients: list[Gradient | None], clip_norm: float, accumulated: Accumulated | None = None
-) -> list[Gradient | None]:
-    """Clip the gradient of the global batch, wherever its parts were computed."""
+) -> tuple[list[Gradient | None], tf.Tensor]:
+    """Clip the gradient of the global batch, wherever its parts were computed; gives its norm, too."""
     replicas = replicas_in_sync.count()
     if replicas == 1:
-        return clip_gradients(gradients, clip_norm, accumulated)
+        return clip_with_norm(gradients, clip_norm, accumulated)
     present = [index for index, gradient in enumerate(gradients) if gradient is not None]
     gradients = list(gradients)
     for index, gradient in zip(present, replicas_in_sync.summed([gradients[i] for i in present]), strict=True):
@@ -177,8 +191,8 @@ def _clip_over_replicas(
         (squares,) = replicas_in_sync.summed([accumulated.squares_of_rows])
         accumulated = dataclasses.replace(accumulated, squares_of_rows=squares)
     # Applying sums over the replicas once more, and each of them now holds the whole.
-    clipped = clip_gradients(gradients, clip_norm, accumulated)
-    return [None if gradient is None else times(gradient, 1.0 / replicas) for gradient in clipped]
+    clipped, norm = clip_with_norm(gradients, clip_norm, accumulated)
+    return [None if gradient is None else times(gradient, 1.0 / replicas) for gradient in clipped], norm
 
 
 class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):

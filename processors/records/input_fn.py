@@ -62,9 +62,7 @@ def build_input_fn(
             return dataset.prefetch(2)
         dataset = _mixed(names, settings.seed) if settings.is_training else tf.data.TFRecordDataset(names)
         if settings.is_training:
-            buffer = min(max(settings.num_records, 1), settings.shuffle_buffer)
-            dataset = dataset.shuffle(buffer, seed=settings.seed, reshuffle_each_iteration=True).repeat()
-            dataset = dataset.skip(settings.skip_records) if settings.skip_records else dataset
+            dataset = _shuffled(dataset, settings)
         elif settings.static_shapes:
             missing = -settings.num_records % batch_size
             dataset = dataset.concatenate(tf.data.Dataset.from_tensors(spec.padding()).repeat(missing))
@@ -76,12 +74,52 @@ def build_input_fn(
     return input_fn
 
 
-def _mixed(names: Sequence[str], seed: int | None) -> tf.data.Dataset:
+def first_lengths(files: Sequence[Path | str], spec: FeatureSpec, count: int) -> list[int]:
+    """Real tokens of the first records, at most `count`; none where records do not say which tokens are real."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        rows = tf.data.TFRecordDataset([str(path) for path in files]).take(count).batch(count)
+        batch = tf.compat.v1.data.make_one_shot_iterator(rows).get_next()
+        parsed = tf.io.parse_example(batch, spec.parse_spec())
+        if "input_mask" not in parsed:
+            return []
+        lengths: list[int] = session.run(tf.reduce_sum(parsed["input_mask"], axis=1)).tolist()
+    return lengths
+
+
+def places_of_batch(files: Sequence[Path | str], settings: InputSettings) -> list[tuple[str, int]]:
+    """Where the rows of the first batch of a training stream are: file, and number of the record in it from 0.
+
+    The stream is that of `build_input_fn` with the same settings, made again: nothing is carried along while a model
+    trains.
+    """
+    names = [str(path) for path in files]
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.set_random_seed(settings.seed)
+        places = _shuffled(_mixed(names, settings.seed, _places), settings)
+        file, number = tf.compat.v1.data.make_one_shot_iterator(places.batch(settings.batch_size)).get_next()
+        found = session.run([file, number])
+    return [(name.decode(), int(index)) for name, index in zip(*found, strict=True)]
+
+
+def _places(name: tf.Tensor) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(name).enumerate().map(lambda number, _: (name, number))
+
+
+def _shuffled(dataset: tf.data.Dataset, settings: InputSettings) -> tf.data.Dataset:
+    """The endless stream of an epoch's records, from where an earlier run has stopped."""
+    buffer = min(max(settings.num_records, 1), settings.shuffle_buffer)
+    dataset = dataset.shuffle(buffer, seed=settings.seed, reshuffle_each_iteration=True).repeat()
+    return dataset.skip(settings.skip_records) if settings.skip_records else dataset
+
+
+def _mixed(
+    names: Sequence[str], seed: int | None, read: Callable[..., tf.data.Dataset] = tf.data.TFRecordDataset
+) -> tf.data.Dataset:
     """Records of several files, which come in another order each epoch, a few of them at a time."""
     if len(names) == 1:
-        return tf.data.TFRecordDataset(names)
+        return read(names[0])
     order = tf.data.Dataset.from_tensor_slices(list(names)).shuffle(len(names), seed, reshuffle_each_iteration=True)
-    return order.interleave(tf.data.TFRecordDataset, cycle_length=min(FILES_AT_ONCE, len(names)))
+    return order.interleave(read, cycle_length=min(FILES_AT_ONCE, len(names)))
 
 
 def parse_batch(rows: tf.Tensor, spec: FeatureSpec, static_shapes: bool = False) -> dict[str, tf.Tensor]:

@@ -430,8 +430,9 @@ def test_loss_that_is_no_number(run_script, table_dir, tiny_model, tmp_path):
     assert code == 2
     assert [line for line in lines[:-1] if not LOG_LINE.match(line)] == []
     found = re.match(
-        r"error: training: the loss became NaN at step (\d+) \(learning rate \d\.\de\+37; it was \S+ a step before\); "
-        r"expected a finite number; lower --learning_rate or look for broken rows with --validate_only$", lines[-1]
+        r"error: training: the loss became NaN at step (\d+) \(learning rate \d\.\de\+37, gradient norm nan, rows "
+        r"(train-\d+, ){7}train-\d+; it was \S+ a step before\); expected a finite number; lower --learning_rate or "
+        r"look for broken rows with --validate_only; --on_nan=skip leaves such updates out$", lines[-1]
     )  # fmt: skip
     assert found, lines[-1]
     assert int(found[1]) > 1

@@ -157,7 +157,7 @@ def two_devices(monkeypatch):
         return {**common(training), "session_config": tf1.ConfigProto(device_count={"CPU": 2})}
 
     monkeypatch.setattr(devices, "_common", with_two_cpus)
-    monkeypatch.setattr(devices, "_strategy", two_cpus)
+    monkeypatch.setattr(devices, "_strategy", lambda gpus: two_cpus())
 
 
 @pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
@@ -358,6 +358,23 @@ def test_hugging_face_weights_through_the_script(run_script, data, minilm, tmp_p
     with safe_open(str(Path(minilm) / "model.safetensors"), "np") as start:
         expected = start.get_tensor("encoder.layer.5.output.dense.weight")
     np.testing.assert_array_equal(trained.get_tensor("bert/encoder/layer_5/output/dense/kernel"), expected.T)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (
+            {"require_gpu": True},
+            "--require_gpu: TensorFlow sees no GPU; check nvidia-smi, and CUDA and cuDNN as ",
+        ),
+        ({"num_gpus": 99}, "--num_gpus=99: TensorFlow sees "),
+    ],
+)
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="needs a machine without a GPU")
+def test_gpus_that_are_not_there_are_a_line(wanted, message):
+    with pytest.raises(FlagError) as refused:
+        devices.check_gpus(DeviceSettings(**wanted))
+    assert str(refused.value).startswith(message)
 
 
 def test_banner_says_where_the_graph_runs():
