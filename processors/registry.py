@@ -47,6 +47,7 @@ _ENTRIES: dict[str, _Entry] = {
     "mnli": _built_in("tables.glue:MnliProcessor"),
     "mnli-mm": _built_in("tables.glue:MnliMismatchedProcessor"),
     "mrpc": _built_in("tables.glue:MrpcProcessor"),
+    "opinion": _built_in("choices.opinion:OpinionProcessor"),
     "qnli": _built_in("tables.glue:QnliProcessor"),
     "qqp": _built_in("tables.glue:QqpProcessor"),
     "rte": _built_in("tables.glue:RteProcessor"),

@@ -95,7 +95,7 @@ def test_the_directory_alone_predicts_another_table(trained, tmp_path):
         assert probabilities(one) == pytest.approx(probabilities(other), abs=1e-5)
 
 
-@pytest.mark.parametrize("exports", ["export", "export_ids"])  # the second tokenizes in this process
+@pytest.mark.parametrize("exports", ["export", pytest.param("export_ids", marks=pytest.mark.slow)])
 def test_the_export_answers_as_the_prediction_does(trained, exports, tmp_path):
     _, folder = trained
     expected = lines_of(folder / "predictions.jsonl")

@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 from processors.registry import XNLI_LANGUAGES
+from tests.support.tiny_choices import write_opinion
 
 BINARY, NLI, ENTAILMENT = ["0", "1"], ["neutral", "entailment", "contradiction"], ["not_entailment", "entailment"]
 
@@ -87,6 +88,7 @@ TINY_DATA = {
     "mnli": write_mnli,
     "mnli-mm": lambda folder: write_mnli(folder, "mismatched"),
     "mrpc": write_mrpc,
+    "opinion": write_opinion,
     "qnli": write_named("question", "sentence", labels=ENTAILMENT, label_column="label"),
     "qqp": write_named("qid1", "qid2", "question1", "question2", labels=BINARY, label_column="is_duplicate"),
     "rte": write_named("sentence1", "sentence2", labels=ENTAILMENT, label_column="label"),

@@ -6,6 +6,7 @@ import pytest
 
 from common.errors import DataError
 from processors.choices.forms import FORMS
+from processors.choices.opinion import OpinionProcessor
 from processors.choices.source import ChoiceSource, Rows
 from tests.support import tiny_choices
 
@@ -110,3 +111,15 @@ def test_a_file_that_is_no_json_says_so(tmp_path):
     path.write_text("[]", encoding="utf-8")
     with pytest.raises(DataError, match="holds no question, expected at least one"):
         list(source_of("dream", tmp_path, {"train": [path]}).questions("train"))
+
+
+def test_opinions_are_one_long_string_for_a_classifier(tmp_path):
+    tiny_choices.write_opinion(tmp_path)
+    questions = list(source_of("opinion", tmp_path).questions("dev"))
+    examples = list(OpinionProcessor().get_dev_examples(str(tmp_path)))
+    for question, example in zip(questions, examples, strict=True):
+        asked, *choices, passage = example.text_a.split("|")
+        assert (asked, tuple(choices), passage) == (question.question, question.choices, question.context)
+        assert choices[int(example.label)] == question.choices[question.label]
+    with pytest.raises(DataError, match=r"no ai_challenger_oqmrc_trainingset\.json in"):
+        list(OpinionProcessor().get_train_examples(str(tmp_path / "other")))
