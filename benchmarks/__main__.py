@@ -47,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--weights", default="", help="Hugging Face folder of a small BERT; default the demo's")
     made.add_argument("--squad_file", default="", help="a SQuAD 1.1 file")
     made.add_argument("--corpus", default="", help="running text, a sentence or paragraph a line")
+    made.add_argument("--tagged_dir", default="", help="folder of tagged sentences, train.* and test.*: WNUT-17")
+    made.add_argument("--tagged_sentences", type=int, help="of them, how many to train on (all; 64 with --quick)")
     made.add_argument("--only", default="", metavar="NAMES", help="benchmarks to run, separated by commas")
     made.add_argument("--rounds", type=int, help="rounds of each case (5; 1 with --quick)")
     made.add_argument(
@@ -96,7 +98,7 @@ def settings_of(flags: argparse.Namespace, work: str) -> Settings:
     Raises:
       FlagError: a path that is not there, or a number of rounds below 1.
     """
-    paths = {name: getattr(flags, name) for name in ("data_dir", "squad_file", "corpus")}
+    paths = {name: getattr(flags, name) for name in ("data_dir", "squad_file", "corpus", "tagged_dir")}
     paths["weights"] = flags.weights or _demo_weights()
     for name, path in paths.items():
         if path and not Path(path).exists():
@@ -106,6 +108,8 @@ def settings_of(flags: argparse.Namespace, work: str) -> Settings:
         if flags.rounds < 1:
             raise FlagError(f"--rounds={flags.rounds}: expected at least 1")
         effort = dataclasses.replace(effort, rounds=flags.rounds)
+    if flags.tagged_sentences is not None:
+        effort = dataclasses.replace(effort, tagged_sentences=flags.tagged_sentences)
     absolute: dict[str, Any] = {name: str(Path(path).resolve()) for name, path in paths.items() if path}
     return Settings(work, effort=effort, **absolute)
 

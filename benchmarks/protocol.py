@@ -35,6 +35,8 @@ class Effort:
       calls: requests of a latency round of single texts; larger batches get fewer.
       base_steps: steps of the model of BERT-base's shape.
       memory_steps: updates of a training whose memory is measured.
+      tagged_sentences: sentences that a tagger is trained on.
+      tagged_predictions: sentences that it tags.
     """
 
     rounds: int = 5
@@ -45,6 +47,8 @@ class Effort:
     calls: int = 200
     base_steps: int = 2
     memory_steps: int = 10
+    tagged_sentences: int | None = None
+    tagged_predictions: int | None = None
 
 
 QUICK = Effort(
@@ -56,6 +60,8 @@ QUICK = Effort(
     calls=20,
     base_steps=1,
     memory_steps=2,
+    tagged_sentences=64,
+    tagged_predictions=96,
 )
 
 
@@ -69,6 +75,7 @@ class Settings:
       data_dir: folder of GLUE's folders.
       squad_file: a SQuAD file.
       corpus: running text for pretraining.
+      tagged_dir: folder of train.* and test.*, sentences with tags as run_ner.py reads them.
       effort: how much work a round is.
       options: of this side.
     """
@@ -78,6 +85,7 @@ class Settings:
     data_dir: str = ""
     squad_file: str = ""
     corpus: str = ""
+    tagged_dir: str = ""
     effort: Effort = Effort()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

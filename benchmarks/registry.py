@@ -73,6 +73,13 @@ BENCHMARKS = (
     Benchmark(
         "memory", "peak resident memory of training", _sides("memory", "peer"), more_is_better=False, in_quick=False
     ),
+    Benchmark(
+        "tagging",
+        "entities after equal steps, a seed a round: F1, speed",
+        _sides("tagging", "peer"),
+        ("weights", "tagged_dir"),
+        in_quick=False,
+    ),
     Benchmark("machine", "share of the machine's matrix-product rate", _sides("machine"), in_quick=False),
     Benchmark(
         "pretraining_data",

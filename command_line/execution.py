@@ -123,10 +123,10 @@ def answered_from_export(flags: SimpleNamespace, directory: RunDirectory) -> boo
         # A task of a user's file may have no such flag.
         answer_standard_input(directory, flags, getattr(flags, "encoding", None))
         return True
-    if not directory.is_trained():
+    if not directory.is_trained() and not flags.init_checkpoint:
         raise FlagError(
             f"--predict_file=-: --output_dir={directory.path} holds no export and no checkpoint to answer from; "
-            "run with --do_train --do_export first"
+            "run with --do_train --do_export first, or give an --init_checkpoint that has a trained head"
         )
     return False
 
@@ -211,7 +211,7 @@ def begin(
     if settings.training.frozen and flags.do_train and not flags.init_checkpoint and not directory.is_trained():
         log.warning("--freeze=%s without --init_checkpoint: these parts keep random weights", settings.training.frozen)
     if needs_trained and not flags.do_train:
-        experiment.trained_checkpoint()
+        experiment.exported_checkpoint()
     held_out = _held_out(flags, task, directory)
     experiment.prepare(splits)
     _compare_code(identity, task, directory)

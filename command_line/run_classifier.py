@@ -14,6 +14,7 @@ from command_line.settings import device_settings, limits, require
 from command_line.table import refuse_columns, table_changes, table_processor
 from common.errors import FlagError
 from common.run_directory import RunDirectory
+from modeling.families.bert import CLASSIFIER
 from processors import registry
 from processors.base import DataProcessor
 from processors.example_source import ExampleSource
@@ -46,7 +47,7 @@ class ClassifierScript(TaskScript[ClassificationTask]):
 
     def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> ClassificationTask:
         """A processor's examples, with the labels of an earlier run."""
-        identity = (directory.description() or {}).get("identity", {})
+        identity = (directory.description() or {}).get("identity") or brought_along(flags)
         return build_task(flags, files.text_tokenizer, identity, directory.path if flags.output_dir else None)
 
     def report(self, flags: SimpleNamespace, task: ClassificationTask) -> None:
@@ -55,6 +56,14 @@ class ClassifierScript(TaskScript[ClassificationTask]):
 
         source, plan = task.example_source, task.featurizer.window_plan
         print(format_report(data_report(source, task.tokenizer, flags.max_seq_length, window_plan=plan)))
+
+
+def brought_along(flags: SimpleNamespace) -> dict[str, Any]:
+    """Labels and problem type of the head that comes with `--init_checkpoint`, where nothing is trained."""
+    from modeling.checkpoints.label_order import stated_head_of
+
+    found = None if flags.do_train else stated_head_of(flags.init_checkpoint, CLASSIFIER.title)
+    return {} if found is None else {"labels": list(found.labels), "problem_type": found.problem_type}
 
 
 def build_task(

@@ -12,6 +12,7 @@ from command_line.model_files import ModelFiles
 from command_line.settings import limits
 from common.errors import DataError, FlagError
 from common.run_directory import RunDirectory
+from modeling.families.bert import TAGS
 from processors import registry
 from processors.base import SPLITS
 from processors.entities.columns import Columns
@@ -21,7 +22,7 @@ from processors.entities.report import Problems, split_lines
 from processors.entities.sentence import stop
 from processors.entities.source import SentenceFiles, SentenceSource
 from processors.entities.tagged_file import SUFFIXES, FileForm
-from processors.entities.tags import NONE
+from processors.entities.tags import NONE, scheme_of_labels
 from processors.reading import MissingDataError
 from processors.tables.spec import checked_labels, parse_labels
 from processors.tables.splitting import find_file
@@ -66,7 +67,7 @@ class NerScript(TaskScript[EntityTask]):
 
     def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> EntityTask:
         """Sentences of the files that the flags name, with the labels of an earlier run."""
-        identity = (directory.description() or {}).get("identity", {})
+        identity = (directory.description() or {}).get("identity") or brought_along(flags)
         settings = EntitySettings(
             max_seq_length=flags.max_seq_length,
             window_overlap=flags.window_overlap,
@@ -75,6 +76,7 @@ class NerScript(TaskScript[EntityTask]):
             crf_learning_rate=flags.crf_learning_rate,
             label_all_tokens=flags.label_all_tokens,
             by_character=flags.by_character,
+            max_words=flags.max_words,
         )
         source = build_source(flags, identity, directory.path if flags.output_dir else None)
         return EntityTask(files.text_tokenizer, source, settings, limits(flags), flags.task_name or NAME)
@@ -92,15 +94,14 @@ class NerScript(TaskScript[EntityTask]):
                 print("\n".join(split_lines(source, task.featurizer, unknown, split)))
             except MissingDataError as error:
                 print(f"{split}: {error}")
-        problems = source.on_problem
-        if isinstance(problems, Problems) and problems.found:
-            print("\n".join([f"{len(problems.found)} problems:", *problems.lines()]))
-            raise DataError(f"{len(problems.found)} rows cannot be used, the first: {next(iter(problems.found))}")
+        if isinstance(source.on_problem, Problems):
+            source.on_problem.refuse()
 
 
 def build_source(flags: SimpleNamespace, identity: Mapping[str, Any], output_dir: Path | None = None) -> SentenceSource:
     """A processor, or files: their scheme and labels are those given, else those of the run or the training file."""
-    on_problem = Problems() if flags.validate_only else stop
+    problems = Problems()
+    on_problem = problems if flags.validate_only else stop
     if reads_processor(flags):
         processor = registry.get(flags.task_name or NAME, flags.processor_module)()
         return ProcessorSentences(processor, flags.data_dir, output_dir, on_problem)
@@ -110,7 +111,29 @@ def build_source(flags: SimpleNamespace, identity: Mapping[str, Any], output_dir
     if flags.labels:
         given = checked_labels(parse_labels(flags.labels, flags.encoding), "multi_label")
         labels = list(given) if scheme == NONE else labels_of_types(given)
-    return SentenceFiles(data_files(flags), form, scheme, labels, on_problem)
+    try:
+        return SentenceFiles(data_files(flags), form, scheme, labels, on_problem)
+    except DataError:
+        problems.refuse()  # rows that cannot be used come first: without them there may be nothing to learn
+        raise
+
+
+def brought_along(flags: SimpleNamespace) -> dict[str, Any]:
+    """Labels and scheme of the head that comes with `--init_checkpoint`, where nothing is trained.
+
+    Raises:
+      FlagError: its labels are spelt in a scheme that is not computed.
+    """
+    from modeling.checkpoints.label_order import stated_head_of
+
+    found = None if flags.do_train else stated_head_of(flags.init_checkpoint, TAGS.title)
+    if found is None:
+        return {}
+    try:
+        scheme = scheme_of_labels(found.labels)
+    except DataError as error:
+        raise FlagError(f"--init_checkpoint={flags.init_checkpoint}: {error}") from None
+    return {"labels": list(found.labels), "tag_scheme": scheme}
 
 
 def reads_processor(flags: SimpleNamespace) -> bool:

@@ -36,6 +36,7 @@ from tasks.pretraining.task import PREDICTIONS_FILE, SCORES_FILE, PretrainingSet
 log = logging.getLogger(__name__)
 
 MASKED_LM_WEIGHTS = "cls/predictions/transform/dense/kernel"
+NEXT_SENTENCE_WEIGHTS = "cls/seq_relationship/output_weights"
 
 Answer = Callable[[Any, Any, Any], dict[str, Any]]
 
@@ -79,9 +80,10 @@ class PretrainingScript(TaskScript[PretrainingTask]):
     def task(self, flags: SimpleNamespace, files: ModelFiles, directory: RunDirectory) -> PretrainingTask:
         """The records that the flags name, looked into."""
         identity = (directory.description() or {}).get("identity", {})
-        kind = checks.RecordKind(identity.get("next_sentence", True))
         if flags.record_paths:
             kind = _check_records(flags.record_paths, flags, files.config)
+        else:
+            kind = checks.RecordKind(identity.get("next_sentence", _brings_next_sentence(flags.init_checkpoint)))
         _check_family(files.config, kind.next_sentence)
         shape = (flags.max_seq_length, flags.max_predictions_per_seq, kind.next_sentence)
         settings = PretrainingSettings(*shape, flags.top_k, kind.packed)
@@ -117,6 +119,13 @@ class PretrainingScript(TaskScript[PretrainingTask]):
         return results
 
 
+def _brings_next_sentence(init_checkpoint: str | None) -> bool:
+    """Whether weights have a head for next sentences; so they may where there are none to look into."""
+    from modeling.checkpoints.restore import checkpoint_variables
+
+    return not init_checkpoint or NEXT_SENTENCE_WEIGHTS in checkpoint_variables(init_checkpoint)
+
+
 def _check_family(config: BertConfig, next_sentence: bool) -> None:
     """Refuses to pretrain heads that models of the family do not have.
 
@@ -127,7 +136,7 @@ def _check_family(config: BertConfig, next_sentence: bool) -> None:
     reason = family.lacks.get("cls/predictions/output_bias")
     if reason is not None:
         raise FlagError(f"--bert_config_file: {family.title} has no masked-language head: {reason}; use another model")
-    reason = family.lacks.get("cls/seq_relationship/output_weights")
+    reason = family.lacks.get(NEXT_SENTENCE_WEIGHTS)
     if next_sentence and reason is not None:
         raise FlagError(
             f"--input_file: records with next sentences, but {family.title} has no head for them: {reason}; make them "

@@ -9,7 +9,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -225,29 +225,6 @@ def warn_of_another_head(init_checkpoint: str, head: str | None) -> None:
 
 def _named_head(head: str | None) -> str:
     return "the head of its task" if head is None else f"--head={head}"
-
-
-def warn_of_other_labels(init_checkpoint: str, labels: Sequence[str]) -> None:
-    """Warns if `--init_checkpoint` has other label names or another order.
-
-    Args:
-      init_checkpoint: prefix, file or directory; its folder has a `labels.txt` if a run of this project left it.
-      labels: of this run, in the order of the class ids; none where it has no classes.
-    """
-    path = Path(init_checkpoint)
-    folder = RunDirectory(path if path.is_dir() else path.parent)
-    try:
-        earlier = folder.labels_file.read_text(encoding="utf-8").split("\n")[:-1]
-    except (OSError, ValueError):
-        return
-    now = [str(label) for label in labels]
-    # A different label count re-initialises the layer; the restore report says so.
-    if earlier != now and len(earlier) == len(now):
-        log.warning(
-            "--init_checkpoint=%s: its output layer was trained for the labels %s and goes on as one for %s, in this "
-            "order; if these are the same labels, give them in the order of the checkpoint (--labels)",
-            init_checkpoint, _short(earlier, 400), _short(now, 400),
-        )  # fmt: skip
 
 
 def vocabulary_digest(vocab: Mapping[str, int]) -> str:

@@ -18,7 +18,7 @@ from common.cluster.base import ALONE, Cluster
 from common.errors import BertError, DataError, FlagError
 from common.files import write_atomically
 from common.interruption import Interruption
-from common.run_directory import warn_of_another_head, warn_of_other_labels
+from common.run_directory import warn_of_another_head
 from estimator import devices, forecast, layer_mix, learning_curve, machines, memory, score_table
 from estimator.config import SKIP, ExperimentSettings
 from estimator.failures import running
@@ -36,6 +36,9 @@ from estimator.weights import RunCheckpoints
 from export.signatures import PLAIN, ExportSettings
 from modeling.checkpoints.bases import completed
 from modeling.checkpoints.first_weights import check_weights
+from modeling.checkpoints.label_order import places_of_labels
+from modeling.checkpoints.trained_heads import lacking_weights
+from modeling.settings import ModelSettings
 from processors.records import record_sets
 from processors.records.featurizer import Featurizer
 from tasks.base import DEV, TEST, TRAIN, Task
@@ -61,6 +64,8 @@ class Experiment:
         self._checkpoints = RunCheckpoints(settings.output_dir, settings.training.keep_best_checkpoint)
         self._records = TaskRecords(task, settings.output_dir, settings.num_workers, cluster.is_chief)
         self._inputs = Inputs(task.record_spec, settings.training, settings.devices)
+        self._label_places: tuple[int, ...] = ()
+        self._is_head_there = False
 
     def check_weights(self, is_training: bool = False) -> None:
         """Reads the weights that the run will begin with against the model, before anything is written.
@@ -77,14 +82,26 @@ class Experiment:
             return
         if model.init_checkpoint is not None:
             check_weights(model.bert_config, model.init_checkpoint, model.is_cut)
-            identity = self.task.identity()
-            warn_of_other_labels(model.init_checkpoint, identity.get("labels", []))
+            identity, head = self.task.identity(), self.task.head(is_training=False)
+            lacking = lacking_weights(model, head)
+            self._is_head_there = not lacking
+            if not set(head.replaceable) & set(lacking):
+                self._label_places = places_of_labels(model.init_checkpoint, identity.get("labels", []))
             warn_of_another_head(model.init_checkpoint, identity.get("head"))
         elif not is_training:
             raise FlagError(
                 f"--init_checkpoint is missing: {self.output_dir} has no trained checkpoint; "
                 "run with --do_train first, or choose the --output_dir of a trained model"
             )
+
+    def exported_checkpoint(self) -> str | None:
+        """Prefix of the checkpoint that is exported; None for `init_checkpoint`, whose head is trained.
+
+        Raises:
+          FlagError: neither has a trained head.
+        """
+        is_first = self._is_head_there and self._checkpoints.answering() is None
+        return None if is_first else self.trained_checkpoint()
 
     def trained_checkpoint(self) -> str:
         """Prefix of the checkpoint that is evaluated and exported.
@@ -94,7 +111,10 @@ class Experiment:
         """
         checkpoint = self._checkpoints.answering()
         if checkpoint is None:
-            raise FlagError(f"--do_export: {self.output_dir} has no trained checkpoint; run with --do_train first")
+            raise FlagError(
+                f"--do_export: {self.output_dir} has no trained checkpoint; run with --do_train first, or give an "
+                "--init_checkpoint that has a trained head for these labels"
+            )
         return checkpoint
 
     def prepare(self, splits: Iterable[str]) -> None:
@@ -312,7 +332,7 @@ class Experiment:
           The number of examples answered.
         """
         record_set = self.record_set(split)
-        if self.global_step() == 0:
+        if self.global_step() == 0 and not self._is_head_there:
             log.warning("%s has no trained checkpoint: the head's weights are untrained", self.output_dir)
         estimator = self._estimator()
         batch_size = self.settings.training.predict_batch_size
@@ -359,8 +379,8 @@ class Experiment:
         """
         from export.savedmodel import export_saved_model
 
-        checkpoint, model = self.trained_checkpoint(), self.settings.model
-        if model.needs_base:
+        checkpoint, model = self.exported_checkpoint(), self._model()
+        if model.needs_base and checkpoint is not None:
             checkpoint = completed(checkpoint, model.init_checkpoint, model.insertions if merge else None)
             model = dataclasses.replace(model, insertions=None if merge else model.insertions)
         return export_saved_model(self.task, model, checkpoint, self.output_dir, settings)
@@ -379,10 +399,7 @@ class Experiment:
 
     def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
         device = self.settings.devices
-        model = self.settings.model
-        if self._checkpoints.latest() and not model.needs_base:
-            # What was trained here outweighs the weights it began from.
-            model = dataclasses.replace(model, init_checkpoint=None)
+        model = self._model()
         graph = GraphSettings(
             packed=not device.needs_static_shapes,
             tpu_estimator=device.uses_tpu_estimator,
@@ -398,6 +415,13 @@ class Experiment:
         model_fn = build_model_fn(model, self.task.head(schedule is not None), schedule, graph, collector)
         cluster = ALONE if schedule is None else self._cluster
         return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device, cluster)
+
+    def _model(self) -> ModelSettings:
+        """The model, with the weights that it begins from unless there are some that were trained here."""
+        model = self.settings.model
+        if not self._checkpoints.latest():
+            return dataclasses.replace(model, label_places=self._label_places)
+        return model if model.needs_base else dataclasses.replace(model, init_checkpoint=None)
 
     def _write_scores(self, scores: Mapping[str, float], is_brief: bool) -> None:
         lines = [f"{key} = {scores[key]}" for key in sorted(scores)]

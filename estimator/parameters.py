@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import tensorflow as tf
 
-from modeling.checkpoints.first_weights import load_weights
+from modeling.checkpoints.first_weights import load_first_weights
 from modeling.heads.base import Reader
 from modeling.parameter_groups import HEAD, ParameterGroup, ParameterTable
 from modeling.settings import ModelSettings, UpdateRule
@@ -27,7 +27,7 @@ def warm_start(model: ModelSettings, head: Reader) -> tuple[str, ...]:
     """
     if model.init_checkpoint is None:
         return ()
-    report = load_weights(model.init_checkpoint, head.replaceable, head.starts, model.is_cut)
+    report = load_first_weights(model, head)
     log.info("%s: %s", model.init_checkpoint, report.summary())
     return (*report.new, *report.reshaped)
 

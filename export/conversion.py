@@ -21,9 +21,11 @@ from modeling.checkpoints.huggingface import write_safetensors
 from modeling.checkpoints.huggingface_files import HUGGING_FACE, TENSORFLOW, WEIGHTS
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.restore import checkpoint_variables, left_out, read_tensors, write_weights
+from modeling.checkpoints.sources import Shapes
 from modeling.checkpoints.variable_names import GLOBAL_STEP, grouped, is_bookkeeping
 from modeling.config import BertConfig
-from modeling.heads.classification import CLASSIFIER_VARIABLES
+from modeling.families.bert import CLASSIFIER
+from modeling.families.names import HeadNames
 from modeling.reading import POOLED
 from processors.tables.spec import parse_labels
 from tokenization.kinds import KINDS
@@ -166,7 +168,7 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
             f"{source}: trained with {model.description.reading}, which no class of Hugging Face computes; serve its "
             "export instead"
         )
-    model = _with_outputs(model, shapes.get(CLASSIFIER_VARIABLES[0]), source)
+    model = _with_outputs(model, shapes, naming.heads_of(names, model.description.problem_type), source)
     problem_type = model.description.problem_type
     heads = naming.heads_of(names, problem_type)
     with _whole_folder(output_dir) as folder:
@@ -205,31 +207,38 @@ def _warnings(init_checkpoint: str, target: str, config: BertConfig, users_head:
         )
 
 
-def _with_outputs(model: Model, shape: tuple[int, ...] | None, source: str) -> Model:
-    """The model with labels and problem type as its classifier has outputs; without them where it has no classifier."""
+def _with_outputs(model: Model, shapes: Shapes, heads: Sequence[HeadNames], source: str) -> Model:
+    """The model with a label for each output of its classifier, of texts or of words, and with the problem type of that
+    of texts; without them where it has none.
+    """
     stated = model.description
-    if shape is None:
-        return dataclasses.replace(model, description=Description(do_lower_case=stated.do_lower_case))
-    outputs = shape[0]
+    head = next((head for head in heads if head.scores_labels), None)
+    if head is None:
+        kind = next((head.problem_type for head in heads if head.problem_type), None)
+        description = Description(problem_type=kind, do_lower_case=stated.do_lower_case)
+        return dataclasses.replace(model, description=description)
+    outputs = shapes[head.variable][0]
     if stated.labels and len(stated.labels) != outputs:
         raise CheckpointError(
             f"{source}: its classifier has {outputs} outputs, but {len(stated.labels)} labels stand beside it "
             f"({one_line(', '.join(stated.labels), 80)}); correct or remove labels.txt (or id2label in config.json)"
         )
-    # A classifier of one label would have nothing to tell apart: one output is a score.
-    problem_type = stated.problem_type or ("regression" if outputs == 1 else None)
-    return dataclasses.replace(model, description=dataclasses.replace(stated, problem_type=problem_type))
+    labels = stated.labels or tuple(huggingface_files.unnamed_labels(outputs))
+    problem_type = None
+    if head.title == CLASSIFIER.title:
+        # A classifier of one label would have nothing to tell apart: one output is a score.
+        problem_type = stated.problem_type or ("regression" if outputs == 1 else None)
+    description = dataclasses.replace(stated, labels=labels, problem_type=problem_type)
+    return dataclasses.replace(model, description=description)
 
 
 def _write_hugging_face(init_checkpoint: str, names: Sequence[str], folder: Path, model: Model) -> None:
     naming = model.config.family.hugging_face
     tensors = ((name, _as_float32(value)) for name, value in read_tensors(init_checkpoint, names))
-    problem_type = model.description.problem_type
-    write_safetensors(tensors, folder / WEIGHTS[HUGGING_FACE], naming, naming.heads_of(names, problem_type))
-    labels: Sequence[str] = model.description.labels
-    if not labels and CLASSIFIER_VARIABLES[0] in names and problem_type != huggingface_files.MULTIPLE_CHOICE:
-        labels = huggingface_files.unnamed_labels(checkpoint_variables(init_checkpoint)[CLASSIFIER_VARIABLES[0]][0])
-    settings = huggingface_files.model_settings(model.config, names, labels, problem_type)
+    stated = model.description
+    heads = naming.heads_of(names, stated.problem_type)
+    write_safetensors(tensors, folder / WEIGHTS[HUGGING_FACE], naming, heads)
+    settings = huggingface_files.model_settings(model.config, names, stated.labels, stated.problem_type)
     write_atomically(folder / huggingface_files.CONFIG, huggingface_files.as_json(settings))
     _write_vocabulary(folder, model)
 
@@ -237,8 +246,9 @@ def _write_hugging_face(init_checkpoint: str, names: Sequence[str], folder: Path
 def _write_tensorflow(init_checkpoint: str, folder: Path, model: Model) -> None:
     write_weights(init_checkpoint, str(folder / WEIGHTS[TENSORFLOW]), model.config.family.google)
     write_atomically(folder / "bert_config.json", model.config.to_json_string())
-    if model.description.labels:
-        write_atomically(folder / "labels.txt", "".join(f"{label}\n" for label in model.description.labels))
+    labels = model.description.labels
+    if labels and list(labels) != huggingface_files.unnamed_labels(len(labels)):
+        write_atomically(folder / "labels.txt", "".join(f"{label}\n" for label in labels))
     _write_vocabulary(folder, model)
 
 

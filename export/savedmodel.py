@@ -31,6 +31,7 @@ from common.files import sync_folder, sync_tree
 from export.onnx_file import write_onnx
 from export.signatures import EXPORT, EXPORT_IDS, FOLDERS, IDS, ONNX_FILE, PLAIN, TEXT, ExportSettings
 from modeling.build import ENCODER_INPUTS, build_encoder
+from modeling.checkpoints.first_weights import load_first_weights
 from modeling.settings import ModelSettings
 from processors.graph.tokenizer import why_not_in_graph
 from processors.records.input_fn import parse_batch
@@ -47,14 +48,18 @@ Signature = tuple[Ends, Ends]
 
 
 def export_saved_model(
-    task: Task, model: ModelSettings, checkpoint: str, output_dir: Path, settings: ExportSettings = PLAIN
+    task: Task,
+    model: ModelSettings,
+    checkpoint: str | None,
+    output_dir: Path,
+    settings: ExportSettings = PLAIN,
 ) -> Path:
     """Writes exports of a checkpoint under a new time stamp; a failure leaves nothing behind.
 
     Args:
       task: gives the head, the record spec and the text signature.
       model: the encoder.
-      checkpoint: prefix of the trained weights.
+      checkpoint: prefix of the trained weights; None for those of the model's `init_checkpoint`.
       output_dir: parent of `export/` and `export_ids/`.
       settings: which of them to write.
 
@@ -92,7 +97,11 @@ def export_saved_model(
     finally:
         for temporary in temporaries.values():
             shutil.rmtree(temporary, ignore_errors=True)
-    log.info("exported %s to %s", checkpoint, " and ".join(str(folder / stamp) for folder in folders))
+    log.info(
+        "exported %s to %s",
+        checkpoint or model.init_checkpoint,
+        " and ".join(str(folder / stamp) for folder in folders),
+    )
     return folders[0] / stamp
 
 
@@ -115,7 +124,7 @@ def _signatures(task: Task, text: TextSignature | None, asked: str) -> str:
 def _write(
     build: "SignatureBuilder",
     text: TextSignature | None,
-    checkpoint: str,
+    checkpoint: str | None,
     directories: Mapping[str, Path],
     settings: ExportSettings,
 ) -> None:
@@ -123,7 +132,11 @@ def _write(
     with tf.Graph().as_default(), v1.Session() as session:
         signatures = build.ids()
         saver = v1.train.Saver(v1.global_variables())
-        saver.restore(session, checkpoint)
+        if checkpoint is None:
+            build.load_first_weights()
+            session.run(v1.global_variables_initializer())
+        else:
+            saver.restore(session, checkpoint)
         assets = {"bert_config.json": build.architecture()} | ({} if text is None else text.assets())
         if EXPORT_IDS in directories:
             _save(session, saver, signatures, directories[EXPORT_IDS])
@@ -198,6 +211,10 @@ class SignatureBuilder:
             "serving_default": (ids, self._outputs(ids)),
             "examples": ({"examples": serialized}, self._outputs(parsed)),
         }
+
+    def load_first_weights(self) -> None:
+        """Lets the variables start from the model's `init_checkpoint`."""
+        load_first_weights(self._model, self._head)
 
     def texts(self, text: TextSignature, name: str = "text") -> dict[str, Signature]:
         """A signature on raw texts, and `single_...` where all but some of them may be left out."""

@@ -22,6 +22,7 @@ class ModelSettings:
       reading: what heads read of the encoder.
       insertions: adapters or low-rank deltas in its layers.
       is_cut: whether the encoder ends below the last layer of `init_checkpoint`, whose further layers are not read.
+      label_places: where in the head of `init_checkpoint` each label of the task lies; none where it is in their order.
     """
 
     bert_config: Any
@@ -30,6 +31,7 @@ class ModelSettings:
     reading: Reading = DEFAULT_READING
     insertions: Insertions = None
     is_cut: bool = False
+    label_places: tuple[int, ...] = ()
 
     @property
     def needs_base(self) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import commands
+from benchmarks import commands, tagging
 from benchmarks.latency import latency_rounds
 from benchmarks.ours import squad_decoding as ours
 from benchmarks.ours.flops import model_flops
@@ -29,6 +29,7 @@ from modeling.config import BertConfig
 from processors.base import InputExample
 from processors.records.featurizer import PairFeaturizer
 from tasks.base import TEST
+from tasks.entities.scores import entity_scores
 from tasks.span.ranking import DecodingSettings
 from tasks.span.task import SpanSettings, SpanTask
 from tests.support import tiny
@@ -256,6 +257,15 @@ def imported(path: Path) -> set[str]:
             else []
         )
     }
+
+
+def test_f1_of_the_tagging_benchmark_is_that_of_the_project():
+    rng = random.Random(1)
+    tags = ["O", "O", "B-x", "I-x", "B-y", "I-y"]
+    gold, predicted = ([rng.choices(tags, k=9) for _ in range(30)] for _ in range(2))
+    expected = entity_scores(list(zip(gold, predicted, strict=True)))["eval_f1"]
+    assert tagging.entity_f1(gold, predicted) == pytest.approx(100 * expected)
+    assert 0 < expected < 1
 
 
 def test_every_side_is_a_module():

@@ -78,10 +78,10 @@ def input_fn(settings: Settings, the_task: ClassificationTask, split: str, batch
     return build_input_fn(record_set.files, the_task.featurizer.spec, inputs)
 
 
-def first_batches(make: Any, count: int) -> list[Batch]:
-    """The batches that an Estimator with our seed gets from an `input_fn`; fewer where it ends before."""
+def first_batches(make: Any, count: int, seed: int = SEED) -> list[Batch]:
+    """The batches that an Estimator with a seed gets from an `input_fn`; fewer where it ends before."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        tf.compat.v1.set_random_seed(SEED)
+        tf.compat.v1.set_random_seed(seed)
         iterator = tf.compat.v1.data.make_initializable_iterator(make().take(count))
         following = iterator.get_next()
         session.run(iterator.initializer)

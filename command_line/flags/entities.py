@@ -90,6 +90,15 @@ TAGGING = Group(
             minimum=0,
         ),
         Flag(
+            "max_words",
+            int,
+            _default("max_words"),
+            "Most words of a window: what static shapes are filled up to. A sentence with more is refused. Without it, "
+            "as many as a window has room for.",
+            Scope.REMEMBERED,
+            minimum=1,
+        ),
+        Flag(
             "use_crf",
             bool,
             _default("use_crf"),

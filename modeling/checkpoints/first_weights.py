@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from common.errors import BertError, CheckpointError
 from common.run_directory import BEST, RunDirectory
+from modeling.checkpoints.label_order import UNCHANGED, LabelOrder
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.restore import (
     RestoreReport,
@@ -20,7 +21,9 @@ from modeling.checkpoints.sources import Shapes
 from modeling.checkpoints.variable_names import grouped
 from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
+from modeling.heads.base import Reader
 from modeling.insertions import is_inserted
+from modeling.settings import ModelSettings
 
 _ENCODER, _LAYERS, _POOLER = "bert/", "bert/encoder/layer_", "bert/pooler/"
 _LAYER = re.compile(_LAYERS + r"(\d+)/")
@@ -32,6 +35,7 @@ def load_weights(
     replaceable: Collection[str] = (),
     starts: Callable[[Collection[str]], Mapping[str, str]] | None = None,
     is_cut: bool = False,
+    label_order: LabelOrder = UNCHANGED,
 ) -> RestoreReport:
     """Lets the graph's variables start from a checkpoint that has the whole encoder.
 
@@ -40,6 +44,7 @@ def load_weights(
       replaceable: `Reader.replaceable` of the head, whose shape may differ; default none.
       starts: `Reader.starts` of the head; default none.
       is_cut: the encoder ends below the checkpoint's last layer; the layers above are not read.
+      label_order: as for `initialize_from_checkpoint`; default as they are.
 
     Returns:
       What was restored, what is new, what was left over.
@@ -50,7 +55,15 @@ def load_weights(
     _refuse_part(init_checkpoint)
     variables = tf.compat.v1.trainable_variables()
     copies = starts([variable.op.name for variable in variables]) if starts else {}
-    return _whole(initialize_from_checkpoint(variables, init_checkpoint, replaceable, copies), is_cut)
+    return _whole(initialize_from_checkpoint(variables, init_checkpoint, replaceable, copies, label_order), is_cut)
+
+
+def load_first_weights(model: ModelSettings, head: Reader) -> RestoreReport:
+    """As `load_weights`, from the `init_checkpoint` of a model, for its head."""
+    if model.init_checkpoint is None:
+        raise ValueError("the model has no init_checkpoint")
+    order = LabelOrder(model.label_places, head.label_axes)
+    return load_weights(model.init_checkpoint, head.replaceable, head.starts, model.is_cut, order)
 
 
 def check_weights(config: BertConfig, init_checkpoint: str, is_cut: bool = False) -> None:

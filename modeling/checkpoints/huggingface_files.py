@@ -1,6 +1,7 @@
 """What Hugging Face says of a model beside its weights: `config.json`, `tokenizer_config.json`. No TensorFlow."""
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,18 +84,39 @@ def stated_labels(folder: Path) -> list[str]:
     """Label names that a folder's `config.json` gives, in order; none where it gives none of its own.
 
     Raises:
+      ConfigError: as for `all_labels`.
+    """
+    labels = all_labels(folder)
+    return [] if labels == unnamed_labels(len(labels)) else labels
+
+
+def all_labels(folder: Path) -> list[str]:
+    """Label names that a folder's `config.json` gives, in order, `LABEL_0` among them; none where it has no `id2label`.
+
+    Raises:
       ConfigError: the file cannot be read, or its `id2label` is not 0, 1, ... with a name for each.
     """
     named = _read(folder / CONFIG).get("id2label")
     if not named:
         return []
     try:
-        labels = [str(named[str(index)]) for index in range(len(named))]
+        return [str(named[str(index)]) for index in range(len(named))]
     except (KeyError, TypeError):
         raise ConfigError(
             f"{folder / CONFIG}: id2label is not a name for each of 0, 1, ...; correct it, or remove it"
         ) from None
-    return [] if labels == unnamed_labels(len(labels)) else labels
+
+
+def stated_head(folder: Path) -> str | None:
+    """Title of the head (`families.names.HeadNames`) of the class that a folder's `config.json` names, if it names one.
+
+    Raises:
+      ConfigError: the file cannot be read.
+    """
+    named = _read(folder / CONFIG).get("architectures")
+    first = named[0] if isinstance(named, list) and named else None
+    found = re.search("For[A-Z].*", first) if isinstance(first, str) else None
+    return found[0] if found else None
 
 
 def stated_problem_type(folder: Path) -> str | None:

@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from common.errors import CheckpointError, closest
+from modeling.checkpoints.label_order import UNCHANGED, LabelOrder
 from modeling.checkpoints.object_based import ObjectCheckpoint
-from modeling.checkpoints.sources import Shapes, open_checkpoint, save_tensors, verified_values
+from modeling.checkpoints.sources import Shapes, open_checkpoint, save_tensors, temporary_checkpoint, verified_values
 from modeling.checkpoints.variable_names import (
     GLOBAL_STEP,
     WORD_EMBEDDINGS,
@@ -141,6 +142,7 @@ def initialize_from_checkpoint(
     init_checkpoint: str,
     replaceable: Collection[str] = (),
     starts: Mapping[str, str] = types.MappingProxyType({}),
+    label_order: LabelOrder = UNCHANGED,
 ) -> RestoreReport:
     """Let variables start from a checkpoint's values, matched by name.
 
@@ -153,6 +155,7 @@ def initialize_from_checkpoint(
       replaceable: names that start anew where the checkpoint has them in another shape: heads, whose shape follows
         the labels; default none.
       starts: of variables that the checkpoint may lack, the name of another whose value they start from; default none.
+      label_order: how the labels of the checkpoint's head lie in the model's; default as they are.
 
     Returns:
       What was restored, what is new, what was left over.
@@ -163,26 +166,41 @@ def initialize_from_checkpoint(
     """
     model = {_name_of(variable): tuple(variable.shape.as_list()) for variable in variables}
     report, prefix, assignment = _compared(model, init_checkpoint, replaceable)
-    tf.compat.v1.train.init_from_checkpoint(prefix, assignment)
+    report = _with_copies(report, starts)
     in_file = {name: source for source, name in assignment.items()}
-    copied = {name: in_file[other] for name, other in starts.items() if name in report.new and other in in_file}
-    for name, source in copied.items():
-        tf.compat.v1.train.init_from_checkpoint(prefix, {source: name})
+    reordered = [name for name in report.restored if label_order.moves(name)]
+    tf.compat.v1.train.init_from_checkpoint(prefix, {in_file[name]: name for name in in_file if name not in reordered})
+    for name in report.copied:
+        tf.compat.v1.train.init_from_checkpoint(prefix, {in_file[starts[name]]: name})
+    if reordered:
+        tensors = dict(read_tensors(init_checkpoint, reordered))
+        prefix = temporary_checkpoint({name: label_order.arranged(name, value) for name, value in tensors.items()})
+        tf.compat.v1.train.init_from_checkpoint(prefix, {name: name for name in reordered})
+    return report
+
+
+def _with_copies(report: RestoreReport, starts: Mapping[str, str]) -> RestoreReport:
+    copied = tuple(name for name, other in starts.items() if name in report.new and other in report.restored)
     new = tuple(name for name in report.new if name not in copied)
-    return dataclasses.replace(report, new=new, copied=tuple(copied))
+    return dataclasses.replace(report, new=new, copied=copied)
 
 
-def compare_with_checkpoint(model: Shapes, init_checkpoint: str, replaceable: Collection[str] = ()) -> RestoreReport:
+def compare_with_checkpoint(
+    model: Shapes,
+    init_checkpoint: str,
+    replaceable: Collection[str] = (),
+    starts: Mapping[str, str] = types.MappingProxyType({}),
+) -> RestoreReport:
     """What `initialize_from_checkpoint` would do for variables of these shapes; it reads the values as well.
 
     Args:
       model: shapes of a model's variables, by name.
-      init_checkpoint, replaceable: as for `initialize_from_checkpoint`.
+      init_checkpoint, replaceable, starts: as for `initialize_from_checkpoint`.
 
     Raises:
       CheckpointError: as for `initialize_from_checkpoint`.
     """
-    return _compared(model, init_checkpoint, replaceable)[0]
+    return _with_copies(_compared(model, init_checkpoint, replaceable)[0], starts)
 
 
 def _compared(

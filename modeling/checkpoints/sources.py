@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from common.errors import CheckpointError, one_line
 from common.files import without_pattern
+from modeling.checkpoints.huggingface_files import stated_head
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.object_based import OBJECT_GRAPH, ObjectCheckpoint
 from modeling.checkpoints.variable_names import HUB_MODULE, precision_scalars
@@ -101,7 +102,8 @@ class HuggingFaceFolder:
         self.files = weight_files(path)
         self._part_of = {name: part for part in self.files for name in part}
         self.family = registry.of_tensors(self._part_of)
-        self._names = (self.family or registry.FAMILIES[0]).hugging_face
+        names = (self.family or registry.FAMILIES[0]).hugging_face
+        self._names = names.of_class(stated_head(Path(path).parent) or "")
         refusal = self._names.refusal(self._part_of)
         if refusal is not None:
             raise CheckpointError(f"{path}: {refusal}")
@@ -167,10 +169,15 @@ def verified_values(source: Source, names: Iterable[str]) -> tuple[str, dict[str
 def _converted(path: str, times_and_sizes: tuple[tuple[int, int], ...], names: tuple[str, ...]) -> str:
     del times_and_sizes
     source = open_checkpoint(path)
+    return temporary_checkpoint({name: source.tensor(name) for name in names})
+
+
+def temporary_checkpoint(tensors: Mapping[str, np.ndarray]) -> str:
+    """Prefix of a TensorFlow 1 checkpoint that is there until the process ends."""
     directory = tempfile.mkdtemp(prefix="bert_weights_")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     prefix = f"{directory}/model.ckpt"
-    save_tensors({name: source.tensor(name) for name in names}, prefix)
+    save_tensors(tensors, prefix)
     return prefix
 
 

@@ -7,7 +7,7 @@ transformers.
 """
 
 from modeling.families.base import Family
-from modeling.families.bert import CHOICE, CLASSIFIER, EMBEDDING_ROWS, SPAN, object_rows
+from modeling.families.bert import CHOICE, CLASSIFIER, EMBEDDING_ROWS, SPAN, TAGS, object_rows
 from modeling.families.names import GoogleNames, HeadNames, HuggingFaceNames, ObjectNames, linear, norm
 from tokenization.sentencepiece import SENTENCEPIECE_TOKENS
 
@@ -55,7 +55,7 @@ _SENTENCE_ORDER = HeadNames(
 FAMILY = Family(
     model_type="albert",
     title="Albert",
-    hugging_face=HuggingFaceNames("albert.", _ENCODER, (CLASSIFIER, CHOICE, SPAN, _SENTENCE_ORDER, _MASKED_LM)),
+    hugging_face=HuggingFaceNames("albert.", _ENCODER, (CLASSIFIER, CHOICE, TAGS, SPAN, _SENTENCE_ORDER, _MASKED_LM)),
     google=GoogleNames(
         mark="bert/encoder/transformer/group_",
         rows=(

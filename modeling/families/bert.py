@@ -28,6 +28,13 @@ CLASSIFIER = HeadNames(
     "ForSequenceClassification",
     "output_weights",
     (("classifier.weight", "output_weights"), ("classifier.bias", "output_bias")),
+    scores_labels=True,
+)
+TAGS = HeadNames(
+    "ForTokenClassification",
+    "cls/tags/output_weights",
+    (("classifier.weight", "cls/tags/output_weights"), ("classifier.bias", "cls/tags/output_bias")),
+    scores_labels=True,
 )
 CHOICE = HeadNames("ForMultipleChoice", CLASSIFIER.variable, CLASSIFIER.rows, problem_type="multiple_choice")
 SPAN = HeadNames(
@@ -86,6 +93,7 @@ FAMILY = Family(
         heads=(
             CLASSIFIER,
             CHOICE,
+            TAGS,
             SPAN,
             HeadNames(
                 "ForPreTraining",

@@ -4,8 +4,10 @@ Source: arXiv:1910.01108; names of `DistilBertModel` and its heads in Hugging Fa
 classifier stands where BERT has its pooler.
 """
 
+import dataclasses
+
 from modeling.families.base import Family, Pooler
-from modeling.families.bert import CHOICE, CLASSIFIER, SPAN
+from modeling.families.bert import CHOICE, CLASSIFIER, SPAN, TAGS
 from modeling.families.names import HeadNames, HuggingFaceNames, linear, norm
 
 _LAYER, _OURS = "transformer.layer.{layer}", "bert/encoder/layer_{layer}"
@@ -36,16 +38,14 @@ _MASKED_LM = HeadNames(
     ),
     copies=(("vocab_projector.weight", "bert/embeddings/word_embeddings"),),
 )
-_CLASSIFIER = HeadNames(
-    CLASSIFIER.title, CLASSIFIER.variable, (*CLASSIFIER.rows, *linear(("pre_classifier", "bert/pooler/dense")))
-)
+_CLASSIFIER = dataclasses.replace(CLASSIFIER, rows=(*CLASSIFIER.rows, *linear(("pre_classifier", "bert/pooler/dense"))))
 
 _CHOICE = HeadNames(CHOICE.title, CHOICE.variable, _CLASSIFIER.rows, problem_type=CHOICE.problem_type)
 
 FAMILY = Family(
     model_type="distilbert",
     title="DistilBert",
-    hugging_face=HuggingFaceNames("distilbert.", _ENCODER, (_CLASSIFIER, _CHOICE, SPAN, _MASKED_LM)),
+    hugging_face=HuggingFaceNames("distilbert.", _ENCODER, (_CLASSIFIER, _CHOICE, TAGS, SPAN, _MASKED_LM)),
     renamed={
         "dim": "hidden_size",
         "n_layers": "num_hidden_layers",

@@ -7,7 +7,7 @@ transformers.
 """
 
 from modeling.families.base import Family, Pooler
-from modeling.families.bert import CHOICE, EMBEDDING_ROWS, LAYER_ROWS, SPAN
+from modeling.families.bert import CHOICE, EMBEDDING_ROWS, LAYER_ROWS, SPAN, TAGS
 from modeling.families.names import GoogleNames, HeadNames, HuggingFaceNames, linear
 
 _CLASSIFIER = HeadNames(
@@ -18,6 +18,7 @@ _CLASSIFIER = HeadNames(
         ("classifier.out_proj.bias", "output_bias"),
         *linear(("classifier.dense", "bert/pooler/dense")),
     ),
+    scores_labels=True,
 )
 _CHOICE = HeadNames(
     CHOICE.title,
@@ -35,7 +36,7 @@ FAMILY = Family(
     hugging_face=HuggingFaceNames(
         "electra.",
         (*EMBEDDING_ROWS, *_PROJECTION_ROWS, *LAYER_ROWS),
-        (_CLASSIFIER, _CHOICE, SPAN),
+        (_CLASSIFIER, _CHOICE, TAGS, SPAN),
         left_out=(("discriminator_predictions.", _PRETRAINING),),
         refused=(("generator_predictions.", _NO_GENERATOR), ("generator_lm_head.", _NO_GENERATOR)),
     ),

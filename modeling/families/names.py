@@ -42,6 +42,7 @@ class HeadNames:
       includes: title of a head that is a part of this one.
       problem_type: the one problem type that the head is for, where others have a head of the same variables; None for
         all others.
+      scores_labels: whether each row of `variable` belongs to one label.
     """
 
     title: str
@@ -50,6 +51,7 @@ class HeadNames:
     copies: tuple[Row, ...] = ()
     includes: str | None = None
     problem_type: str | None = None
+    scores_labels: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,8 @@ class HuggingFaceNames:
     Args:
       prefix: what stands before the names of the encoder where the model has a head: `bert.`.
       encoder: rows of the encoder.
-      heads: those of fine-tuned models first.
+      heads: those of fine-tuned models first. Several may call their tensors the same (`classifier.weight`): a name is
+        of the first that has it, see `of_class`.
       counters: names, without the prefix, of tensors that are no weights.
       left_out: beginnings of names of weights that no model here has, each with the reason.
       refused: beginnings of names that make a file unusable, each with the reason.
@@ -71,6 +74,14 @@ class HuggingFaceNames:
     counters: tuple[str, ...] = ("embeddings.position_ids", "embeddings.token_type_ids")
     left_out: tuple[tuple[str, str], ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
+
+    def of_class(self, title: str) -> "HuggingFaceNames":
+        """The names as a class uses them: those of its head come before those of other heads.
+
+        Args:
+          title: as in `HeadNames`; any other leaves the order as it is.
+        """
+        return dataclasses.replace(self, heads=tuple(sorted(self.heads, key=lambda head: head.title != title)))
 
     def ours(self, name: str) -> str | None:
         """Our name of a tensor; None where it has none."""

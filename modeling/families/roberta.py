@@ -6,7 +6,7 @@ Source: arXiv:1907.11692; names of `RobertaModel` and its heads in Hugging Face'
 """
 
 from modeling.families.base import Family, Pooler
-from modeling.families.bert import CHOICE, EMBEDDING_ROWS, LAYER_ROWS, POOLER_ROWS, SPAN
+from modeling.families.bert import CHOICE, EMBEDDING_ROWS, LAYER_ROWS, POOLER_ROWS, SPAN, TAGS
 from modeling.families.electra import FAMILY as ELECTRA
 from modeling.families.names import HeadNames, HuggingFaceNames, linear, norm
 from tokenization.byte_bpe import BYTE_BPE_TOKENS
@@ -30,7 +30,7 @@ FAMILY = Family(
     model_type="roberta",
     title="Roberta",
     hugging_face=HuggingFaceNames(
-        "roberta.", (*EMBEDDING_ROWS, *LAYER_ROWS, *POOLER_ROWS), (_CLASSIFIER, CHOICE, SPAN, _MASKED_LM)
+        "roberta.", (*EMBEDDING_ROWS, *LAYER_ROWS, *POOLER_ROWS), (_CLASSIFIER, CHOICE, TAGS, SPAN, _MASKED_LM)
     ),
     fixed={"pad_token_id": BYTE_BPE_TOKENS.pad_id},
     position_offset=BYTE_BPE_TOKENS.pad_id + 1,

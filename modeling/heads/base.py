@@ -24,6 +24,9 @@ class Reader(abc.ABC):
     further_inputs: tuple[str, ...] = ()
     # Names of variables whose shape follows the labels: they start anew where a checkpoint has them in another shape.
     replaceable: tuple[str, ...] = ()
+    # Of these, the axes along which a variable's values belong to the labels: a checkpoint with the same labels in
+    # another order is matched by name.
+    label_axes: Mapping[str, tuple[int, ...]] = {}
     # The class of Hugging Face, without the family, whose head has the same variables and computes the same; None where
     # there is none. It holds for the class that states it, not for those derived from it.
     hugging_face_class: str | None = None

@@ -10,6 +10,7 @@ from modeling.encoder.model import BertModel
 from modeling.heads.base import Features, Head, Metrics, real_rows, weighted_mean
 
 CLASSIFIER_VARIABLES = ("output_weights", "output_bias")
+_LABEL_AXES = dict.fromkeys(CLASSIFIER_VARIABLES, (0,))
 
 
 class _LabelHead(Head):
@@ -17,6 +18,7 @@ class _LabelHead(Head):
 
     uses_sequence_output = False
     replaceable = CLASSIFIER_VARIABLES
+    label_axes = _LABEL_AXES
 
     def __init__(
         self,

@@ -12,6 +12,8 @@ import tensorflow as tf
 from common.errors import ConfigError
 
 VARIABLES = ("crf/transitions", "crf/start", "crf/end")
+LABEL_AXES = {"crf/transitions": (0, 1), "crf/start": (0,), "crf/end": (0,)}
+"""Axes of each variable that the tags lie along."""
 FORBIDDEN = -10000.0
 """What a transition that the scheme forbids adds to a path, as a share of nothing beside any other path."""
 

@@ -1,7 +1,7 @@
 """A tag for each word: scores from the first token of each word, and what is trained on them."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import tensorflow as tf
@@ -13,6 +13,7 @@ from modeling.heads.base import Features, Head, Metrics, real_rows
 from modeling.parameter_groups import ParameterGroup
 
 TAG_VARIABLES = ("cls/tags/output_weights", "cls/tags/output_bias")
+_LABEL_AXES = dict.fromkeys(TAG_VARIABLES, (0,))
 
 
 class _TagHead(Head):
@@ -25,6 +26,7 @@ class _TagHead(Head):
 
     further_inputs = ("word_starts",)
     replaceable: tuple[str, ...] = TAG_VARIABLES
+    label_axes: Mapping[str, tuple[int, ...]] = _LABEL_AXES
 
     def __init__(self, num_tags: int) -> None:
         self.num_tags = num_tags
@@ -118,6 +120,7 @@ class CrfHead(_TagHead):
 
     row_constants = ("transitions",)
     replaceable = (*TAG_VARIABLES, *crf.VARIABLES)
+    label_axes = _LABEL_AXES | crf.LABEL_AXES
 
     def __init__(
         self, num_tags: int, allowed: Sequence[Sequence[bool]] | None = None, crf_learning_rate: float | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from common.errors import FlagError
+from common.errors import DataError, FlagError
 from processors.entities.sentence import Sentence
 from processors.entities.tags import OUTSIDE
 from processors.entities.windows import Window, Windows, cut_windows, pieces_of_words, window_pieces
@@ -33,6 +33,7 @@ class SentenceFeaturizer(Featurizer):
       labels: tags in the order of the classes.
       window_overlap: tokens that neighbouring windows share; None for a quarter of a window.
       label_all_tokens: whether tokens that continue a word have a label, too.
+      max_words: most words of a window in records; None for as many as it has room for.
 
     Raises:
       FlagError: no room for a token, or windows that do not advance.
@@ -45,6 +46,7 @@ class SentenceFeaturizer(Featurizer):
         labels: Sequence[str],
         window_overlap: int | None = None,
         label_all_tokens: bool = False,
+        max_words: int | None = None,
     ) -> None:
         self._tokenizer = tokenizer
         self._layout = PairLayout.of(tokenizer)
@@ -55,7 +57,8 @@ class SentenceFeaturizer(Featurizer):
         self._labels = tuple(labels)
         self._label_ids = {label: index for index, label in enumerate(labels)}
         self._label_all_tokens = label_all_tokens
-        by_word = [Field(name, shape=(None,), static=self.capacity) for name in ("word_starts", "label_ids")]
+        self._most_words = min(max_words or self.capacity, self.capacity)
+        by_word = [Field(name, shape=(None,), static=self._most_words) for name in ("word_starts", "label_ids")]
         by_token = Field("token_label_ids", shape=(None,), default=NO_LABEL, static=max_seq_length)
         self.spec = FeatureSpec(
             (
@@ -73,6 +76,7 @@ class SentenceFeaturizer(Featurizer):
             "max_seq_length": self._max_seq_length,
             "window_overlap": self.overlap,
             "labels": list(self._labels),
+            "max_words": self._most_words,
             "spec": self.spec.to_json(),
         }
 
@@ -84,6 +88,32 @@ class SentenceFeaturizer(Featurizer):
             cut = cut_windows([len(word) for word in pieces], self.capacity, self.overlap)
             labels = self._labels_of(sentence)
             yield [self._window(pieces, labels, cut, window) for window in cut.windows]
+
+    def serialize(self, examples: Sequence[Sentence]) -> list[bytes]:
+        """The records of sentences.
+
+        Raises:
+          DataError: a window has more words than `max_words`.
+        """
+        records: list[bytes] = []
+        for sentence, windows in zip(examples, self.featurize(examples), strict=True):
+            self.check_words(sentence, windows)
+            records += map(self.spec.serialize, windows)
+        return records
+
+    def check_words(self, sentence: Sentence, windows: Sequence[Features]) -> None:
+        """Refuses a sentence of too many words for one of its windows.
+
+        Raises:
+          DataError: it has.
+        """
+        most = max(len(window["word_starts"]) for window in windows)
+        if most > self._most_words:
+            where = f"{sentence.file}:{sentence.line}" if sentence.file else f"sentence {sentence.line}"
+            raise DataError(
+                f"{where}: a window of the sentence that starts here has {most} words, expected at most "
+                f"--max_words={self._most_words}; give a larger number, or split the sentence"
+            )
 
     def _window(self, pieces: list[list[int]], labels: list[int] | None, cut: Windows, window: Window) -> Features:
         tokens, starts = window_pieces(pieces, window, self.capacity)

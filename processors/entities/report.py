@@ -25,6 +25,16 @@ class Problems:
         """Notes a problem."""
         self.found[str(error)] = None
 
+    def refuse(self) -> None:
+        """Prints the problems, if any, and stops.
+
+        Raises:
+          DataError: there are some.
+        """
+        if self.found:
+            print("\n".join([f"{len(self.found)} problems:", *self.lines()]))
+            raise DataError(f"{len(self.found)} rows cannot be used, the first: {next(iter(self.found))}")
+
     def lines(self) -> Iterator[str]:
         """The first of them, a line each, and how many more there are."""
         for problem in list(self.found)[:SHOWN]:
@@ -49,10 +59,14 @@ def split_lines(source: SentenceSource, featurizer: SentenceFeaturizer, unknown_
     kinds: Counter[str] = Counter()
     for chunk in chunked(source.sentences(split), _CHUNK):
         for sentence, windows in zip(chunk, featurizer.featurize(chunk), strict=True):
+            try:
+                featurizer.check_words(sentence, windows)
+            except DataError as error:
+                source.on_problem(error)
             ids = [one for window in windows for one in window["input_ids"]]
             counts.update(
-                sentences=1, words=len(sentence.words), windows=len(windows), cut=len(windows) > 1,
-                tokens=len(ids), unknown=ids.count(unknown_id), tagged=sentence.tags is not None,
+                sentences=1, words=len(sentence.words), windows=len(windows), cut=int(len(windows) > 1),
+                tokens=len(ids), unknown=ids.count(unknown_id), tagged=int(sentence.tags is not None),
             )  # fmt: skip
             tags = sentence.tags or []
             kinds.update(tags if source.scheme == NONE else (span.type or "_" for span in spans_of_tags(tags)))

@@ -26,9 +26,9 @@ def stop(error: DataError) -> None:
 class Sentence(NamedTuple):
     """The words of one sentence and what the file says about them.
 
-    `line` is where the sentence starts in its file (the first line is 1). `tags` has a tag for each word, or is None
-    where the file has none. `columns` holds the input cells of each word of a column file. `text` and `offsets` are
-    the text of the sentence, and where in it each word starts and ends.
+    `line` is where the sentence starts in its file (the first line is 1), `file` that file, "" for none. `tags` has a
+    tag for each word, or is None where the file has none. `columns` holds the input cells of each word of a column
+    file. `text` and `offsets` are the text of the sentence, and where in it each word starts and ends.
     """
 
     line: int
@@ -37,6 +37,7 @@ class Sentence(NamedTuple):
     columns: list[list[str]] | None = None
     text: str | None = None
     offsets: list[tuple[int, int]] | None = None
+    file: str = ""
 
 
 def split_words(text: str, by_character: bool = False) -> Iterator[tuple[int, int]]:

@@ -84,6 +84,7 @@ class SentenceFiles(SentenceSource):
             scheme = counts.scheme
             labels = self._found(counts) if labels is None else labels
         self.scheme, self.labels = scheme, list(labels)
+        _refuse_line_breaks(self._files.get(TRAIN), labels)
         self._known = frozenset(labels)
 
     def data_files(self, split: str) -> list[Path]:
@@ -122,7 +123,7 @@ class SentenceFiles(SentenceSource):
                 self.on_problem(DataError(f"{error}{advice}"))
                 continue
             counts.update(broken=found, unknown=sum(tag not in self._known for tag in sentence.tags or []))
-            yield sentence
+            yield sentence._replace(file=str(path))
         self._report(split, counts)
 
     def _report(self, split: str, counts: Mapping[str, int]) -> None:
@@ -184,3 +185,14 @@ class SentenceFiles(SentenceSource):
             flag = "predict_file or --test_file" if split == TEST else f"{split}_file"
             raise MissingDataError(f"no file for the {split} split; give --{flag}, or a {split}.* in --data_dir")
         return self._files[split]
+
+
+def _refuse_line_breaks(path: Path | None, labels: Sequence[str]) -> None:
+    """Refuses labels that files of one label a line cannot hold.
+
+    Raises:
+      DataError: there is one.
+    """
+    broken = next((label for label in labels if not {"\r", "\n"}.isdisjoint(label)), None)
+    if broken is not None:
+        raise DataError(f"{path or '--labels'}: found tag {broken!r:.60}, expected one without a line break; rename it")

@@ -167,6 +167,31 @@ def _letters(length: int, scheme: str, touches_same_type: bool) -> str:
     return "S" if length == 1 else "B" + middle * (length - 2) + "E"
 
 
+def scheme_of_labels(labels: Sequence[str]) -> str:
+    """The scheme of a model's labels: IOB2 where all of them are its tags, `none` where one is no tag of any scheme.
+
+    Raises:
+      DataError: they are of a scheme whose tags are kept as IOB2 here.
+
+    Example:
+      >>> scheme_of_labels(["O", "B-city", "I-city"]), scheme_of_labels(["NOUN", "VERB"])
+      ('iob2', 'none')
+    """
+    try:
+        prefixes = {split_tag(label)[0] for label in labels}
+    except DataError:
+        return NONE
+    letters = {label[0] for label in labels if label != OUTSIDE}
+    if OUTSIDE not in prefixes:
+        return NONE
+    if not letters <= set("BI"):
+        raise DataError(
+            f"its labels begin with {', '.join(sorted(letters))}, expected the B and I of IOB2; train it further "
+            "(--do_train) on data in any scheme"
+        )
+    return IOB2
+
+
 class SchemeDetector:
     """Finds the scheme of a data set from its tags, one sentence at a time, in constant memory."""
 

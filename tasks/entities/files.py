@@ -52,7 +52,7 @@ def tag_files(folder: Path, scheme: str, between: str = " ") -> Iterator[TagWrit
                 if not evaluated:
                     evaluated.append(stack.enter_context(atomic_writer(folder / EVALUATED)))
                 for word, gold, tag in zip(sentence.words, sentence.tags, tags, strict=True):
-                    evaluated[0].write(f"{_BLANKS.sub('_', word)} {gold} {tag}\n")
+                    evaluated[0].write(" ".join(_BLANKS.sub("_", cell) for cell in (word, gold, tag)) + "\n")
                 evaluated[0].write("\n")
 
         yield write

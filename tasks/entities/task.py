@@ -39,6 +39,7 @@ class EntitySettings:
       crf_learning_rate: peak rate of the field's scores between tags; None for that of the head.
       label_all_tokens: train on every token of a word, not only on its first.
       by_character: texts are split into characters, and words are joined without blanks.
+      max_words: most words of a window in records, which static shapes are filled up to; None for as many as fit.
     """
 
     max_seq_length: int = 128
@@ -48,6 +49,7 @@ class EntitySettings:
     crf_learning_rate: float | None = None
     label_all_tokens: bool = False
     by_character: bool = False
+    max_words: int | None = None
 
 
 class EntityTask(Task):
@@ -79,7 +81,12 @@ class EntityTask(Task):
         self.settings = settings
         self.labels = source.labels
         self.featurizer: SentenceFeaturizer = SentenceFeaturizer(
-            tokenizer, settings.max_seq_length, self.labels, settings.window_overlap, settings.label_all_tokens
+            tokenizer,
+            settings.max_seq_length,
+            self.labels,
+            settings.window_overlap,
+            settings.label_all_tokens,
+            settings.max_words,
         )
         self.main_metric = "accuracy" if source.scheme == NONE else "f1"
         self._limits = dict(limits or {})

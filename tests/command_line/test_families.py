@@ -27,6 +27,7 @@ from tokenization.kinds import KINDS
 FAMILIES = registry.FAMILIES
 ELECTRA, ROBERTA, ALBERT = FAMILIES[2:5]
 DATA = Path(__file__).resolve().parents[1] / "data" / "families"
+OTHER_HEADS = ("ForQuestionAnswering", "ForMaskedLM", "ForMultipleChoice")
 TABLE = ["--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=12", "--train_batch_size=8"]
 
 
@@ -140,7 +141,7 @@ def test_answers_to_learn_are_found_in_the_tokens(family, tmp_path):
 
 @each(FAMILIES, *FAMILIES)
 def test_convert_there_and_back(family, tmp_path, run_script):
-    for head in ("ForSequenceClassification", "ForQuestionAnswering", "ForMaskedLM", "ForMultipleChoice"):
+    for head in ("ForSequenceClassification", "ForTokenClassification", *OTHER_HEADS):
         if not (DATA / family.model_type / f"{family.title}{head}").is_dir():
             continue
         source = model_folder(family, head, tmp_path / head)
@@ -163,6 +164,8 @@ def test_convert_there_and_back(family, tmp_path, run_script):
         assert configs[0] == configs[1]
         written = json.loads((tmp_path / f"{head}-hf" / "config.json").read_text())
         assert written["architectures"] == [f"{family.title}{head}"]
+        stated = json.loads((source / "config.json").read_text()).get("id2label")
+        assert stated is None or written["id2label"] == stated
 
 
 @each(FAMILIES, ELECTRA)

@@ -210,7 +210,7 @@ def test_parts_of_speech_are_scored_by_word(tiny_model, tmp_path):
         (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
     run(f"--data_dir={tmp_path}", f"--init_checkpoint={tiny_model}", f"--output_dir={tmp_path / 'run'}", *TRAINING,
         "--tag_scheme=none", "--do_train", "--do_eval", "--do_predict", f"--predict_file={tmp_path / 'dev.txt'}",
-        "--use_crf", "--pad_to_max_length")  # fmt: skip
+        "--use_crf", "--pad_to_max_length", "--max_words=14")  # fmt: skip
     scores = load(tmp_path / "run" / "eval_results.json")
     assert not any("f1" in name for name in scores)
     assert scores["eval_accuracy"] > 0.8
@@ -235,6 +235,14 @@ def test_validation_describes_every_split_and_names_every_problem(tiny_model, tm
     for line in (2, 4, 7):
         assert f"{bad}:{line}: " in out
     assert f"error: 3 rows cannot be used, the first: {bad}:2: found 1 columns, expected 2" in err
+    bad.write_text("a O\nb\n\n", encoding="utf-8")  # nothing to learn is left
+    code, out, err = run_script(run_ner.main, f"--train_file={bad}", *flags)
+    assert (code, out.splitlines()[0]) == (2, "1 problems:")
+    assert f"error: 1 rows cannot be used, the first: {bad}:2: found 1 columns" in err
+    code, out, err = run_script(run_ner.main, f"--data_dir={data}", "--max_words=8", *flags)
+    assert code == 2
+    assert "--max_words=8; give a larger number, or split the sentence" in err
+    assert f"error: {out.count('a window of the sentence')} rows" in err or "... and " in out
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,11 @@ MODELS = {
         WIDE | {"embedding_size": 6, "num_hidden_groups": 2, "num_hidden_layers": 4, "vocab_size": 60},
     ),
 }
-HEADS = ("ForSequenceClassification", "ForQuestionAnswering", "ForMaskedLM", "ForMultipleChoice")
+TAGS = ("O", "B-good", "I-good", "B-bad", "I-bad")
+HEADS = (
+    "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMaskedLM", "ForMultipleChoice",
+)  # fmt: skip
+OUTPUTS = {"ForSequenceClassification": LABELS, "ForTokenClassification": TAGS}
 CHOICES = 2
 CLASSES = {
     name: [config.__name__.removesuffix("Config") + head for head in HEADS] for name, (config, _) in MODELS.items()
@@ -77,9 +81,10 @@ def make(name: str) -> None:
     for title in CLASSES[name]:
         torch.manual_seed(7)
         config = config_class(**(SIZES | sizes))
-        if title.endswith("ForSequenceClassification"):
-            config.id2label = dict(enumerate(LABELS))
-            config.label2id = {label: index for index, label in enumerate(LABELS)}
+        labels = next((labels for head, labels in OUTPUTS.items() if title.endswith(head)), None)
+        if labels is not None:
+            config.id2label = dict(enumerate(labels))
+            config.label2id = {label: index for index, label in enumerate(labels)}
         model = getattr(transformers, title)(config)
         with torch.no_grad():
             for parameter in model.parameters():

@@ -13,6 +13,7 @@ from modeling.encoder.model import BertModel
 from modeling.families.registry import FAMILIES, named
 from modeling.heads.choices import ChoiceHead
 from modeling.heads.classification import ClassificationHead
+from modeling.heads.entities import WordTagHead
 from modeling.heads.masked_lm import masked_lm_logits
 from modeling.heads.span import SpanHead
 
@@ -123,6 +124,16 @@ def test_bf16_is_near(reference):
     assert found == pytest.approx(reference.output(title, "logits"), abs=0.3)
 
 
+def test_token_classification(reference):
+    title = "ForTokenClassification"
+    encoder = reference.build(reference.config(title), packed=True)
+    logits = WordTagHead(5).logits(encoder, {}, is_training=False)
+    report, found = reference.run(title, logits)
+    assert [name for name in report.new if not name.startswith("bert/pooler/")] == []
+    assert report.unused == ()
+    assert np.abs(found - reference.output(title, "logits"))[reference.mask == 1].max() < TOLERANCE
+
+
 def test_question_answering(reference):
     title = "ForQuestionAnswering"
     encoder = reference.build(reference.config(title), packed=True)
@@ -163,7 +174,8 @@ def test_names_go_both_ways_and_the_whole_encoder_is_there(reference):
         problem_type = "multiple_choice" if folder.name.endswith("ForMultipleChoice") else None
         present = names.heads_of(held, problem_type)
         assert [f"{reference.family.title}{head.title}" for head in present] == [folder.name]
-        assert all(names.ours(str(names.theirs(name, present))) == name for name in held)
+        own = names.of_class(present[0].title)
+        assert all(own.ours(str(own.theirs(name, present))) == name for name in held)
 
 
 def test_configurations_go_both_ways(reference):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.errors import FlagError
+from common.errors import DataError, FlagError
 from processors.entities.featurizer import CUT, SentenceFeaturizer, labels_of_types
 from processors.entities.sentence import Sentence
 from processors.records.input_fn import parse_batch
@@ -73,6 +73,21 @@ def test_records_come_back_padded_each_field_to_its_own_length(tokenizer):
     static = parse_batch(records, featurizer.spec, static_shapes=True)
     assert {name: static[name].shape[1] for name in ("input_ids", "word_starts")} == {"input_ids": 8, "word_starts": 6}
     assert set(featurizer.spec.token_fields()) == {"input_ids", "input_mask", "segment_ids", "token_label_ids"}
+
+
+def test_records_hold_no_more_words_than_they_may(tokenizer):
+    featurizer = SentenceFeaturizer(tokenizer, 8, LABELS, max_words=3)
+    words = ["film", "was", "goodsly"]  # of 5 tokens
+    records = featurizer.serialize([Sentence(1, words, ["O"] * 3)])
+    static = parse_batch(records, featurizer.spec, static_shapes=True)
+    assert {name: static[name].shape[1] for name in ("input_ids", "word_starts")} == {"input_ids": 8, "word_starts": 3}
+    long = Sentence(7, ["the", *words, "good"], None)
+    assert [len(window["word_starts"]) for window in next(featurizer.featurize([long]))] == [4, 1]  # as an export reads
+    for file, where in (("a.conll", "a.conll:7"), ("", "sentence 7")):
+        with pytest.raises(
+            DataError, match=f"^{where}: a window of the .* has 4 words, expected at most --max_words=3"
+        ):
+            featurizer.serialize([long._replace(file=file)])
 
 
 @pytest.mark.parametrize(

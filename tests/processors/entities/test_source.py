@@ -93,6 +93,10 @@ def read_all(tmp_path, texts):
             "training file; closest 'B-place', 'I-place'; correct it, or give all with --labels",
         ),
         ({"train.jsonl": json.dumps({"tokens": ["\ud83d"], "tags": ["B-x"]})}, "half a character"),
+        (
+            {"train.jsonl": json.dumps({"text": "a", "entities": [[0, 1, "x\ny"]]})},
+            "train.jsonl: found tag 'B-x\\ny', expected one without a line break; rename it",
+        ),
         ({"train.txt": "Ann\n"}, "token and tag are both read from column 0 of 1"),
     ],
 )
