@@ -14,6 +14,9 @@ import create_pretraining_data
 import run_classifier
 import run_pretraining
 import run_squad
+from common.run_directory import RunDirectory
+from serving.predictor import Predictor
+from tests.support import long_documents
 
 pytestmark = pytest.mark.slow
 
@@ -112,3 +115,41 @@ def test_pretraining_goes_on_with_wikitext_and_the_result_fine_tunes(shared, min
     scores = json.loads((tmp_path / "classifier" / "eval_results.json").read_text())
     print(f"SST-2 from it, 2,000 rows, 2 epochs: accuracy {scores['eval_accuracy']:.3f}")
     assert scores["eval_accuracy"] > 0.7
+
+
+DOCUMENTS = [
+    "--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=128", "--train_batch_size=8",
+    "--learning_rate=3e-4", "--freeze=embeddings,0-3", "--num_train_epochs=1", "--do_train", "--do_eval",
+]  # fmt: skip
+
+
+def read_documents(minilm: Path, data: Path, run: Path, *flags: str) -> float:
+    """Accuracy on the dev split after one epoch."""
+    folders = [f"--data_dir={data}", f"--init_checkpoint={minilm}", f"--output_dir={run}"]
+    run_classifier.main(["run_classifier.py", *DOCUMENTS, *folders, *flags])
+    return json.loads((run / "eval_results.json").read_text())["eval_accuracy"]
+
+
+def accuracy_of_export(run: Path, data: Path, names: tuple[str, ...]) -> float:
+    """Share of the dev documents that the newest export gives their label."""
+    _, *rows = (line.split("\t") for line in (data / "dev.tsv").read_text(encoding="utf-8").splitlines())
+    with Predictor(RunDirectory(run).latest_export()) as predictor:
+        answers = predictor.answer([dict(zip(names, row, strict=False)) for row in rows])
+    return sum(answer["label"] == row[-1] for answer, row in zip(answers, rows, strict=True)) / len(rows)
+
+
+def test_what_is_behind_the_first_tokens_of_a_document_is_read_in_windows(shared, minilm, tmp_path):
+    single, pairs = (
+        long_documents.write(shared / "data" / "wikitext-2", tmp_path / name, pairs)
+        for name, pairs in (("single", False), ("pairs", True))
+    )
+    head = read_documents(minilm, single, tmp_path / "head", "--max_train_examples=16")
+    assert head == 0.5  # of two documents with the same head it gets one right
+    windows = ["--truncation=windows", "--do_export"]
+    alone = read_documents(minilm, single, tmp_path / "alone", *windows, "--doc_stride=110")
+    both = read_documents(minilm, pairs, tmp_path / "both", *windows, "--doc_stride=90", "--text_b=other")
+    served = accuracy_of_export(tmp_path / "alone", single, ("text_a",))
+    served_pairs = accuracy_of_export(tmp_path / "both", pairs, ("text_a", "text_b"))
+    print(f"\nWikiText documents: head {head:.3f}, windows {alone:.3f}, of pairs {both:.3f}")
+    assert min(alone, both) >= 0.9
+    assert (served, served_pairs) == pytest.approx((alone, both), abs=1e-6)
