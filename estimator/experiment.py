@@ -161,7 +161,9 @@ class Experiment:
 
     def _forecast(self, record_set: record_sets.RecordSet, steps: int) -> None:
         """Says what the run will take."""
-        training, lengths = self.settings.training, self._inputs.lengths(record_set)
+        training = self.settings.training
+        with running(record_set, deterministic=False):
+            lengths = self._inputs.lengths(record_set)
         if not lengths:
             return
         gpus = devices.num_gpus(self.settings.devices)
