@@ -275,7 +275,9 @@ def test_static_shapes_answer_alike(trained, tmp_path):
         assert probabilities(one) == pytest.approx(probabilities(other), abs=1e-5)
     scores, expected = (load(path / "eval_results.json") for path in (copy, folder))
     assert scores["eval_accuracy"] == pytest.approx(expected["eval_accuracy"], abs=1e-6)
-    assert scores["eval_mrr"] == pytest.approx(expected["eval_mrr"], abs=1e-6)
+    assert scores["eval_loss"] == pytest.approx(expected["eval_loss"], abs=1e-5)
+    # Choices that the tiny model scores alike change places with the last bit.
+    assert scores["eval_mrr"] == pytest.approx(expected["eval_mrr"], abs=0.02)
 
 
 @pytest.mark.slow
