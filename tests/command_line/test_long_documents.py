@@ -200,7 +200,7 @@ def test_every_family_reads_documents(family, tmp_path, run_script):
         ["--doc_stride=3", "--pool_windows=max", "--gradient_accumulation_steps=4"],
         ["--pool_windows=first", "--max_windows=3", "--class_weights=balanced", "--label_smoothing=0.1"],
         ["--eval_every_n_steps=2", "--keep_best_checkpoint", "--deterministic", "--recompute"],
-        ["--precision=bf16", "--export_frozen_graph"],
+        ["--export_frozen_graph"],
     ],
     ids=" ".join,
 )
