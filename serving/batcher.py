@@ -21,6 +21,8 @@ from serving.settings import BatchLimits
 from tasks.answers import Answer
 
 MAX_RETRY_AFTER = 60
+SHARE_OF_DEADLINE = 0.5
+"""Of the time that a request has, what the queue before it may take; the rest is for slower batches than the last."""
 SMOOTHING = 0.2
 """Weight of the newest batch in the measured speed."""
 
@@ -129,7 +131,7 @@ class Batcher:
           DeadlineError: there was no answer in time.
           RequestError: a row could not be answered.
         """
-        job = self._admit(rows)
+        job = self._admit(rows, deadline_s)
         try:
             async with asyncio.timeout(deadline_s):
                 return await job.done
@@ -138,13 +140,15 @@ class Batcher:
         finally:
             self._forget(job)
 
-    def _admit(self, rows: Sequence[Row]) -> Job:
+    def _admit(self, rows: Sequence[Row], deadline_s: float) -> Job:
         if self._closed:
             raise UnavailableError("the server stops; ask another one")
         characters = sum(len(text) for row in rows for text in row.values() if text)
         if self._jobs and (
             self.waiting_rows + len(rows) > self.limits.max_queue
             or self._characters + characters > self.limits.max_queue_characters
+            # What would be given up anyway is refused at once: so the model computes what somebody still waits for.
+            or self._seconds_of_queue() > deadline_s * SHARE_OF_DEADLINE
         ):
             raise OverloadedError(f"{self.waiting_rows} texts wait already; try again later", self.retry_after())
         job = Job(rows, characters)
@@ -180,9 +184,13 @@ class Batcher:
 
     def retry_after(self) -> int:
         """Seconds after which what waits now should be answered."""
+        return max(1, min(MAX_RETRY_AFTER, math.ceil(self._seconds_of_queue())))
+
+    def _seconds_of_queue(self) -> float:
+        """Seconds that what waits now takes, at the speed of the last batches; 0 before the first."""
         if not self._tokens_per_second:
-            return 1
-        return max(1, min(MAX_RETRY_AFTER, math.ceil(self.waiting_tokens / self._tokens_per_second)))
+            return 0.0
+        return self.waiting_tokens / (self._tokens_per_second * max(1, self._in_flight))
 
     @contextlib.asynccontextmanager
     async def batch(self) -> AsyncIterator[Batch]:

@@ -16,6 +16,8 @@ KINDS = {
     "masked_lm": "words for masks",
     "entities": "entities of a text",
     "vectors": "a vector",
+    "multiple_choice": "one of the choices of a question",
+    "sequences": "a text",
 }
 TEXTS = {"vectors": ("text_a", "text_b")}
 """Texts that a person types, where there are others."""
@@ -42,6 +44,7 @@ def card(version: Version) -> dict[str, Any]:
         "kind": KINDS.get(kind, kind),
         "texts": list(TEXTS.get(kind, description.text_names)),
         "required": list(description.required_names),
+        "lists": list(description.list_names),
         "labels": list(description.labels),
         "max_seq_length": description.max_seq_length,
         "mask": special.get("mask", "") if kind == "masked_lm" else "",

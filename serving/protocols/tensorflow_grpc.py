@@ -6,6 +6,7 @@ of the package tensorflow-serving-api, which imports TensorFlow.
 
 import contextlib
 import logging
+import math
 import os
 import time
 import warnings
@@ -126,7 +127,8 @@ class _Handlers:
         """Outputs by name for inputs by name."""
         async with self._call("predict", context):
             version = self._version(request.model_spec)
-            columns = {name: _texts(name, tensor) for name, tensor in request.inputs.items()}
+            lists = version.description.list_names
+            columns = {name: _texts(name, tensor, name in lists) for name, tensor in request.inputs.items()}
             rows = rows_of_columns(columns, version.description.text_names, self._service.limits)
             answers = await version.answer(rows, self._service.limits)
             arrays = output_arrays(version.description, answers)
@@ -251,17 +253,20 @@ def _text(name: str, value: bytes) -> str:
         raise InvalidRequestError(f"{name[:80]!r} is not UTF-8") from None
 
 
-def _texts(name: str, tensor: Any) -> list[str]:
-    """The texts of an input `[N]` or `[N, 1]`."""
+def _texts(name: str, tensor: Any, is_list: bool) -> list[Any]:
+    """The texts of an input `[N]` or `[N, 1]`; lists of texts, of one `[N, C]`."""
     if tensor.dtype != types_pb2.DT_STRING:
         kind = types_pb2.DataType.Name(tensor.dtype)
         raise InvalidRequestError(f"input {name[:80]!r} is {kind}, expected DT_STRING: texts")
     shape = [dim.size for dim in tensor.tensor_shape.dim]
-    if len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] != 1) or tensor.tensor_shape.unknown_rank:
-        raise InvalidRequestError(f"input {name[:80]!r} has the shape {shape[:8]}, expected [N] or [N, 1]")
-    if len(tensor.string_val) != shape[0]:
-        raise InvalidRequestError(f"input {name[:80]!r} has {len(tensor.string_val)} texts, its shape says {shape[0]}")
-    return [_text(name, value) for value in tensor.string_val]
+    if not (len(shape) == 2 if is_list else len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
+        expected = "[N, C]" if is_list else "[N] or [N, 1]"
+        raise InvalidRequestError(f"input {name[:80]!r} has the shape {shape[:8]}, expected {expected}")
+    size = math.prod(shape)
+    if len(tensor.string_val) != size:
+        raise InvalidRequestError(f"input {name[:80]!r} has {len(tensor.string_val)} texts, its shape says {size}")
+    texts = [_text(name, value) for value in tensor.string_val]
+    return [texts[start : start + shape[1]] for start in range(0, size, shape[1] or 1)] if is_list else texts
 
 
 def _tensor(array: NDArray[Any]) -> Any:

@@ -102,6 +102,21 @@ def test_a_full_queue_refuses_and_says_when_to_come_again():
     asyncio.run(run())
 
 
+def test_what_could_not_be_answered_in_time_is_refused_at_once():
+    async def run():
+        async with batching(seconds=0.2, max_batch=1, max_wait_ms=0) as (batcher, batches):
+            await batcher.answer(rows("a" * 10), 5)  # 10 tokens in 0.2 seconds
+            found = await asyncio.gather(
+                *(batcher.answer(rows("b" * 10), 2) for _ in range(40)), return_exceptions=True
+            )
+            refused = [one for one in found if isinstance(one, OverloadedError)]
+            assert not [one for one in found if isinstance(one, DeadlineError)]
+            assert 25 < len(refused) < 38
+            assert len(batches) == 1 + len(found) - len(refused)
+
+    asyncio.run(run())
+
+
 def test_a_queue_of_long_texts_is_bounded_by_characters():
     async def run():
         async with batching(0.05, max_batch=1, max_queue_characters=100, max_wait_ms=0) as (batcher, _):

@@ -59,6 +59,8 @@ def test_a_server_chooses(tiny_model, tmp_path):
         assert outputs["probabilities"]["data"] == pytest.approx(answered[0]["probabilities"], abs=1e-5)
         metadata = server.get("/v2/models/choices").json()
         assert {one["name"]: one["shape"] for one in metadata["inputs"]}["choices"] == [-1, -1]
+        (card,) = server.get("/api/models").json()["models"]
+        assert (card["lists"], card["kind"]) == (["choices"], "one of the choices of a question")
         refused = server.post("/v1/models/choices:predict", {"instances": [ROW | {"choices": ["good"]}]})
         assert refused.status_code == 422
         assert "choices has 1 text, expected at least two" in refused.text

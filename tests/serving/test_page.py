@@ -94,6 +94,7 @@ def test_every_kind_of_answer_has_its_form(page):
     choices = [{"text": "red", "probability": 0.25}, {"text": "blue", "probability": 0.75}]
     shown = form("choices", {"question": "?"}, {"index": 1, "answer": "blue", "probability": 0.75, "choices": choices})
     assert re.match(r"blue\s+Choices\s+blue\s+75.0 %\s+red\s+25.0 %", shown)
+    assert form("texts", {"text": text}, {"text": "a new text", "log_probability": -1.5}).startswith("a new text")
     assert form("stars", {"text_a": text}, {"label": 2.5}) == "2.5"
     assert form("topics", {"text_a": text}, {"label": [], "probabilities": {"a": 0.25}}).startswith("none")
     assert form("vectors", {"text_a": text}, {"vector": [0.5] * 30}).startswith("30 numbers")
