@@ -20,6 +20,7 @@ from command_line.settings import (
     require,
     require_an_action,
 )
+from common import onednn
 from common.cluster.base import Cluster
 from common.cluster.member import VARIABLE
 from common.errors import FlagError, RunDirectoryError
@@ -201,6 +202,7 @@ def begin(
     settings = experiment_settings(flags, files.config)
     settings, base = _on_base(settings, directory)
     devices.check_gpus(settings.devices)
+    flags.onednn = _onednn_state(flags.onednn)
     log.info(devices.banner(settings.devices))
     cluster = directory.cluster
     experiment = Experiment(task, settings, cluster)
@@ -220,6 +222,17 @@ def begin(
     if cluster.member is not None:
         cluster.tell(experiment.common_state())
     return experiment
+
+
+def _onednn_state(asked: str) -> str:
+    """What TensorFlow computes with; a warning where that is not what was asked for."""
+    state = onednn.state()
+    if asked not in (onednn.AUTO, state):
+        log.warning(
+            "--onednn=%s: TensorFlow was imported before, with oneDNN %s; results differ in their last bits",
+            asked, state,
+        )  # fmt: skip
+    return state
 
 
 def _following(experiment: Any, cluster: Cluster) -> Any:

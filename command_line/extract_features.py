@@ -17,6 +17,7 @@ from command_line.flags.devices import DEVICES
 from command_line.flags.model import MODEL
 from command_line.flags.vectors import ALL_LAYERS, VECTORS
 from command_line.settings import check_precision, device_settings, require
+from common import onednn
 from common.cluster.member import require_one_machine
 from common.errors import FlagError
 from common.files import atomic_writer
@@ -76,6 +77,7 @@ def export_vectors(options: SimpleNamespace, folder: Path, shows_tokens: bool = 
     Raises:
       BertError: an error that the user can fix.
     """
+    onednn.choose()
     files = load_model(options)
     layers = layer_indexes(options, files.config.num_hidden_layers)
 

@@ -17,6 +17,7 @@ from command_line.flags.model import MODEL
 from command_line.flags.training import EVALUATION, STEPS_FLAGS, UPDATES
 from command_line.flags.transfer import INSERTED, READING
 from command_line.model_files import ModelFiles
+from common import onednn
 from common.cluster import machines, member
 from common.run_directory import RunDirectory
 from processors.reading import MissingDataError
@@ -70,6 +71,7 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
         if self.is_answered(flags, directory):
             return Results()
         flags = self.settled(scopes.settle(flags, self.flags, directory))
+        onednn.choose(flags.onednn)
         identity = (directory.description() or {}).get("identity", {})
         files = model_files.load(flags, directory.path, identity, self.reads_text(flags))
         task = self.task(flags, files, directory)

@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import config as tensorflow_config
 
+from common import onednn
 from common.cluster.base import ALONE, Cluster
 from common.errors import FlagError
 from common.files import without_pattern
@@ -69,7 +70,8 @@ def banner(device: DeviceSettings = PLAIN) -> str:
     how = f"{device.precision}{', XLA' if device.use_xla else ''}"
     if device.precision == FP16 and not gpus:
         how += " (a CPU emulates float16, at a hundredth of its speed: --precision=bf16 is the one to use)"
-    return f"TensorFlow {tf.__version__} on {where}, {os.cpu_count()} CPU threads, {how}"
+    kernels = " with oneDNN" if onednn.state() == onednn.ON else ""
+    return f"TensorFlow {tf.__version__}{kernels} on {where}, {os.cpu_count()} CPU threads, {how}"
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from common import onednn
 from common.errors import ExportError, one_line
 from common.files import json_object
 from serving.onnx_engine import OnnxEngine
@@ -55,6 +56,7 @@ class TensorFlowEngine:
     """
 
     def __init__(self, export_dir: str | os.PathLike[str]) -> None:
+        onednn.choose()
         import tensorflow as tf
 
         from serving import saved_model

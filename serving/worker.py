@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
+from common import onednn
 from common.errors import BertError, ExportError, one_line
 from processors.records.document_windows import WINDOWS
 from serving.errors import ModelFailedError, RequestError, UnavailableError, UnprocessableError
@@ -139,6 +140,7 @@ def _serve(connection: Connection, export_dir: str, device: str | None) -> None:
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    onednn.choose()
     warnings.simplefilter("ignore")  # TensorFlow's satellites speak to their maintainers
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with contextlib.suppress(EOFError, BrokenPipeError):  # the server is gone

@@ -29,8 +29,8 @@ PACKAGES = set(MAY_IMPORT)
 
 ORDER = {
     "common": (
-        "errors files source_code user_code pictures garbage_collection interruption workers checkpoints exclusive "
-        "cluster run_directory"
+        "errors files source_code user_code pictures garbage_collection onednn interruption workers checkpoints "
+        "exclusive cluster run_directory"
     ),
     "tokenization": (
         "characters base vocabulary tokenizer_json stated_settings casing wordpiece byte_bpe unigram sentencepiece "

@@ -3,6 +3,7 @@
 from typing import Any
 
 from command_line.flags.declaration import Flag, Group, Scope, default_of
+from common import onednn
 from common.cluster.machines import PATIENCE
 from estimator.config import DeviceSettings
 from modeling.settings import BF16, FLOAT32, FP16
@@ -41,6 +42,14 @@ DEVICES = Group(
             _default("pad_to_max_length"),
             "Pad every row to --max_seq_length, as XLA needs; slower elsewhere.",
             Scope.FREE,
+        ),
+        Flag(
+            "onednn",
+            onednn.CHOICES,
+            onednn.AUTO,
+            "oneDNN's kernels in TensorFlow, which round otherwise than its own. With auto a processor with AVX2 has "
+            "them, unless TF_ENABLE_ONEDNN_OPTS is set; later commands take what the first one had.",
+            Scope.REMEMBERED,
         ),
         Flag("num_workers", int, None, "Processes that convert text to records. Without it, all cores for more than "
              "8 MiB of data, else 1.", Scope.FREE, minimum=1),
