@@ -168,7 +168,11 @@ def test_unusable_flags(refused, flags, message):
     [
         (["--do_eval", "--init_checkpoint="], "has no trained checkpoint; run with --do_train first"),
         (["--do_export"], "--do_export: {run} has no trained checkpoint; run with --do_train first"),
-        (["--do_predict", "--predict_file=-"], "--predict_file=-: --output_dir={run} holds no export and no"),
+        (["--do_predict", "--predict_file=-"], "or give an --init_checkpoint that has a trained head for these labels"),
+        (
+            ["--do_predict", "--predict_file=-", "--init_checkpoint="],
+            "--predict_file=-: --output_dir={run} holds no export and no",
+        ),
         (["--do_eval", "--do_predict", "--predict_file=-"], "has no trained checkpoint; run with --do_train first"),
     ],
 )  # fmt: skip
