@@ -43,7 +43,7 @@ def run(options: SimpleNamespace) -> None:
         problem_type=options.problem_type or description.problem_type,
         do_lower_case=files.tokenizer.do_lower_case,
     )
-    model = conversion.Model(files.config, files.vocabulary, description)
+    model = conversion.Model(files.config, files.vocabulary, description, files.tokenizer)
     report = conversion.convert(options.init_checkpoint, Path(options.output_dir), options.format, model)
     print("\n".join(report.lines()))
 

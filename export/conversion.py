@@ -15,10 +15,11 @@ from safetensors import SafetensorError
 from common.errors import CheckpointError, DataError, one_line
 from common.files import sync_folder, sync_tree, write_atomically, writing
 from common.run_directory import BEST, RunDirectory
+from export import hub
 from modeling.checkpoints import huggingface_files
 from modeling.checkpoints.first_weights import check_weights
 from modeling.checkpoints.huggingface import write_safetensors
-from modeling.checkpoints.huggingface_files import HUGGING_FACE, TENSORFLOW, WEIGHTS
+from modeling.checkpoints.huggingface_files import HUB, HUGGING_FACE, TENSORFLOW, WEIGHTS
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.restore import checkpoint_variables, left_out, read_tensors, write_weights
 from modeling.checkpoints.sources import Shapes
@@ -27,9 +28,17 @@ from modeling.config import BertConfig
 from modeling.families.bert import CLASSIFIER
 from modeling.families.names import HeadNames
 from modeling.reading import POOLED
+from processors.graph.tokenizer import why_not_in_graph
 from processors.tables.spec import parse_labels
+from tokenization.base import Tokenizer
 from tokenization.kinds import KINDS
 from tokenization.stated_settings import ADDED_TOKENS, SPECIAL_TOKENS_MAP, stated_settings
+
+_TITLES = {
+    HUGGING_FACE: "Hugging Face weights ({classes})",
+    TENSORFLOW: "TensorFlow 1 checkpoint",
+    HUB: "SavedModels with TensorFlow Hub's API for text",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +67,7 @@ class Model:
     config: BertConfig
     vocabulary: Mapping[str, Path]
     description: Description
+    tokenizer: Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +151,7 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
     Args:
       init_checkpoint: prefix, file or directory of what to convert.
       output_dir: the new folder; absent, or empty.
-      target: `HUGGING_FACE` or `TENSORFLOW`.
+      target: `HUGGING_FACE`, `TENSORFLOW` or `HUB`.
       model: what is written beside the weights.
 
     Returns:
@@ -156,6 +166,8 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
     shapes = checkpoint_variables(init_checkpoint)
     names = tuple(sorted(name for name in shapes if not is_bookkeeping(name, shapes)))
     naming = model.config.family.hugging_face
+    of_heads = [name for name in names if target == HUB and not name.startswith("bert/")]
+    names = tuple(name for name in names if name not in of_heads)
     source = locate_checkpoint(init_checkpoint).path
     users_head = model.description.users_head
     if users_head is not None and target == HUGGING_FACE:
@@ -171,26 +183,31 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
     model = _with_outputs(model, shapes, naming.heads_of(names, model.description.problem_type), source)
     problem_type = model.description.problem_type
     heads = naming.heads_of(names, problem_type)
+    further: list[str] = []
     with _whole_folder(output_dir) as folder:
         if target == HUGGING_FACE:
             _write_hugging_face(init_checkpoint, names, folder, model)
+        elif target == HUB:
+            further = _write_hub(init_checkpoint, names, folder, model)
         else:
             _write_tensorflow(init_checkpoint, folder, model)
-        cast = _compare(init_checkpoint, folder, names, output_dir)
-        kept = checkpoint_variables(str(folder))
+        written = str(folder / hub.ENCODER if target == HUB else folder)
+        cast = _compare(init_checkpoint, written, names, output_dir)
+        kept = checkpoint_variables(written)
     classes = ", ".join(huggingface_files.architectures(model.config.family, names, problem_type))
     lost = [name for name in shapes if name not in kept]
     reasons = {name: "the format has no step" for name in lost if name == GLOBAL_STEP} | left_out(init_checkpoint)
+    reasons |= dict.fromkeys(of_heads, "the format has no heads")
     return Conversion(
         source=source,
         target=output_dir,
-        title=f"Hugging Face weights ({classes})" if target == HUGGING_FACE else "TensorFlow 1 checkpoint",
+        title=_TITLES[target].format(classes=classes),
         converted=names,
         slots=sum(name not in reasons for name in lost),
         reasons=reasons,
         own_names=tuple(name for name in names if naming.theirs(name, heads) is None),
         cast=cast,
-        warnings=tuple(_warnings(init_checkpoint, target, model.config, users_head)),
+        warnings=(*_warnings(init_checkpoint, target, model.config, users_head), *further),
     )
 
 
@@ -252,6 +269,25 @@ def _write_tensorflow(init_checkpoint: str, folder: Path, model: Model) -> None:
     _write_vocabulary(folder, model)
 
 
+def _write_hub(init_checkpoint: str, names: Sequence[str], folder: Path, model: Model) -> list[str]:
+    """Writes the encoder, beside it what our scripts read, and the preprocessor; what there is to know of them."""
+    (vocab_file, *_) = model.vocabulary.values()
+    encoder = folder / hub.ENCODER
+    told = []
+    tensors = ((name, _as_float32(value)) for name, value in read_tensors(init_checkpoint, names))
+    if not hub.write_encoder(model.config, tensors, encoder, vocab_file, model.tokenizer.do_lower_case):
+        told.append("the weights have no pooler: pooled_output is the vector of the first token")
+    settings = huggingface_files.model_settings(model.config, names)
+    write_atomically(encoder / huggingface_files.CONFIG, huggingface_files.as_json(settings))
+    _write_vocabulary(encoder, model)
+    reason = why_not_in_graph(model.tokenizer)
+    if reason is None:
+        hub.write_preprocessor(model.tokenizer, model.config.longest_sequence, folder / hub.PREPROCESSOR)
+    else:
+        told.append(f"no {hub.PREPROCESSOR}: {reason}")
+    return told
+
+
 def _write_vocabulary(folder: Path, model: Model) -> None:
     """The vocabulary, and in both formats the files that say how it is used: our scripts read them as well."""
     (vocab_file, *_) = model.vocabulary.values()
@@ -267,14 +303,14 @@ def _write_vocabulary(folder: Path, model: Model) -> None:
     write_atomically(folder / huggingface_files.TOKENIZER, huggingface_files.as_json(settings))
 
 
-def _compare(init_checkpoint: str, folder: Path, names: Sequence[str], output_dir: Path) -> tuple[str, ...]:
+def _compare(init_checkpoint: str, written: str, names: Sequence[str], output_dir: Path) -> tuple[str, ...]:
     """Names of variables that have another type than they had.
 
     Raises:
       CheckpointError: a variable differs in a bit.
     """
     cast, different = [], []
-    pairs = zip(read_tensors(init_checkpoint, names), read_tensors(str(folder), names), strict=True)
+    pairs = zip(read_tensors(init_checkpoint, names), read_tensors(written, names), strict=True)
     for (name, before), (_, after) in pairs:
         if before.dtype != after.dtype:
             cast.append(name)

@@ -45,7 +45,7 @@ ORDER = {
         "checkpoints"
     ),
     "tasks": "base answers text_rows classification span entities choices sequences pretraining vectors exports",
-    "export": "signatures onnx_fusion onnx_file savedmodel conversion",
+    "export": "signatures onnx_fusion onnx_file savedmodel hub conversion",
     "estimator": (
         "config forecast machines devices hooks weights score_table learning_curve layer_mix memory failures streaming "
         "parameters model_fn feature_extraction task_records inputs experiment"

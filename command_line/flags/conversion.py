@@ -10,7 +10,8 @@ CONVERSION = Group(
             "format",
             tuple(WEIGHTS),
             None,
-            "Hugging Face files (model.safetensors, config.json, ...), or a TensorFlow 1 checkpoint without optimizer.",
+            "Hugging Face files (model.safetensors, config.json, ...), a TensorFlow 1 checkpoint without optimizer, or "
+            "SavedModels with TensorFlow Hub's API for text (encoder, preprocessor).",
             Scope.FREE,
             is_main=True,
         ),

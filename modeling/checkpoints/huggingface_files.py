@@ -10,8 +10,8 @@ from common.errors import ConfigError
 from modeling.config import BertConfig
 from modeling.families.base import Family
 
-HUGGING_FACE, TENSORFLOW = "huggingface", "tensorflow"
-WEIGHTS = {HUGGING_FACE: "model.safetensors", TENSORFLOW: "model.ckpt"}
+HUGGING_FACE, TENSORFLOW, HUB = "huggingface", "tensorflow", "hub"
+WEIGHTS = {HUGGING_FACE: "model.safetensors", TENSORFLOW: "model.ckpt", HUB: "encoder"}
 """The formats that a checkpoint can be written in, and the name of the weights in a folder of each."""
 
 CONFIG, TOKENIZER = "config.json", "tokenizer_config.json"

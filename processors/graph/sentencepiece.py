@@ -40,12 +40,21 @@ class GraphSentencePiece:
         self._sigma_classes = sigma_classes() if do_lower_case else None
         self._split_values = np.array([index for row in split for index in row], np.int32)
         self._split_starts = np.concatenate([[0], np.cumsum([len(row) for row in split])]).astype(np.int64)
+        self._operation: tf_text.SentencepieceTokenizer | None = None
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "GraphSentencePiece":
         """The form of a tokenizer of this kind."""
         own = cast(SentencePieceTokenizer, tokenizer)
         return cls(own.model, own.do_lower_case, [own.with_numbers_split([index]) for index in range(len(own.tokens))])
+
+    def prepared(self) -> list[tf_text.SentencepieceTokenizer]:
+        """Loads the model outside of functions, whose graphs then share it: what has to be saved along with them."""
+        self._operation = self._loaded()
+        return [self._operation]
+
+    def _loaded(self) -> tf_text.SentencepieceTokenizer:
+        return tf_text.SentencepieceTokenizer(model=self._model, out_type=tf.int32)
 
     def __call__(self, texts: tf.Tensor, words: tf.Tensor | None = None) -> tf.RaggedTensor:
         """Cut texts into tokens.
@@ -61,7 +70,7 @@ class GraphSentencePiece:
         # Strings live in the host's memory: on a GPU each of the many small steps would be a copy there and back.
         with tf.device("/cpu:0"):
             normal = self._normalized(tf.strings.unicode_decode(texts, "UTF-8", errors="ignore"))
-            pieces = tf_text.SentencepieceTokenizer(model=self._model, out_type=tf.int32)
+            pieces = self._operation or self._loaded()
             ids = pieces.tokenize(tf.strings.unicode_encode(normal, "UTF-8"))
             rows = tf.RaggedTensor.from_row_splits(self._split_values, self._split_starts, validate=False)
             split = tf.gather(rows, ids.values)
