@@ -14,6 +14,7 @@ from command_line.flags.model import MODEL
 from command_line.settings import require
 from common.errors import FlagError, RunDirectoryError
 from modeling.checkpoints.huggingface_files import MULTIPLE_CHOICE
+from modeling.checkpoints.inserted_files import FORMATS
 from processors.problem_types import PROBLEM_TYPES
 from tokenization.kinds import KINDS
 
@@ -43,6 +44,13 @@ def run(options: SimpleNamespace) -> None:
         problem_type=options.problem_type or description.problem_type,
         do_lower_case=files.tokenizer.do_lower_case,
     )
+    if options.format in FORMATS:
+        from export import adapter_files
+
+        target = (Path(options.output_dir), options.format)
+        lines = adapter_files.convert(options.init_checkpoint, folder, *target, files.config, description)
+        print("\n".join(lines))
+        return
     model = conversion.Model(files.config, files.vocabulary, description, files.tokenizer)
     report = conversion.convert(options.init_checkpoint, Path(options.output_dir), options.format, model)
     print("\n".join(report.lines()))

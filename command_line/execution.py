@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from command_line import scopes
+from command_line import first_adapter, scopes
 from command_line.flags.declaration import FlagSet
 from command_line.model_files import ModelFiles
 from command_line.settings import (
@@ -199,8 +199,9 @@ def begin(
     from estimator.experiment import Experiment
 
     devices.quiet_tensorflow()
+    adapter = first_adapter.taken_over(flags, files.config, directory, list(identity.get("labels") or []))
     settings = experiment_settings(flags, files.config)
-    settings, base = _on_base(settings, directory)
+    settings, base = _on_base(settings, directory, adapter)
     devices.check_gpus(settings.devices)
     flags.onednn = _onednn_state(flags.onednn)
     log.info(devices.banner(settings.devices))
@@ -245,7 +246,7 @@ def _following(experiment: Any, cluster: Cluster) -> Any:
     return experiment
 
 
-def _on_base(settings: Any, directory: RunDirectory) -> tuple[Any, dict[str, str] | None]:
+def _on_base(settings: Any, directory: RunDirectory, adapter: str | None) -> tuple[Any, dict[str, str] | None]:
     """The settings with the base that the run stands on, and what to record of it; None where it needs none.
 
     Raises:
@@ -257,7 +258,7 @@ def _on_base(settings: Any, directory: RunDirectory) -> tuple[Any, dict[str, str
 
     recorded = (directory.description() or {}).get("base") if directory.is_trained() else None
     base = settled_base(settings.model.init_checkpoint, recorded, directory.path)
-    model = dataclasses.replace(settings.model, init_checkpoint=base["path"])
+    model = dataclasses.replace(settings.model, init_checkpoint=base["path"], init_adapter=adapter)
     return dataclasses.replace(settings, model=model), base
 
 

@@ -5,7 +5,9 @@ from collections.abc import Collection
 
 import tensorflow as tf
 
+from common.errors import CheckpointError
 from modeling.checkpoints.first_weights import load_first_weights
+from modeling.checkpoints.restore import checkpoint_variables
 from modeling.heads.base import Reader
 from modeling.parameter_groups import HEAD, ParameterGroup, ParameterTable
 from modeling.settings import ModelSettings, UpdateRule
@@ -29,7 +31,26 @@ def warm_start(model: ModelSettings, head: Reader) -> tuple[str, ...]:
         return ()
     report = load_first_weights(model, head)
     log.info("%s: %s", model.init_checkpoint, report.summary())
+    if model.init_adapter is not None:
+        _start_from_adapter(model.init_adapter)
     return (*report.new, *report.reshaped)
+
+
+def _start_from_adapter(prefix: str) -> None:
+    """Lets what is inserted start from given values.
+
+    Raises:
+      CheckpointError: the model lacks a variable of that name and shape: a part would be lost.
+    """
+    shapes = checkpoint_variables(prefix)
+    graph = {variable.op.name: tuple(variable.shape.as_list()) for variable in v1.trainable_variables()}
+    for name, shape in shapes.items():
+        if graph.get(name) != shape:
+            raise CheckpointError(
+                f"--init_adapter: holds {name} of shape {shape}, but this model has {graph.get(name, 'none')}"
+            )
+    v1.train.init_from_checkpoint(prefix, {name: name for name in shapes})
+    log.info("--init_adapter: restored %d variables", len(shapes))
 
 
 def table_of(

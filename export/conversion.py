@@ -184,7 +184,7 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
     problem_type = model.description.problem_type
     heads = naming.heads_of(names, problem_type)
     further: list[str] = []
-    with _whole_folder(output_dir) as folder:
+    with whole_folder(output_dir) as folder:
         if target == HUGGING_FACE:
             _write_hugging_face(init_checkpoint, names, folder, model)
         elif target == HUB:
@@ -329,7 +329,7 @@ def _as_float32(value: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path) -> Iterator[Path]:
     """Gives a folder to fill that becomes `path` only once the block has ended well.
 
     Raises:

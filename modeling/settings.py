@@ -21,6 +21,7 @@ class ModelSettings:
       use_one_hot_embeddings: look words up by matrix product, which TPUs do faster.
       reading: what heads read of the encoder.
       insertions: adapters or low-rank deltas in its layers.
+      init_adapter: TensorFlow checkpoint of what is inserted, and perhaps of a head, to start from.
       is_cut: whether the encoder ends below the last layer of `init_checkpoint`, whose further layers are not read.
       label_places: where in the head of `init_checkpoint` each label of the task lies; none where it is in their order.
     """
@@ -30,6 +31,7 @@ class ModelSettings:
     use_one_hot_embeddings: bool = False
     reading: Reading = DEFAULT_READING
     insertions: Insertions = None
+    init_adapter: str | None = None
     is_cut: bool = False
     label_places: tuple[int, ...] = ()
 

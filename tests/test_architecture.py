@@ -59,7 +59,7 @@ ORDER = {
         "create_pretraining_data extract_features"
     ),
     "command_line": (
-        "flags app settings model_files scopes execution seeds frame table run_classifier run_squad run_ner "
+        "flags app settings model_files scopes first_adapter execution seeds frame table run_classifier run_squad run_ner "
         "run_multiple_choice run_seq2seq run_pretraining create_pretraining_data extract_features convert_checkpoint "
         "run_server run_task python_api reference"
     ),

@@ -136,6 +136,15 @@ INSERTED = Group(
             maximum=0.99,
         ),
         Flag(
+            "init_adapter",
+            str,
+            None,
+            "Folder of peft or of adapters to start from, on the base that --init_checkpoint names; what it inserts "
+            "need not be said.",
+            Scope.FREE,
+            is_path=True,
+        ),
+        Flag(
             "merge_adapters",
             bool,
             False,

@@ -1,0 +1,175 @@
+"""Adapters in the files of peft and of adapters: both ways, against the libraries themselves where they are."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import convert_checkpoint
+import run_classifier
+from common.errors import CheckpointError
+from modeling.checkpoints import inserted_files
+from modeling.config import BertConfig
+from tests.command_line.test_run_classifier import TABLE, TRAINING
+from tests.support import peers, tiny
+
+TRAINED = {
+    "peft": ["--lora_rank=2", "--lora_alpha=3", "--lora_targets=query,value,output"],
+    "adapters": ["--adapter_size=4", "--noadapter_layer_norms"],
+    "pfeiffer": ["--adapter_size=4", "--adapter=pfeiffer"],
+}
+FORMAT = {"peft": "peft", "adapters": "adapters", "pfeiffer": "adapters"}
+
+PEER = """
+import json, sys
+import torch
+from transformers import AutoTokenizer, BertForSequenceClassification
+base, folder, texts, out = sys.argv[1:]
+model = BertForSequenceClassification.from_pretrained(base, num_labels=2)
+if {peft}:
+    from peft import PeftModel
+    model = PeftModel.from_pretrained(model, folder)
+else:
+    import adapters
+    adapters.init(model)
+    model.load_adapter(folder, set_active=True)
+model.eval()
+texts = [json.loads(line)["text_a"] for line in open(texts)]
+tokens = AutoTokenizer.from_pretrained(base)(texts, padding=True, truncation=True, max_length=24, return_tensors="pt")
+with torch.no_grad():
+    print(json.dumps(model(**tokens).logits.softmax(-1).tolist()))
+if {peft}:
+    model.save_pretrained(out)
+else:
+    model.save_adapter(out, model.active_adapters.first())
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tiny_model, tmp_path_factory):
+    """The tiny model as a folder of Hugging Face."""
+    folder = tmp_path_factory.mktemp("base") / "hf"
+    convert_checkpoint.main(["x", f"--init_checkpoint={tiny_model}", f"--output_dir={folder}", "--format=huggingface"])
+    return folder
+
+
+def trained(folder, base, *given):
+    tiny.write_table(folder / "data")
+    arguments = [
+        *TABLE, *TRAINING, f"--data_dir={folder / 'data'}", "--num_train_epochs=2", f"--init_checkpoint={base}", *given,
+    ]  # fmt: skip
+    run_classifier.main(["run_classifier.py", *arguments])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(base, tmp_path_factory):
+    """Trains a run of a kind once, and converts it."""
+    made = {}
+
+    def run(kind):
+        if kind not in made:
+            folder = tmp_path_factory.mktemp(kind)
+            trained(folder, base, f"--output_dir={folder / 'run'}", "--do_train", "--do_predict", *TRAINED[kind])
+            convert_checkpoint.main(
+                ["x", f"--init_checkpoint={folder / 'run'}", f"--output_dir={folder / 'files'}",
+                 f"--format={FORMAT[kind]}"]
+            )  # fmt: skip
+            made[kind] = folder
+        return made[kind]
+
+    return run
+
+
+def probabilities(run):
+    lines = (run / "predictions.jsonl").read_text().splitlines()
+    return np.array([list(json.loads(line)["probabilities"].values()) for line in lines])
+
+
+def test_files_have_the_names_that_peft_reads(runs, base):
+    folder = runs("peft")
+    settings = json.loads((folder / "files" / "adapter_config.json").read_text())
+    assert (settings["peft_type"], settings["r"], settings["lora_alpha"]) == ("LORA", 2, 3.0)
+    assert (settings["task_type"], settings["modules_to_save"]) == ("SEQ_CLS", ["classifier"])
+    assert settings["base_model_name_or_path"] == str(base)
+    tensors = load_file(folder / "files" / "adapter_model.safetensors")
+    prefix = "base_model.model.bert.encoder.layer.1.attention.self.query"
+    assert tensors[f"{prefix}.lora_A.weight"].shape == (2, 16)
+    assert tensors[f"{prefix}.lora_B.weight"].shape == (16, 2)
+    assert tensors["base_model.model.classifier.weight"].shape == (2, 16)
+
+
+@pytest.mark.parametrize("kind", ["peft", pytest.param("pfeiffer", marks=pytest.mark.slow)])
+def test_a_folder_is_read_as_it_was_trained(kind, runs, base, tmp_path):
+    folder = runs(kind)
+    shutil.copytree(folder / "data", tmp_path / "data")
+    given = [f"--init_adapter={folder / 'files'}", "--do_predict", f"--output_dir={tmp_path / 'run'}"]
+    trained(tmp_path, base, *given)
+    np.testing.assert_allclose(probabilities(tmp_path / "run"), probabilities(folder / "run"), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TRAINED)
+def test_the_library_computes_the_same_both_ways(kind, runs, base, tmp_path):
+    module = FORMAT[kind]
+    peers.python_with(module)
+    folder = runs(kind)
+    code = PEER.replace("{peft}", str(module == "peft"))
+    printed = peers.run(module, code, base, folder / "files", folder / "run" / "predictions.jsonl", tmp_path / "theirs")
+    np.testing.assert_allclose(json.loads(printed.splitlines()[-1]), probabilities(folder / "run"), atol=1e-5)
+    given = [f"--init_adapter={tmp_path / 'theirs'}", "--do_predict", f"--output_dir={tmp_path / 'run'}"]
+    trained(tmp_path, base, *given)
+    np.testing.assert_allclose(probabilities(tmp_path / "run"), probabilities(folder / "run"), atol=1e-5)
+
+
+REFUSED = {
+    "use_dora": (True, "use_dora is True, which is not computed here"),
+    "rank_pattern": ({"query": 4}, "rank_pattern is {'query': 4}, which is not computed here"),
+    "peft_type": ("PREFIX_TUNING", "peft_type is 'PREFIX_TUNING'; only LORA is computed here"),
+    "bias": ("all", "bias is 'all', which is not computed here"),
+    "r": (0, "r is 0"),
+}
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_what_peft_asks_for_and_is_not_computed_is_named(key, runs, tmp_path):
+    files = shutil.copytree(runs("peft") / "files", tmp_path / "files")
+    value, expected = REFUSED[key]
+    settings = json.loads((files / "adapter_config.json").read_text())
+    (files / "adapter_config.json").write_text(json.dumps({**settings, key: value}))
+    with pytest.raises(CheckpointError) as refused:
+        inserted_files.read(files, BertConfig.from_dict(tiny.CONFIG))
+    assert expected in str(refused.value)
+
+
+def test_a_part_that_would_be_lost_is_named(runs, tmp_path):
+    files = shutil.copytree(runs("peft") / "files", tmp_path / "files")
+    path = files / "adapter_model.safetensors"
+    tensors = load_file(path)
+    config = BertConfig.from_dict(tiny.CONFIG)
+    save_file({**tensors, "base_model.model.other.weight": np.zeros(2, np.float32)}, path)
+    with pytest.raises(CheckpointError, match=r"base_model.model.other.weight has no counterpart in Bert"):
+        inserted_files.read(files, config)
+    fewer = {name: value for name, value in tensors.items() if "layer.1.attention.self.query" not in name}
+    save_file(fewer, path)
+    with pytest.raises(CheckpointError, match="deltas of query in 1 of 2 layers"):
+        inserted_files.read(files, config)
+    with pytest.raises(CheckpointError, match="no adapter there"):
+        inserted_files.read(tmp_path, config)
+
+
+def test_flags_and_formats_that_contradict_are_refused(runs, base, run_script, tmp_path):
+    folder = runs("peft")
+    arguments = [*TABLE, *TRAINING, f"--data_dir={folder / 'data'}", f"--init_checkpoint={base}", "--do_predict"]
+    given = [f"--init_adapter={folder / 'files'}", f"--output_dir={tmp_path / 'run'}", "--lora_rank=4"]
+    code, _, err = run_script(run_classifier.main, *arguments, *given)
+    assert (code, "--lora_rank=4 contradicts --init_adapter=" in err) == (2, True)
+    files = [f"--init_checkpoint={folder / 'run'}", f"--output_dir={tmp_path / 'files'}", "--format=adapters"]
+    code, _, err = run_script(convert_checkpoint.main, *files)
+    assert (code, "--format=adapters holds what --adapter_size trains" in err) == (2, True)
+    files[0] = f"--init_checkpoint={base}"
+    code, _, err = run_script(convert_checkpoint.main, *files)
+    assert (code, "the whole encoder was trained" in err) == (2, True)
+    assert not (tmp_path / "files").exists()
