@@ -98,7 +98,7 @@ def check_cluster(flags: SimpleNamespace, machines: int) -> None:
     Raises:
       FlagError: naming it.
     """
-    refused = [*(name for name in ACTIONS if name != "do_train"), "do_score", "use_tpu", "use_xla"]
+    refused = [*(name for name in ACTIONS if name != "do_train"), "do_score", "use_tpu", "use_xla", "cache_features"]
     alone = [f"--{name}" for name in refused if getattr(flags, name, None)]
     if alone:
         raise FlagError(

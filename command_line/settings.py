@@ -12,13 +12,14 @@ from modeling.config import BertConfig
 from modeling.insertions import parse_insertions
 from modeling.reading import parse_reading
 from modeling.settings import FP16, ModelSettings
-from modeling.training.freezing import parse_frozen_parts
+from modeling.training.freezing import FrozenParts, parse_frozen_parts
 from tasks.base import DEV, TEST, TRAIN
 
 
 def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> ExperimentSettings:
     """The settings of a run, from flags that are checked by their definitions."""
     frozen = parse_frozen_parts(flags.freeze, config.num_hidden_layers)
+    check_cache(flags, frozen, config)
     if flags.layerwise_lr_decay is not None and config.num_hidden_groups:
         raise FlagError(
             f"--layerwise_lr_decay={flags.layerwise_lr_decay:g}: layers of {config.family.title} share their weights, "
@@ -51,8 +52,30 @@ def model_settings(flags: SimpleNamespace, config: BertConfig) -> ModelSettings:
         model,
         reading=parse_reading(flags, config),
         insertions=parse_insertions(flags),
+        cached_as=flags.cache_features or None,
         is_cut=flags.num_layers_used is not None,
     )
+
+
+def check_cache(flags: SimpleNamespace, frozen: FrozenParts, config: BertConfig) -> None:
+    """Checks that the encoder's outputs stay what they are, where they are to be kept.
+
+    Raises:
+      FlagError: a part of it is trained, or the input cannot be of kept outputs.
+    """
+    dtype = getattr(flags, "cache_features", None)
+    if not dtype:
+        return
+    where = f"--cache_features={dtype}"
+    if frozen != FrozenParts(True, tuple(range(config.num_hidden_layers)), True):
+        raise FlagError(f"{where} needs a wholly frozen encoder; add --freeze=encoder,pooler")
+    if flags.layer_mix:
+        raise FlagError(f"{where} keeps what the head reads, but --layer_mix is still learned; remove one of them")
+    for name in ("adapter_size", "lora_rank", "pad_to_max_length", "use_xla", "use_tpu"):
+        if getattr(flags, name, None):
+            raise FlagError(f"{where} and --{name} do not go together; remove one of them")
+    if flags.gradient_accumulation_steps > 1:
+        raise FlagError(f"{where} trains the head alone, which needs no --gradient_accumulation_steps; leave it out")
 
 
 def check_merging(flags: SimpleNamespace) -> None:

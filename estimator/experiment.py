@@ -19,7 +19,7 @@ from common.errors import BertError, DataError, FlagError
 from common.files import write_atomically
 from common.interruption import Interruption
 from common.run_directory import warn_of_another_head
-from estimator import devices, forecast, layer_mix, learning_curve, machines, memory, score_table
+from estimator import devices, feature_cache, forecast, layer_mix, learning_curve, machines, memory, score_table
 from estimator.config import SKIP, ExperimentSettings
 from estimator.failures import running
 from estimator.hooks.checkpoints import CheckpointHook, Saving
@@ -185,7 +185,8 @@ class Experiment:
         if self._cluster.is_chief:
             self._checkpoints.settle()
         with running(record_set, training.deterministic), memory.advice(training), interruption.handled():
-            input_fn = self._inputs.input_fn(record_set, training.train_batch_size, start)
+            vectors = self._vectors(record_set)
+            input_fn = self._inputs.input_fn(record_set, training.train_batch_size, start, vectors=vectors)
             with machines.session_mode(self._cluster):
                 estimator = self._estimator(schedule=Schedule.of(training, num_steps))
                 self._cluster.wait()  # for everyone's server
@@ -298,12 +299,13 @@ class Experiment:
         )
         batch_size = self.settings.training.eval_batch_size
         estimator = self._estimator(collector=collector)
+        vectors = self._vectors(record_set)
         steps = self._eval_steps(record_set, batch_size)
         # Sort full evaluations only: a limit would take other batches, and the loss would change.
         sorts = steps is None and collector is not None
         with running(record_set, self.settings.training.deterministic):
             results = estimator.evaluate(
-                self._inputs.input_fn(record_set, batch_size, sorts=sorts),
+                self._inputs.input_fn(record_set, batch_size, sorts=sorts, vectors=vectors),
                 steps=steps,
                 checkpoint_path=self._checkpoints.latest() if latest else self._checkpoints.answering(),
             )
@@ -398,6 +400,9 @@ class Experiment:
           CheckpointError: it is damaged.
         """
         return self._checkpoints.global_step()
+
+    def _vectors(self, record_set: record_sets.RecordSet) -> feature_cache.FeatureCache | None:
+        return feature_cache.of_run(self.task, self.settings, self._inputs, record_set)
 
     def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
         device = self.settings.devices

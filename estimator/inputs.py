@@ -1,12 +1,13 @@
 """Record sets -> batches for each replica and machine."""
 
+import dataclasses
 from typing import Any
 
 import tensorflow as tf
 
 from common.errors import FlagError
 from estimator.config import DeviceSettings, TrainingSettings
-from processors.records.input_fn import InputSettings, build_input_fn, first_lengths, places_of_batch
+from processors.records.input_fn import InputSettings, Vectors, build_input_fn, first_lengths, places_of_batch
 from processors.records.record_sets import RecordSet
 from processors.records.schema import FeatureSpec
 
@@ -27,7 +28,12 @@ class Inputs:
         self._spec, self._training, self._devices = spec, training, devices
 
     def input_fn(
-        self, record_set: RecordSet, batch_size: int, start_step: int | None = None, sorts: bool = False
+        self,
+        record_set: RecordSet,
+        batch_size: int,
+        start_step: int | None = None,
+        sorts: bool = False,
+        vectors: Vectors | None = None,
     ) -> Any:
         """The `input_fn` of a record set, for the Estimator.
 
@@ -36,6 +42,7 @@ class Inputs:
           batch_size: rows of a batch over all replicas.
           start_step: the step that training goes on from; None where it does not train.
           sorts: whether rows of similar length stand together.
+          vectors: what stands beside the records; None for nothing.
         """
 
         def input_fn(
@@ -45,7 +52,7 @@ class Inputs:
             share = self._share_of_a_replica(batch_size, context.num_replicas_in_sync)
             if start_step is not None:
                 self._check_micro_batches(share)
-            dataset = self._batches(record_set, share, batch_size, start_step, sorts)(params)
+            dataset = self._batches(record_set, share, batch_size, start_step, sorts, vectors)(params)
             if context.num_input_pipelines == 1:
                 return dataset
             # Every machine makes the same stream of batches and takes those that are its own.
@@ -89,8 +96,10 @@ class Inputs:
         global_batch_size: int,
         start_step: int | None,
         sorts: bool,
+        vectors: Vectors | None,
     ) -> Any:
         settings = self._settings(record_set, batch_size, global_batch_size, start_step, sorts)
+        settings = dataclasses.replace(settings, vectors=vectors)
         return build_input_fn(record_set.files, self._spec, settings)
 
     def _settings(

@@ -19,7 +19,7 @@ from estimator.parameters import (
     warm_start,
     warn_of_random_weights,
 )
-from modeling.build import ENCODER_INPUTS, build_encoder
+from modeling.build import ENCODER_INPUTS, VECTORS, build_encoder
 from modeling.encoder.step_seeds import seeds_by_place
 from modeling.heads.base import Encode, Head, Reader
 from modeling.parameter_groups import ParameterTable
@@ -285,7 +285,7 @@ def _evaluation_spec(
     loss, per_example_loss = losses
     hooks = []
     if collector is not None and not graph.use_tpu:
-        gold = {name: value for name, value in features.items() if name not in ENCODER_INPUTS}
+        gold = {name: value for name, value in features.items() if name not in (*ENCODER_INPUTS, VECTORS)}
         kept = {**gold, **head.predictions(logits, features), PER_EXAMPLE_LOSS: per_example_loss}
         collector.watch(kept, head.row_constants)
         hooks.append(collector)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from common.errors import CheckpointError
 from modeling.checkpoints.first_weights import load_first_weights
-from modeling.checkpoints.restore import checkpoint_variables
+from modeling.checkpoints.restore import checkpoint_variables, initialize_from_checkpoint
 from modeling.heads.base import Reader
 from modeling.parameter_groups import HEAD, ParameterGroup, ParameterTable
 from modeling.settings import ModelSettings, UpdateRule
@@ -29,11 +29,23 @@ def warm_start(model: ModelSettings, head: Reader) -> tuple[str, ...]:
     """
     if model.init_checkpoint is None:
         return ()
+    if not any(variable.op.name.startswith("bert/") for variable in v1.trainable_variables()):
+        return _start_of_heads(model.init_checkpoint)
     report = load_first_weights(model, head)
     log.info("%s: %s", model.init_checkpoint, report.summary())
     if model.init_adapter is not None:
         _start_from_adapter(model.init_adapter)
     return (*report.new, *report.reshaped)
+
+
+def _start_of_heads(init_checkpoint: str) -> tuple[str, ...]:
+    """Lets a head without an encoder start from what a checkpoint has of it; gives the names that it lacks."""
+    graph = {variable.op.name: tuple(variable.shape.as_list()) for variable in v1.trainable_variables()}
+    shapes = checkpoint_variables(init_checkpoint)
+    held = [name for name, shape in graph.items() if shapes.get(name) == shape]
+    if held:
+        initialize_from_checkpoint([v for v in v1.trainable_variables() if v.op.name in held], init_checkpoint)
+    return tuple(name for name in graph if name not in held)
 
 
 def _start_from_adapter(prefix: str) -> None:

@@ -5,11 +5,13 @@ from typing import cast
 import tensorflow as tf
 
 from modeling.encoder.model import BertModel
-from modeling.encoder.readings import EncoderReadings
+from modeling.encoder.readings import CachedReadings, EncoderReadings
 from modeling.heads.base import Reader
 from modeling.settings import BF16, FLOAT32, FP16, ModelSettings
 
 ENCODER_INPUTS = ("input_ids", "input_mask", "segment_ids")
+VECTORS = "encoder_vectors"
+"""Feature that takes the encoder's place: what a head reads of it, computed before."""
 COMPUTE_DTYPES = {FLOAT32: tf.float32, BF16: tf.bfloat16, FP16: tf.float16}
 
 
@@ -27,6 +29,8 @@ def build_encoder(
     Packed, the last layer is computed only as far as the head reads it.
     """
     reading = model.reading
+    if VECTORS in features:
+        return cast(BertModel, CachedReadings(features[VECTORS], model.bert_config, reading, is_training))
     encoder = BertModel(
         config=model.bert_config,
         is_training=is_training,

@@ -50,6 +50,16 @@ class Reading:
         """Whether a head that asks for one vector a row needs every token of the last layer all the same."""
         return bool(self.concat_layers or self.mix) or self.pooling not in (POOLED, CLS)
 
+    def width(self, config: Any, of_tokens: bool) -> int:
+        """Width of what is read of an encoder, before layers of the head.
+
+        Args:
+          config: the `BertConfig`.
+          of_tokens: the vectors of tokens, and not one vector a row.
+        """
+        width = int(config.hidden_size) * max(len(self.concat_layers), 1)
+        return 2 * width if self.pooling == MEAN_MAX and not of_tokens else width
+
     def groups(self) -> tuple[ParameterGroup, ...]:
         """How the weights of layers are trained."""
         if self.mix is None:

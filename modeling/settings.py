@@ -7,6 +7,7 @@ from modeling.insertions import Insertions
 from modeling.parameter_groups import WEIGHT_DECAY
 from modeling.reading import DEFAULT_READING, Reading
 
+CACHES = ("float32", "float16")
 FLOAT32, BF16, FP16 = "float32", "bf16", "fp16"
 """What the layers of the encoder multiply in."""
 
@@ -22,6 +23,7 @@ class ModelSettings:
       reading: what heads read of the encoder.
       insertions: adapters or low-rank deltas in its layers.
       init_adapter: TensorFlow checkpoint of what is inserted, and perhaps of a head, to start from.
+      cached_as: one of `CACHES`, in which a wholly frozen encoder's outputs are kept; None computes them anew.
       is_cut: whether the encoder ends below the last layer of `init_checkpoint`, whose further layers are not read.
       label_places: where in the head of `init_checkpoint` each label of the task lies; none where it is in their order.
     """
@@ -33,12 +35,13 @@ class ModelSettings:
     insertions: Insertions = None
     init_adapter: str | None = None
     is_cut: bool = False
+    cached_as: str | None = None
     label_places: tuple[int, ...] = ()
 
     @property
     def needs_base(self) -> bool:
         """Whether checkpoints of a run leave out what `init_checkpoint` holds, so that it is read in every command."""
-        return self.insertions is not None
+        return self.insertions is not None or self.cached_as is not None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,21 +50,30 @@ class TensorFlowEngine:
 
     Args:
       export_dir: the one that holds `saved_model.pb`.
+      session: one with other exports in it, which is closed with this engine; by default one of its own.
+      scope: as for `saved_model.load`.
+      own: likewise.
 
     Raises:
       ExportError: it cannot be loaded, or there is no way from texts to what it takes.
     """
 
-    def __init__(self, export_dir: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        export_dir: str | os.PathLike[str],
+        session: Any = None,
+        scope: str = "",
+        own: Mapping[str, Any] | None = None,
+    ) -> None:
         onednn.choose()
         import tensorflow as tf
 
         from serving import saved_model
 
-        session = tf.compat.v1.Session(graph=tf.Graph())
+        session = session or tf.compat.v1.Session(graph=tf.Graph())
         try:
             with session.graph.as_default():
-                inputs, outputs = saved_model.load(session, Path(export_dir))
+                inputs, outputs = saved_model.load(session, Path(export_dir), scope, own)
         except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
             session.close()
             raise ExportError(f"{export_dir}: cannot be loaded ({one_line(error)}); export again") from error

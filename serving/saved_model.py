@@ -24,12 +24,17 @@ _SCOPE = "model"
 """What the names of an export's operations begin with where others stand before them."""
 
 
-def load(session: Any, export_dir: Path) -> tuple[Tensors, Tensors]:
+def load(
+    session: Any, export_dir: Path, scope: str = "", own: Mapping[str, Any] | None = None
+) -> tuple[Tensors, Tensors]:
     """Loads an export.
 
     Args:
-      session: whose graph is the default one, and empty.
+      session: whose graph is the default one, and empty where there is no scope.
       export_dir: the directory that holds `saved_model.pb`.
+      scope: what the names of its operations are to begin with, as in `adapter_1/`.
+      own: handles of variables in place of those of these names. Others are shared with exports in the session that
+        have variables of the same names.
 
     Returns:
       Inputs and outputs of its text signature. Of an export that takes ids, those of the same signature with the
@@ -40,21 +45,26 @@ def load(session: Any, export_dir: Path) -> tuple[Tensors, Tensors]:
       BertError: it takes ids, and there is no way from texts to them.
     """
     if _TEXT not in _definitions(export_dir):
-        return _load_behind_texts(session, export_dir)
-    signature = _load(session, export_dir).signature_def[_TEXT]
-    return _tensors(session, signature.inputs), _tensors(session, signature.outputs)
+        return _load_behind_texts(session, export_dir, scope, own or {})
+    options = {"import_scope": scope.rstrip("/"), "input_map": _handles(own or {})} if scope else {}
+    signature = _load(session, export_dir, **options).signature_def[_TEXT]
+    return _tensors(session, signature.inputs, scope), _tensors(session, signature.outputs, scope)
 
 
-def _load_behind_texts(session: Any, export_dir: Path) -> tuple[Tensors, Tensors]:
+def _handles(own: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{name}:0": handle for name, handle in own.items()}
+
+
+def _load_behind_texts(session: Any, export_dir: Path, scope: str, own: Mapping[str, Any]) -> tuple[Tensors, Tensors]:
     assets = export_dir / "assets"
     settings = json_object((assets / "tokenizer.json").read_bytes())
     text = exports.text_signature(in_process(of_assets(assets, settings)), settings, assets)
     inputs = text.inputs()
     features = text.features(inputs)
     fed = _definitions(export_dir)[_IDS].inputs
-    joined = {fed[name].name: features[name] for name in fed}
-    signature = _load(session, export_dir, import_scope=_SCOPE, input_map=joined).signature_def[_IDS]
-    return inputs, text.outputs(_tensors(session, signature.outputs, f"{_SCOPE}/"))
+    joined = {fed[name].name: features[name] for name in fed} | _handles(own)
+    signature = _load(session, export_dir, import_scope=scope + _SCOPE, input_map=joined).signature_def[_IDS]
+    return inputs, text.outputs(_tensors(session, signature.outputs, f"{scope}{_SCOPE}/"))
 
 
 def _definitions(export_dir: Path) -> Mapping[str, Any]:

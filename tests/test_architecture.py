@@ -45,13 +45,14 @@ ORDER = {
         "checkpoints"
     ),
     "tasks": "base answers text_rows classification span entities choices sequences pretraining vectors exports",
-    "export": "signatures onnx_fusion onnx_file savedmodel hub conversion",
+    "export": "signatures onnx_fusion onnx_file savedmodel hub conversion adapter_files",
     "estimator": (
         "config forecast machines devices hooks weights score_table learning_curve layer_mix memory failures streaming "
-        "parameters model_fn feature_extraction task_records inputs experiment"
+        "parameters model_fn feature_extraction task_records inputs feature_cache experiment"
     ),
     "serving": (
-        "saved_model onnx_engine engines lists predictor engine_choice lines errors settings rows tensors worker "
+        "saved_model onnx_engine engines lists predictor adapters engine_choice lines errors settings rows tensors "
+        "worker "
         "batcher metrics statistics models cards service gate protocols connections application server"
     ),
     "compat": (
@@ -59,7 +60,8 @@ ORDER = {
         "create_pretraining_data extract_features"
     ),
     "command_line": (
-        "flags app settings model_files scopes first_adapter execution seeds frame table run_classifier run_squad run_ner "
+        "flags app settings model_files scopes first_adapter execution seeds frame table run_classifier run_squad "
+        "run_ner "
         "run_multiple_choice run_seq2seq run_pretraining create_pretraining_data extract_features convert_checkpoint "
         "run_server run_task python_api reference"
     ),

@@ -12,8 +12,8 @@ CONVERSION = Group(
             (*WEIGHTS, *FORMATS),
             None,
             "Hugging Face files (model.safetensors, config.json, ...), a TensorFlow 1 checkpoint without optimizer, "
-            "SavedModels with TensorFlow Hub's API for text (encoder, preprocessor), or of a run of LoRA or adapters what "
-            "the libraries peft and adapters load.",
+            "SavedModels with TensorFlow Hub's API for text (encoder, preprocessor), or of a run of LoRA or adapters "
+            "what the libraries peft and adapters load.",
             Scope.FREE,
             is_main=True,
         ),

@@ -4,6 +4,7 @@ from command_line.flags.declaration import Flag, Group, Scope
 from command_line.flags.vectors import VECTORS
 from modeling.insertions import ACTIVATIONS, ADAPTERS, TARGETS, Adapters, Lora
 from modeling.reading import CLASSIFIER_POOLINGS, MIXES, Reading
+from modeling.settings import CACHES
 
 READING = Group(
     "Reading the encoder",
@@ -51,6 +52,14 @@ READING = Group(
             "With --layer_mix: peak learning rate of its weights, which never decay.",
             Scope.REMEMBERED,
             minimum=0.0,
+        ),
+        Flag(
+            "cache_features",
+            CACHES,
+            None,
+            "With --freeze=encoder,pooler: compute the encoder's outputs once a row, without dropout, keep them beside "
+            "the records in this type, and train the head on them.",
+            Scope.FIXED,
         ),
         Flag(
             "head_layers",

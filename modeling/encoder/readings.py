@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from modeling.config import BertConfig
 from modeling.encoder.layers import dense, dropout, get_activation
 from modeling.encoder.model import BertModel
 from modeling.encoder.pooling import pooled_over_tokens
@@ -74,18 +75,57 @@ class EncoderReadings:
         return gamma * tf.nn.softmax(weights)
 
     def _deepened(self, inputs: tf.Tensor, name: str) -> tf.Tensor:
-        """Through the layers of the head before its last one."""
-        if self._reading.head_layers == 1:
-            return inputs
-        rows = tf.reshape(inputs, [-1, inputs.shape[-1]])
-        config = self._encoder.config
-        activation = get_activation(config.hidden_act)
-        width = self._reading.head_width
         with v1.variable_scope(self._scope, auxiliary_name_scope=False):
-            for index in range(self._reading.head_layers - 1):
-                rows = dropout(rows, self._dropout)
-                rows = dense(rows, width, f"{name}/layer_{index}", activation, config.initializer_range)
-        shape = tf.shape(inputs)
-        outputs = tf.reshape(rows, tf.concat([shape[:-1], [width]], axis=0))
-        outputs.set_shape([*inputs.shape[:-1], width])
-        return outputs
+            return deepened(inputs, name, self._reading, self._encoder.config, self._dropout)
+
+
+class CachedReadings:
+    """Stands in the place of a frozen encoder whose outputs were computed before.
+
+    Args:
+      vectors: float32 `[B, D]` or `[B, S, D]`, what the head reads of the encoder.
+      config: of the encoder.
+      reading: gives the layers of the head's own.
+      is_training: whether values are dropped before layers of the head.
+    """
+
+    def __init__(self, vectors: tf.Tensor, config: BertConfig, reading: Reading, is_training: bool) -> None:
+        self._vectors, self._config, self._reading = vectors, config, reading
+        self._dropout = config.classifier_dropout if is_training else 0.0
+
+    @property
+    def classifier_dropout(self) -> float:
+        """Probability of dropping a value that a classifier reads while it is trained."""
+        return self._config.classifier_dropout
+
+    def get_sequence_output(self) -> tf.Tensor:
+        """Vectors of the tokens, float32 `[B, S, D]`."""
+        return deepened(self._vectors, "head/tokens", self._reading, self._config, self._dropout)
+
+    def get_pooled_output(self) -> tf.Tensor:
+        """One vector a row, float32 `[B, D]`."""
+        return deepened(self._vectors, "head/pooled", self._reading, self._config, self._dropout)
+
+
+def deepened(inputs: tf.Tensor, name: str, reading: Reading, config: BertConfig, dropout_prob: float) -> tf.Tensor:
+    """Vectors through the layers of the head before its last one.
+
+    Args:
+      inputs: float32 `[..., D]`.
+      name: scope of the variables.
+      reading: number and width of the layers.
+      config: gives the activation.
+      dropout_prob: probability of dropping an input of each.
+
+    Returns:
+      float32 `[..., head_width]`, or the inputs where there is one layer.
+    """
+    if reading.head_layers == 1:
+        return inputs
+    rows = tf.reshape(inputs, [-1, inputs.shape[-1]])
+    activation, width = get_activation(config.hidden_act), reading.head_width
+    for index in range(reading.head_layers - 1):
+        rows = dense(dropout(rows, dropout_prob), width, f"{name}/layer_{index}", activation, config.initializer_range)
+    outputs = tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], [width]], axis=0))
+    outputs.set_shape([*inputs.shape[:-1], width])
+    return outputs

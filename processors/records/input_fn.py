@@ -3,9 +3,11 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from processors.records.length_order import ROW_INDEX, sorted_batches
 from processors.records.schema import FeatureSpec
@@ -14,6 +16,21 @@ SHUFFLE_ALL_UP_TO = 1_000_000
 """Largest epoch that is shuffled as a whole by default; beyond it, within a buffer of this many records."""
 FILES_AT_ONCE = 4
 """Files whose records are mixed in training; google-research/bert's number."""
+
+
+class Vectors(Protocol):
+    """Values of each row of a record set that stand beside it.
+
+    Attributes:
+      name: key that they get in a batch.
+      shape: of a batch, None for what differs.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The values of some rows, by their numbers from 0, as a batch."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +45,7 @@ class InputSettings:
       static_shapes: pad to the full length and fill the last batch with `is_real_example=0` rows (TPU, XLA).
       num_records: rows of the record set, which decide the shuffle buffer and the filling rows.
       shuffle_buffer: most records that are shuffled at once.
+      vectors: further values of each row, which are in memory or on disk beside the records; None for none.
       sorts_by_length: put rows of similar length into a batch, in one pass without static shapes; each row then has
         its number in the record set under `length_order.ROW_INDEX`. Without `input_mask` nothing is sorted.
     """
@@ -40,6 +58,7 @@ class InputSettings:
     static_shapes: bool = False
     shuffle_buffer: int = SHUFFLE_ALL_UP_TO
     sorts_by_length: bool = False
+    vectors: Vectors | None = None
 
 
 def build_input_fn(
@@ -56,6 +75,8 @@ def build_input_fn(
 
     def input_fn(params: dict[str, Any] | None = None) -> tf.data.Dataset:
         batch_size = (params or {}).get("batch_size", settings.batch_size)
+        if settings.vectors is not None:
+            return _with_vectors(names, spec, settings, settings.vectors, batch_size)
         if settings.sorts_by_length and spec.token_fields():
             dataset = sorted_batches(tf.data.TFRecordDataset(names), spec, batch_size)
             dataset = dataset.map(lambda rows, index: {**parse_batch(rows, spec), ROW_INDEX: index}, 2)
@@ -72,6 +93,23 @@ def build_input_fn(
         return dataset.prefetch(2)
 
     return input_fn
+
+
+def _with_vectors(
+    names: Sequence[str], spec: FeatureSpec, settings: InputSettings, vectors: Vectors, batch_size: int
+) -> tf.data.Dataset:
+    """Batches as without them, in the same order, with the values that stand beside the records."""
+    dataset = tf.data.TFRecordDataset(list(names))
+    dataset = tf.data.Dataset.zip((dataset, tf.data.Dataset.range(settings.num_records)))
+    if settings.is_training:
+        dataset = _shuffled(dataset, settings)
+
+    def parsed(rows: tf.Tensor, numbers: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.numpy_function(vectors.read, [numbers], tf.float32)
+        return {**parse_batch(rows, spec), vectors.name: tf.ensure_shape(values, vectors.shape)}
+
+    dataset = dataset.batch(batch_size, drop_remainder=settings.is_training)
+    return dataset.map(parsed, num_parallel_calls=2).prefetch(2)
 
 
 def first_lengths(files: Sequence[Path | str], spec: FeatureSpec, count: int) -> list[int]:

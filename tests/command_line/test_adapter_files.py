@@ -34,7 +34,7 @@ if {peft}:
 else:
     import adapters
     adapters.init(model)
-    model.load_adapter(folder, set_active=True)
+    model.load_adapter(folder, set_active=True, use_safetensors=True)
 model.eval()
 texts = [json.loads(line)["text_a"] for line in open(texts)]
 tokens = AutoTokenizer.from_pretrained(base)(texts, padding=True, truncation=True, max_length=24, return_tensors="pt")

@@ -28,7 +28,14 @@ from tasks.span.task import SpanSettings
 ROOT = Path(__file__).resolve().parents[2]
 
 NOT_FLAGS = {
-    ModelSettings: {"bert_config": "read from --bert_config_file"},
+    ModelSettings: {
+        "bert_config": "read from --bert_config_file",
+        "reading": "--pooling, --concat_layers, --layer_mix, --head_layers and those beside them",
+        "insertions": "parsed from --adapter_size or --lora_rank and those beside them",
+        "is_cut": "--num_layers_used",
+        "cached_as": "--cache_features",
+        "label_places": "told by the labels of the run and of its first weights",
+    },
     TrainingSettings: {"frozen": "parsed from --freeze"},
     DeviceSettings: {"tpu_estimator_on_cpu": "checks the graph of a TPU without one"},
     LossSettings: {},

@@ -1,0 +1,48 @@
+"""Several adapters on one base: each answers as alone, and the base is there once."""
+
+import numpy as np
+import pytest
+
+from common.errors import ExportError
+from serving.adapters import AdapterPredictor
+from serving.predictor import Predictor
+from tests.command_line.test_adapter_runs import adapters, lora, run  # noqa: F401 - fixtures
+
+ROWS = [{"text_a": "the film was good"}, {"text_a": "a dull day and awful food"}]
+
+
+def unmerged(folder, tiny_model):
+    return run(folder, tiny_model, "--lora_rank=1", "--do_train", "--do_export", "--export_signatures=ids")
+
+
+@pytest.fixture(scope="module")
+def exports(adapters, tiny_model, tmp_path_factory):  # noqa: F811 - a fixture
+    other = unmerged(tmp_path_factory.mktemp("other"), tiny_model)
+    return {name: next((folder / "run" / "export_ids").iterdir()) for name, folder in
+            (("first", adapters), ("second", other))}  # fmt: skip
+
+
+def test_each_adapter_answers_as_alone_on_one_base(exports):
+    with AdapterPredictor(exports) as together:
+        found = {name: together.answer(ROWS, name) for name in exports}
+        read = [one.inputs[0].op for one in together._session.graph.get_operations() if one.type == "ReadVariableOp"]
+        names = {handle.get_attr("shared_name").decode() for handle in read if handle.type == "VarHandleOp"}
+        with pytest.raises(ExportError, match=r"no adapter 'frist'; .*first"):
+            together.answer(ROWS, "frist")
+    for name, path in exports.items():
+        with Predictor(path) as alone:
+            for one, other in zip(alone.answer(ROWS), found[name], strict=True):
+                np.testing.assert_allclose(
+                    list(one["probabilities"].values()), list(other["probabilities"].values()), atol=1e-6
+                )
+    assert sum(name.endswith("layer_1/output/dense/kernel") for name in names) == 1
+    assert sum(name.endswith("output_weights") for name in names) == 2
+    assert found["first"][0]["probabilities"] != found["second"][0]["probabilities"]
+
+
+def test_another_base_is_named(exports, lora):  # noqa: F811 - a fixture
+    merged = next((lora / "run" / "export_ids").iterdir())
+    with pytest.raises(ExportError, match=r"stands on another base than .*; export without --merge_adapters"):
+        AdapterPredictor({**exports, "merged": merged})
+    with pytest.raises(ExportError, match="no export is named"):
+        AdapterPredictor({})
