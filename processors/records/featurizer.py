@@ -22,6 +22,10 @@ HEAD_SHARE = 4
 """With `HEAD_TAIL`, one kept token in so many is of the beginning."""
 
 
+REFUSED = "_refused"
+"""Of a window that cannot be stored where shapes are static: why. An export, whose shapes are not, answers it."""
+
+
 class Featurizer(abc.ABC):
     """Turns examples into records of one `FeatureSpec`. Picklable: conversion runs in several processes."""
 
@@ -39,7 +43,8 @@ class Featurizer(abc.ABC):
         """The records of `examples` as serialized `tf.Example`s, in order.
 
         Raises:
-          DataError: a featurizer of the user's gives an example no window, or what its `spec` does not say.
+          DataError: a featurizer of the user's gives an example no window, or what its `spec` does not say; an example
+            that may be answered but not stored.
         """
         records: list[bytes] = []
         for windows in self.featurize(examples):
@@ -48,6 +53,9 @@ class Featurizer(abc.ABC):
                     f"{type(self).__name__}.featurize gives an example no window, expected at least one; correct the "
                     "class, or leave such examples out of the task's examples"
                 )
+            for window in windows:
+                if REFUSED in window:
+                    raise DataError(window[REFUSED])
             try:
                 records += map(self.spec.serialize, windows)
             except ValueError as error:
@@ -186,8 +194,7 @@ class TextFeaturizer(Featurizer):
         """Yields one record for each example; a `PaddingInputExample` becomes a row of defaults.
 
         Raises:
-          DataError: a label that is not among the labels, or has the wrong type; a document that has more windows
-            than there may be.
+          DataError: a label that is not among the labels, or has the wrong type.
         """
         real = [example for example in examples if not isinstance(example, PaddingInputExample)]
         texts = [example.text_a for example in real] + [e.text_b for e in real if e.text_b is not None]
@@ -201,10 +208,9 @@ class TextFeaturizer(Featurizer):
                 continue
             # A text of nothing that has a token, such as zero-width blanks, is none, as upstream has it.
             a, b = next(first), None if example.text_b is None else next(second) or None
-            try:
-                features = self._joined(a, b)
-            except DataError as error:
-                raise DataError(f"example {example.guid}: {error}") from None
+            features = self._joined(a, b)
+            if REFUSED in features:
+                features[REFUSED] = f"example {example.guid}: {features[REFUSED]}"
             features["label_ids"] = self.label_value(example)
             features["is_real_example"] = 1
             yield [features]
@@ -227,19 +233,15 @@ class TextFeaturizer(Featurizer):
         return self._truncation.plan(length_a, length_b or 0, self._max_seq_length - specials)
 
     def _document(self, a: list[int], b: list[int] | None, windows: DocumentWindows) -> Features:
-        """The encoder's inputs of all windows, one after the other, and the length of each.
-
-        Raises:
-          DataError: there are more than there may be.
-        """
+        """The encoder's inputs of all windows, one after the other, and the length of each."""
         plan = self.window_plan(len(a), None if b is None else len(b))
         assert plan is not None
+        made: Features = {"input_ids": [], "input_mask": [], "segment_ids": [], "window_lengths": []}
         if windows.refuses and plan.needed > plan.num_windows:
-            raise DataError(
+            made[REFUSED] = (
                 f"has {plan.needed} windows of --max_seq_length={self._max_seq_length}, expected at most "
                 f"--max_windows={plan.num_windows} (shapes are static); raise it, shorten the text or leave the row out"
             )
-        made: Features = {"input_ids": [], "input_mask": [], "segment_ids": [], "window_lengths": []}
         for start in range(0, plan.num_windows * plan.stride, plan.stride):
             texts = [a[: plan.kept], b] if plan.is_second else [a, None if b is None else b[: plan.kept]]
             document = texts[plan.is_second] or []

@@ -117,7 +117,7 @@ def test_a_bound_reads_the_first_windows_or_refuses_the_row(tokenizer):
     ((record,),) = featurizer(tokenizer, 12, DocumentWindows(5, 3)).featurize([example])
     assert len(record["window_lengths"]) == 3
     with pytest.raises(DataError) as refused:
-        list(featurizer(tokenizer, 12, DocumentWindows(5, 3, refuses=True)).featurize([example]))
+        featurizer(tokenizer, 12, DocumentWindows(5, 3, refuses=True)).serialize([example])
     assert str(refused.value) == (
         "example train-7: has 7 windows of --max_seq_length=12, expected at most --max_windows=3 (shapes are static); "
         "raise it, shorten the text or leave the row out"
