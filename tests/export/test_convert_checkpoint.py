@@ -154,8 +154,8 @@ def test_files_of_a_hugging_face_folder(trained, tmp_path, convert):
     assert tokenizer["model_max_length"] == tiny.CONFIG["max_position_embeddings"]
     path = tmp_path / "hf" / "model.safetensors"
     theirs, ours = load_file(path), weights(trained / "best")
-    name = "bert/encoder/layer_1/intermediate/dense/kernel"
-    np.testing.assert_array_equal(theirs["bert.encoder.layer.1.intermediate.dense.weight"], ours[name].T)
+    name = "bert/encoder/layer_0/intermediate/dense/kernel"
+    np.testing.assert_array_equal(theirs["bert.encoder.layer.0.intermediate.dense.weight"], ours[name].T)
     np.testing.assert_array_equal(theirs["classifier.weight"], ours["output_weights"])
     header = path.read_bytes()[8:400]
     assert b'"__metadata__":{"format":"pt"}' in header
@@ -397,7 +397,7 @@ def test_sources_that_cannot_be_converted(altered, golden, tmp_path, refused):
     (source / "config.json").unlink()
     other = tmp_path / "other.json"
     other.write_text(json.dumps(tiny.CONFIG | {"num_hidden_layers": 3}), encoding="utf-8")
-    assert "holds 2 encoder layers, but the model configuration has 3" in refused(
+    assert "holds 1 encoder layers, but the model configuration has 3" in refused(
         flag, *target, f"--bert_config_file={other}"
     )
     assert not (tmp_path / "new").exists()

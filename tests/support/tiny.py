@@ -6,7 +6,7 @@ from pathlib import Path
 CONFIG = {
     "vocab_size": 40,
     "hidden_size": 16,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 32,
     "hidden_act": "gelu",
@@ -22,20 +22,21 @@ FILLERS = ["the", "film", "was", "a", "very", "day", "food", "and", "it", "here"
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *FILLERS, "##s", "##ly", ".", ",", "!"]
 
 
-def write_model(folder: Path) -> Path:
+def write_model(folder: Path, layers: int = CONFIG["num_hidden_layers"]) -> Path:
     """Writes vocab.txt, bert_config.json and a random bert_model.ckpt."""
     import tensorflow as tf
 
     from modeling.config import BertConfig
     from modeling.encoder.model import BertModel
 
+    config = CONFIG | {"num_hidden_layers": layers}
     folder.mkdir(parents=True, exist_ok=True)
     tokens = [*TOKENS, *(f"[unused{i}]" for i in range(CONFIG["vocab_size"] - len(TOKENS)))]
     (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
-    (folder / "bert_config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    (folder / "bert_config.json").write_text(json.dumps(config), encoding="utf-8")
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.set_random_seed(7)
-        BertModel(BertConfig.from_dict(CONFIG), False, tf.zeros([1, 4], tf.int32))
+        BertModel(BertConfig.from_dict(config), False, tf.zeros([1, 4], tf.int32))
         session.run(tf.compat.v1.global_variables_initializer())
         tf.compat.v1.train.Saver().save(session, str(folder / "bert_model.ckpt"), write_meta_graph=False)
     return folder
