@@ -12,7 +12,7 @@ GIB = 2.0**30
 PROBE_SIZE = 768
 """Side of the matrices whose product says how fast this machine multiplies."""
 _SHARE = 0.5
-"""How much of the speed of bare products a training step reaches; measured on BERT's sizes on two CPU cores."""
+"""How much of the speed of bare products a training step is taken to reach: an assumption, not a measurement."""
 _BASE_BYTES = 0.55 * GIB
 """Of a process with TensorFlow that has done nothing yet."""
 

@@ -52,6 +52,14 @@ def tiny_model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def two_layers(tmp_path_factory) -> Path:
+    """As `tiny_model`, where the number of layers matters."""
+    from tests.support import tiny
+
+    return tiny.write_model(tmp_path_factory.mktemp("two_layers"), layers=2)
+
+
+@pytest.fixture(scope="session")
 def classifier_export(tiny_model, tmp_path_factory) -> Path:
     """An export of a classifier of two labels with random weights, in the output directory `reviews`."""
     from tests.support import serving

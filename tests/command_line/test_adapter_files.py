@@ -48,10 +48,10 @@ else:
 
 
 @pytest.fixture(scope="module")
-def base(tiny_model, tmp_path_factory):
+def base(two_layers, tmp_path_factory):
     """The tiny model as a folder of Hugging Face."""
     folder = tmp_path_factory.mktemp("base") / "hf"
-    convert_checkpoint.main(["x", f"--init_checkpoint={tiny_model}", f"--output_dir={folder}", "--format=huggingface"])
+    convert_checkpoint.main(["x", f"--init_checkpoint={two_layers}", f"--output_dir={folder}", "--format=huggingface"])
     return folder
 
 
@@ -140,7 +140,7 @@ def test_what_peft_asks_for_and_is_not_computed_is_named(key, runs, tmp_path):
     settings = json.loads((files / "adapter_config.json").read_text())
     (files / "adapter_config.json").write_text(json.dumps({**settings, key: value}))
     with pytest.raises(CheckpointError) as refused:
-        inserted_files.read(files, BertConfig.from_dict(tiny.CONFIG))
+        inserted_files.read(files, BertConfig.from_dict({**tiny.CONFIG, "num_hidden_layers": 2}))
     assert expected in str(refused.value)
 
 
@@ -148,7 +148,7 @@ def test_a_part_that_would_be_lost_is_named(runs, tmp_path):
     files = shutil.copytree(runs("peft") / "files", tmp_path / "files")
     path = files / "adapter_model.safetensors"
     tensors = load_file(path)
-    config = BertConfig.from_dict(tiny.CONFIG)
+    config = BertConfig.from_dict({**tiny.CONFIG, "num_hidden_layers": 2})
     save_file({**tensors, "base_model.model.other.weight": np.zeros(2, np.float32)}, path)
     with pytest.raises(CheckpointError, match=r"base_model.model.other.weight has no counterpart in Bert"):
         inserted_files.read(files, config)

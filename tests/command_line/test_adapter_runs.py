@@ -21,32 +21,32 @@ LORA = ["--lora_rank=2", "--lora_alpha=3", "--lora_targets=query,value,output", 
 ADAPTERS = ["--adapter_size=3", "--keep_best_checkpoint", "--eval_every_n_steps=8"]
 
 
-def run(folder, tiny_model, *given):
+def run(folder, two_layers, *given):
     tiny.write_table(folder / "data")
     run_classifier.main(
         [
             "run_classifier.py", *TABLE, *TRAINING, f"--data_dir={folder / 'data'}", "--num_train_epochs=2",
-            f"--init_checkpoint={tiny_model}", f"--output_dir={folder / 'run'}", *given,
+            f"--init_checkpoint={two_layers}", f"--output_dir={folder / 'run'}", *given,
         ]
     )  # fmt: skip
     return folder
 
 
 @pytest.fixture(scope="module")
-def lora(tmp_path_factory, tiny_model):
+def lora(tmp_path_factory, two_layers):
     """A run of low-rank deltas, with an export in which they are merged."""
     actions = ["--do_train", "--do_predict", "--do_export", "--merge_adapters", "--export_signatures=ids"]
-    return run(tmp_path_factory.mktemp("lora"), tiny_model, *LORA, *actions)
+    return run(tmp_path_factory.mktemp("lora"), two_layers, *LORA, *actions)
 
 
 @pytest.fixture(scope="module")
-def adapters(tmp_path_factory, tiny_model):
+def adapters(tmp_path_factory, two_layers):
     """A run of adapters that keeps its best checkpoint, with an export."""
     actions = ["--do_train", "--do_predict", "--do_export", "--export_signatures=ids"]
-    return run(tmp_path_factory.mktemp("adapters"), tiny_model, *ADAPTERS, *actions)
+    return run(tmp_path_factory.mktemp("adapters"), two_layers, *ADAPTERS, *actions)
 
 
-def test_a_checkpoint_holds_what_was_trained(lora, tiny_model):
+def test_a_checkpoint_holds_what_was_trained(lora, two_layers):
     held = checkpoint_variables(str(lora / "run"))
     weights = {name for name in held if "adam" not in name} - {"global_step"}
     projections = [f"bert/encoder/layer_{layer}/{part}" for layer in (0, 1) for part in
@@ -55,7 +55,7 @@ def test_a_checkpoint_holds_what_was_trained(lora, tiny_model):
     assert weights == deltas | {"output_weights", "output_bias"}
     assert np.abs(read_tensor(str(lora / "run"), f"{projections[0]}/lora_b")).max() > 0
     base = json.loads((lora / "run" / "run.json").read_text())["base"]
-    assert base == {"path": str(tiny_model), "fingerprint": base_fingerprint(str(tiny_model))}
+    assert base == {"path": str(two_layers), "fingerprint": base_fingerprint(str(two_layers))}
 
 
 def test_adapters_are_saved_with_the_normalizations_they_train(adapters):
@@ -89,9 +89,9 @@ def test_merging_is_the_product():
     np.testing.assert_array_equal(folded["b/kernel"], kernel)
 
 
-def another_base(tiny_model, folder):
+def another_base(two_layers, folder):
     """The same model with one other weight."""
-    shutil.copytree(tiny_model, folder)
+    shutil.copytree(two_layers, folder)
     prefix = str(folder / "bert_model.ckpt")
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         for name, _ in tf.train.list_variables(prefix):
@@ -102,13 +102,13 @@ def another_base(tiny_model, folder):
     return folder
 
 
-def test_another_base_is_refused(lora, tiny_model, tmp_path, run_script):
-    other = another_base(tiny_model, tmp_path / "other")
+def test_another_base_is_refused(lora, two_layers, tmp_path, run_script):
+    other = another_base(two_layers, tmp_path / "other")
     given = [*TABLE, f"--data_dir={lora / 'data'}", f"--output_dir={lora / 'run'}", "--do_eval"]
     code, _, err = run_script(run_classifier.main, *given, f"--init_checkpoint={other}")
     assert code == 2
     assert f"error: {other}: has other weights (fingerprint " in err
-    assert f"trained on ({tiny_model}, fingerprint " in err
+    assert f"trained on ({two_layers}, fingerprint " in err
 
 
 def test_a_base_that_is_gone_is_named(tmp_path):
@@ -119,7 +119,7 @@ def test_a_base_that_is_gone_is_named(tmp_path):
         settled_base(None, None, tmp_path)
 
 
-def test_later_commands_keep_what_is_inserted(lora, run_script, tiny_model, tmp_path):
+def test_later_commands_keep_what_is_inserted(lora, run_script, two_layers, tmp_path):
     given = [*TABLE, f"--data_dir={lora / 'data'}", f"--output_dir={lora / 'run'}"]
     code, _, err = run_script(run_classifier.main, *given, "--do_eval", "--lora_rank=3")
     assert (code, "--lora_rank=3 contradicts" in err) == (2, True)
@@ -128,7 +128,7 @@ def test_later_commands_keep_what_is_inserted(lora, run_script, tiny_model, tmp_
     elsewhere = [*TABLE, f"--data_dir={lora / 'data'}", f"--output_dir={tmp_path / 'new'}", *TRAINING, "--do_train"]
     code, _, err = run_script(run_classifier.main, *elsewhere, f"--init_checkpoint={lora / 'run'}")
     assert code == 2
-    assert f"holds only what was trained in or on {tiny_model}; give that as --init_checkpoint" in err
+    assert f"holds only what was trained in or on {two_layers}; give that as --init_checkpoint" in err
 
 
 ERRORS = {
@@ -144,9 +144,9 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("given", ERRORS)
-def test_what_cannot_be_inserted_is_one_line(given, run_script, tiny_model, table_dir, tmp_path):
+def test_what_cannot_be_inserted_is_one_line(given, run_script, two_layers, table_dir, tmp_path):
     output = tmp_path / "run"
-    arguments = [*TABLE, f"--data_dir={table_dir}", f"--init_checkpoint={tiny_model}", f"--output_dir={output}"]
+    arguments = [*TABLE, f"--data_dir={table_dir}", f"--init_checkpoint={two_layers}", f"--output_dir={output}"]
     code, _, err = run_script(run_classifier.main, *arguments, *TRAINING, "--do_train", *given.split())
     assert code == 2
     assert err.count("error: ") == 1

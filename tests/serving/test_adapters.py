@@ -11,13 +11,13 @@ from tests.command_line.test_adapter_runs import adapters, lora, run  # noqa: F4
 ROWS = [{"text_a": "the film was good"}, {"text_a": "a dull day and awful food"}]
 
 
-def unmerged(folder, tiny_model):
-    return run(folder, tiny_model, "--lora_rank=1", "--do_train", "--do_export", "--export_signatures=ids")
+def unmerged(folder, two_layers):
+    return run(folder, two_layers, "--lora_rank=1", "--do_train", "--do_export", "--export_signatures=ids")
 
 
 @pytest.fixture(scope="module")
-def exports(adapters, tiny_model, tmp_path_factory):  # noqa: F811 - a fixture
-    other = unmerged(tmp_path_factory.mktemp("other"), tiny_model)
+def exports(adapters, two_layers, tmp_path_factory):  # noqa: F811 - a fixture
+    other = unmerged(tmp_path_factory.mktemp("other"), two_layers)
     return {name: next((folder / "run" / "export_ids").iterdir()) for name, folder in
             (("first", adapters), ("second", other))}  # fmt: skip
 

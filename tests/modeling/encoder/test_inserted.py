@@ -11,7 +11,7 @@ from tests.support import tiny
 
 tf1 = tf.compat.v1
 INPUTS = ("input_ids", "input_mask", "segment_ids")
-CONFIG = BertConfig.from_dict(tiny.CONFIG)
+CONFIG = BertConfig.from_dict({**tiny.CONFIG, "num_hidden_layers": 2})
 IDS = np.concatenate(  # the first token of a row is real
     [np.full([3, 1], 5), np.random.default_rng(0).integers(1, 40, [3, 6])], axis=1
 ).astype(np.int32)

@@ -185,10 +185,10 @@ def test_nothing_frozen_is_the_graph_without_the_setting():
     assert names("") == names(None)
 
 
-def test_new_weights_that_stay_random_are_named(tiny_model, tmp_path, caplog):
+def test_new_weights_that_stay_random_are_named(two_layers, tmp_path, caplog):
     """The pooler is no part of every published encoder."""
     config = BertConfig.from_dict(tiny.CONFIG | {"num_hidden_layers": 2})
-    reader = tf.train.load_checkpoint(str(tiny_model))
+    reader = tf.train.load_checkpoint(str(two_layers))
     names = [name for name in reader.get_variable_to_shape_map() if not name.startswith("bert/pooler")]
     with tf.Graph().as_default(), tf1.Session() as session:
         for name in names:
@@ -229,16 +229,10 @@ def below_layer_1(name):
 
 
 @pytest.fixture(scope="module")
-def tiny_model(tmp_path_factory):
-    """Two layers, so that one of them can be frozen."""
-    return tiny.write_model(tmp_path_factory.mktemp("two_layers"), layers=2)
-
-
-@pytest.fixture(scope="module")
-def run_flags(tmp_path_factory, tiny_model):
+def run_flags(tmp_path_factory, two_layers):
     """Flags of a short training; its data."""
     data = tiny.write_table(tmp_path_factory.mktemp("data"), train=32)
-    return [*TABLE, *TRAINING, f"--data_dir={data}", f"--init_checkpoint={tiny_model}", "--num_train_epochs=1"]
+    return [*TABLE, *TRAINING, f"--data_dir={data}", f"--init_checkpoint={two_layers}", "--num_train_epochs=1"]
 
 
 @pytest.fixture(scope="module")
@@ -249,14 +243,14 @@ def trained(tmp_path_factory, run_flags):
     return folder
 
 
-def test_frozen_weights_are_those_of_the_beginning(trained, tiny_model):
-    assert_frozen(trained, tiny_model, below_layer_1)
+def test_frozen_weights_are_those_of_the_beginning(trained, two_layers):
+    assert_frozen(trained, two_layers, below_layer_1)
     held = values(trained)
     assert {"output_weights/adam_m", "bert/encoder/layer_1/output/dense/kernel/adam_v"} <= held.keys()
     assert json.loads((trained / "run.json").read_text())["flags"]["freeze"] == "0,embeddings"
 
 
-def test_later_runs_answer_without_the_flag_and_go_on_with_it(trained, run_flags, run_script, tiny_model):
+def test_later_runs_answer_without_the_flag_and_go_on_with_it(trained, run_flags, run_script, two_layers):
     where = f"--output_dir={trained}"
     code, _, err = run_script(run_classifier.main, where, "--do_eval", "--do_predict", "--do_export")
     assert code == 0, err
@@ -267,12 +261,12 @@ def test_later_runs_answer_without_the_flag_and_go_on_with_it(trained, run_flags
     code, _, err = run_script(run_classifier.main, *run_flags, where, "--do_train", *changed)
     assert code == 0, err
     whole = sum(np.prod(value.shape, dtype=int) for name, value in values(trained).items() if is_weight(name))
-    below = sum(np.prod(value.shape, dtype=int) for name, value in values(tiny_model).items() if below_layer_1(name))
+    below = sum(np.prod(value.shape, dtype=int) for name, value in values(two_layers).items() if below_layer_1(name))
     assert re.findall(r"frozen: .*", err) == [
         f"frozen: embeddings,0; {whole - below:,} of {whole:,} parameters are trained"
     ]
     assert values(trained)["global_step"] == 8
-    assert_frozen(trained, tiny_model, below_layer_1)
+    assert_frozen(trained, two_layers, below_layer_1)
 
 
 def test_training_on_with_other_parts_frozen_is_refused(trained, run_flags, run_script):
@@ -319,29 +313,29 @@ def test_unusable_list_is_one_line_before_anything_is_written(run_flags, run_scr
 @pytest.mark.slow
 @pytest.mark.usefixtures("two_devices")
 @pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
-def test_two_devices_keep_the_same_parts(run_flags, run_script, tmp_path, trained, tiny_model):
+def test_two_devices_keep_the_same_parts(run_flags, run_script, tmp_path, trained, two_layers):
     flags = [*run_flags, f"--output_dir={tmp_path / 'run'}", "--do_train", "--freeze=embeddings,0"]
     code, _, err = run_script(run_classifier.main, *flags)
     assert code == 0, err
     assert err.count("frozen: ") == 1
-    assert_frozen(tmp_path / "run", tiny_model, below_layer_1)
+    assert_frozen(tmp_path / "run", two_layers, below_layer_1)
     assert values(tmp_path / "run").keys() == values(trained).keys()
 
 
-def test_word_vectors_that_guesses_are_compared_with_stay_as_they_are(run_script, tiny_model, tmp_path):
+def test_word_vectors_that_guesses_are_compared_with_stay_as_they_are(run_script, two_layers, tmp_path):
     (tmp_path / "text.txt").write_text("\n".join(text for text, _ in tiny.rows(24)), encoding="utf-8")
     shape = ["--max_seq_length=24", "--max_predictions_per_seq=4"]
     create_pretraining_data.main([
         "script", *shape, f"--input_file={tmp_path}/text.txt", f"--output_file={tmp_path}/records",
-        f"--vocab_file={tiny_model / 'vocab.txt'}",
+        f"--vocab_file={two_layers / 'vocab.txt'}",
     ])  # fmt: skip
     code, _, err = run_script(
-        run_pretraining.main, *shape, f"--input_file={tmp_path}/records", f"--init_checkpoint={tiny_model}",
+        run_pretraining.main, *shape, f"--input_file={tmp_path}/records", f"--init_checkpoint={two_layers}",
         "--do_train", "--freeze=embeddings", "--train_batch_size=4", "--num_train_steps=2", "--num_warmup_steps=1",
         "--learning_rate=1e-2", f"--output_dir={tmp_path / 'run'}", "--gradient_accumulation_steps=2",
     )  # fmt: skip
     assert code == 0, err
-    assert_frozen(tmp_path / "run", tiny_model, lambda name: name.startswith("bert/embeddings/"))
+    assert_frozen(tmp_path / "run", two_layers, lambda name: name.startswith("bert/embeddings/"))
     assert "cls/predictions/output_bias/adam_m" in values(tmp_path / "run")
 
 
