@@ -197,8 +197,9 @@ def check_outputs(head: Head, logits: tf.Tensor, num_outputs: int) -> None:
       FlagError: they have another shape; a class too many would be trained and never be named.
     """
     if not logits.shape.is_compatible_with([None, num_outputs]):
+        found = ", ".join("batch" if size is None else str(size) for size in logits.shape)
         raise FlagError(
-            f"--head: {type(head).__name__}.logits gives the shape {logits.shape}, expected [batch, {num_outputs}], a "
+            f"--head: {type(head).__name__}.logits gives the shape [{found}], expected [batch, {num_outputs}], a "
             "score for each output; correct the head"
         )
 

@@ -222,7 +222,7 @@ def _check(tokenizer: Tokenizer, settings: SequenceSettings, decoding: DecodingS
     if tokenizer.kind != WORDPIECE:
         raise FlagError(
             f"run_seq2seq.py writes with WordPiece vocabularies, but that of the model is of the kind "
-            f"{tokenizer.kind}; give a model of BERT, DistilBERT or ELECTRA"
+            f"{tokenizer.kind}; give a model that has a vocab.txt"
         )
     if settings.decoder == TRANSFORMER and decoding.max_length > config.longest_sequence:
         raise FlagError(

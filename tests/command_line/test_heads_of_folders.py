@@ -20,7 +20,7 @@ from serving.predictor import Predictor
 from tests.command_line.test_families import GUESSING, each, model_folder, write_questions
 from tests.support import tiny, tiny_sentences
 
-BERT, DISTILBERT, _, ROBERTA, *_ = registry.FAMILIES
+BERT, SECOND, _, ROBERTA, *_ = registry.FAMILIES
 TAGS = ["O", "B-good", "I-good", "B-bad", "I-bad"]
 LABELS = ["no", "maybe", "yes"]
 TABLE = ["--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=12"]
@@ -84,7 +84,7 @@ def test_words_are_tagged_at_once(family, tmp_path, succeeds, run_script, monkey
     assert json.loads(out)["tags"] == rows[0]["tags"]
 
 
-@each(registry.FAMILIES, DISTILBERT)
+@each(registry.FAMILIES, SECOND)
 def test_texts_are_classified_at_once(family, tmp_path, succeeds):
     source = model_folder(family, "ForSequenceClassification", tmp_path / "model")
     texts = [text for text, _ in tiny.rows(30)]

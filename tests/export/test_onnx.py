@@ -13,6 +13,7 @@ import run_classifier
 from common.errors import ExportError
 from export import onnx_file, onnx_fusion
 from export.signatures import ExportSettings
+from modeling.families.registry import FAMILIES
 from serving import engine_choice
 from serving.engines import load
 from serving.predictor import Predictor
@@ -208,7 +209,7 @@ def test_through_the_script(run_script, tiny_model, table_dir, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["distilbert", "electra", "roberta", "albert"])
+@pytest.mark.parametrize("family", [family.model_type for family in FAMILIES])
 def test_every_family(family, tmp_path, run_script, table_dir):
     model = ROOT / "tests" / "data" / "families" / family
     flags = ["--task_name=table", "--text_a=text", "--label=label", f"--data_dir={table_dir}", "--max_seq_length=24"]
