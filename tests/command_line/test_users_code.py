@@ -123,7 +123,7 @@ WRONG = {
         "from modeling import ClassificationHead\nfrom modeling.heads.classification import pooled_logits\n"
         "class Wide(ClassificationHead):\n    def logits(self, encoder, features, is_training):\n"
         "        return pooled_logits(encoder.get_pooled_output(), self.num_labels + 1, is_training, 0.1)\n",
-        "--head: Wide.logits gives the shape [batch, 3], expected [batch, 2], a score for each output; correct the head",
+        "--head: Wide.logits gives the shape [batch, 3], expected [batch, 2], a score for each output; correct",
     ),
 }
 
