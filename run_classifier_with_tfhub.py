@@ -1,18 +1,22 @@
-"""Upstream's script for a classifier on a TensorFlow Hub module; here it only says what to use instead."""
+"""Fine-tune, evaluate, predict and export a text classifier from a TensorFlow Hub module.
+
+    python run_classifier_with_tfhub.py --task_name=mrpc --data_dir=glue/MRPC \\
+        --bert_hub_module_handle=modules/bert_uncased_L-12_H-768_A-12 --do_train --do_eval --output_dir=runs/mrpc
+
+The module is a folder; every other flag is one of run_classifier.py.
+"""
 
 from collections.abc import Sequence
 
 import compat
-from command_line import app
-from common.errors import FlagError
+from command_line import app, run_classifier_with_tfhub
 
 __getattr__ = compat.lookup("run_classifier_with_tfhub")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Prints what to use, and exits with the code of an error that the user can fix."""
-    del argv
-    app.fail(FlagError(f"run_classifier_with_tfhub.py: {compat.HUB_MODULES}"))
+    """Runs the script on a command line, by default the one of the process."""
+    app.start(run_classifier_with_tfhub.SCRIPT, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from command_line import (
     create_pretraining_data,
     extract_features,
     run_classifier,
+    run_classifier_with_tfhub,
     run_multiple_choice,
     run_ner,
     run_pretraining,
@@ -17,6 +18,7 @@ from command_line.flags.help import markdown
 
 SCRIPTS: dict[str, Runnable] = {
     "run_classifier": run_classifier.SCRIPT,
+    "run_classifier_with_tfhub": run_classifier_with_tfhub.SCRIPT,
     "run_squad": run_squad.SCRIPT,
     "run_ner": run_ner.SCRIPT,
     "run_multiple_choice": run_multiple_choice.SCRIPT,

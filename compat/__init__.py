@@ -36,7 +36,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "model_fn_builder", "read_examples",
     ),
     "optimization": ("AdamWeightDecayOptimizer", "create_optimizer"),
-    "run_classifier_with_tfhub": (),
+    "run_classifier_with_tfhub": ("create_model", "create_tokenizer_from_hub_module", "model_fn_builder"),
 }  # fmt: skip
 """What each module gives; `from run_classifier import *` binds the names without an underscore."""
 
@@ -47,7 +47,6 @@ _FLAGS = (
     "the script"
 )
 _TENSORFLOW = "import tensorflow.compat.v1 as tf"
-HUB_MODULES = "modules of TensorFlow 1's hub are not loaded; use run_classifier.py with --init_checkpoint"
 
 INSTEAD: dict[str, dict[str, str]] = {
     "run_classifier": {},
@@ -56,9 +55,7 @@ INSTEAD: dict[str, dict[str, str]] = {
     "create_pretraining_data": {},
     "extract_features": {},
     "optimization": {},
-    "run_classifier_with_tfhub": dict.fromkeys(
-        ("create_model", "create_tokenizer_from_hub_module", "model_fn_builder"), HUB_MODULES
-    ),
+    "run_classifier_with_tfhub": {},
 }
 """Names of upstream without a counterpart, and what to use."""
 

@@ -56,12 +56,12 @@ ORDER = {
         "batcher metrics statistics models cards service gate protocols connections application server"
     ),
     "compat": (
-        "features optimization run_classifier squad_features squad_answers run_squad run_pretraining "
-        "create_pretraining_data extract_features"
+        "features optimization run_classifier run_classifier_with_tfhub squad_features squad_answers run_squad "
+        "run_pretraining create_pretraining_data extract_features"
     ),
     "command_line": (
-        "flags app settings model_files scopes first_adapter execution seeds frame table run_classifier run_squad "
-        "run_ner "
+        "flags app settings model_files scopes first_adapter execution seeds frame table run_classifier "
+        "run_classifier_with_tfhub run_squad run_ner "
         "run_multiple_choice run_seq2seq run_pretraining create_pretraining_data extract_features convert_checkpoint "
         "run_server run_task python_api reference"
     ),

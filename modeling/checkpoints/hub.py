@@ -1,5 +1,6 @@
-"""What a TensorFlow Hub module says of its text, in the formats of TensorFlow 1 and 2."""
+"""TensorFlow Hub modules, in the formats of TensorFlow 1 and 2: what is one, and what it says of its text."""
 
+import os
 from pathlib import Path
 
 import tensorflow as tf
@@ -11,6 +12,32 @@ from modeling.checkpoints.locate import SAVED_MODEL_FILE
 from modeling.checkpoints.restore import casing_of_variables
 
 _SIGNATURE, _OUTPUT = "tokenization_info", "do_lower_case"
+_ADDRESSES = ("http://", "https://")
+
+
+def check_module(handle: str | os.PathLike) -> str:
+    """The path of a module's folder.
+
+    Args:
+      handle: as `hub.Module` takes it; here a folder.
+
+    Raises:
+      CheckpointError: it is an address, is not there, or is no module.
+    """
+    path = os.fspath(handle)
+    if path.startswith(_ADDRESSES):
+        raise CheckpointError(
+            f"{path}: is an address, and modules are read from folders; download it, unpack it, and give the folder"
+        )
+    if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
+        raise CheckpointError(f"{path}: is a file, expected the folder of a module; unpack it, and give the folder")
+    if not tf.io.gfile.exists(os.path.join(path, SAVED_MODEL_FILE)):  # noqa: PTH118 - keeps gs:// whole
+        there = "is no module" if tf.io.gfile.isdir(path) else "is not there"
+        raise CheckpointError(
+            f"{path}: {there}, expected a folder with {SAVED_MODEL_FILE}, variables/ and assets/; checkpoints are for "
+            "run_classifier.py --init_checkpoint"
+        )
+    return path
 
 
 def stated_casing(folder: Path) -> bool | None:

@@ -154,6 +154,12 @@ SIGNATURES = {
         "create_masked_lm_predictions": "tokens, masked_lm_prob, max_predictions_per_seq, vocab_words, rng",
         "truncate_seq_pair": "tokens_a, tokens_b, max_num_tokens, rng",
     },
+    "run_classifier_with_tfhub": {
+        "create_model": "is_training, input_ids, input_mask, segment_ids, labels, num_labels, bert_hub_module_handle",
+        "model_fn_builder": "num_labels, learning_rate, num_train_steps, num_warmup_steps, use_tpu, "
+                            "bert_hub_module_handle",
+        "create_tokenizer_from_hub_module": "bert_hub_module_handle",
+    },
     "extract_features": {
         "InputExample": "unique_id, text_a, text_b",
         "InputFeatures": "unique_id, tokens, input_ids, input_mask, input_type_ids",
