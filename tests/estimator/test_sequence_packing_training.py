@@ -20,6 +20,7 @@ from processors.records.input_fn import parse_batch
 from tests.command_line.test_run_pretraining import assert_fine_tunes, json_lines, results
 from tests.modeling.training.test_accumulation import CONFIG, assert_same_training, train
 from tests.support import tiny
+from tests.support.graphs import initialize_by_name
 
 tf1 = tf.compat.v1
 LENGTH, GUESSES = 24, 4
@@ -81,11 +82,8 @@ def evaluate(features, **settings):
         tensors = {name: tf.constant(value) for name, value in features.items()}
         model_fn = build_model_fn(ModelSettings(CONFIG), PretrainingHead(CONFIG), graph=GraphSettings(**settings))
         spec = model_fn(tensors, None, tf.estimator.ModeKeys.EVAL, {})
-        sess.run([tf1.global_variables_initializer(), tf1.local_variables_initializer()])
-        variables = {variable.op.name: variable for variable in tf1.trainable_variables()}
-        for index, name in enumerate(sorted(variables)):
-            values = np.random.default_rng(index).normal(0, 0.3, variables[name].shape)
-            variables[name].load(values.astype(np.float32), sess)
+        sess.run(tf1.local_variables_initializer())
+        initialize_by_name(sess)
         updates = {name: update for name, (_, update) in spec.eval_metric_ops.items()}
         return sess.run({**updates, "loss": spec.loss})
 
@@ -140,10 +138,7 @@ def test_sequences_of_a_row_do_not_see_each_other(options):
             ids, mask, segments = (tensors.pop(name) for name in names[:3])
             model = BertModel(CONFIG, False, ids, mask, segments, **tensors, **given)
             fetched = [model.get_pooled_output()] + ([] if "pooled_only" in given else [model.get_sequence_output()])
-            variables = sorted(tf1.trainable_variables(), key=lambda variable: variable.op.name)
-            for index, variable in enumerate(variables):
-                values = np.random.default_rng(index).normal(0, 0.3, variable.shape)
-                variable.load(values.astype(np.float32), sess)
+            initialize_by_name(sess)
             return sess.run(fetched)
 
     expected, found = outputs(alone), outputs(packed, **options)

@@ -11,6 +11,7 @@ from modeling.parameter_groups import HEAD, ParameterGroup, ParameterTable, Trai
 from modeling.settings import ModelSettings
 from modeling.training.freezing import parse_frozen_parts
 from tests.support import tiny
+from tests.support.graphs import initialize_by_name
 
 tf1 = tf.compat.v1
 CONFIG = BertConfig.from_dict({**tiny.CONFIG, "num_hidden_layers": 1, "classifier_dropout": 0.0})
@@ -63,11 +64,8 @@ def trained(head, schedule, freeze="", **settings):
         spec = build_model_fn(ModelSettings(CONFIG), head, schedule, graph)(
             features, None, tf.estimator.ModeKeys.TRAIN, {}
         )
-        session.run(tf1.global_variables_initializer())
+        initialize_by_name(session)
         variables = {variable.op.name: variable for variable in tf1.trainable_variables()}
-        for index, name in enumerate(sorted(variables)):
-            values = np.random.default_rng(index).normal(0, 0.3, variables[name].shape)
-            variables[name].load(values.astype(np.float32), session)
         before = session.run(variables)
         session.run(spec.train_op)
         after = session.run({variable.op.name: variable for variable in tf1.global_variables()})

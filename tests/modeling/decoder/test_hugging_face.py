@@ -13,6 +13,7 @@ from modeling.config import BertConfig
 from modeling.decoder.settings import TRANSFORMER, DecodingSettings, TokenIds
 from modeling.encoder.model import BertModel
 from modeling.heads.sequence import IDS, LOSSES, SequenceHead
+from tests.support.graphs import assign
 
 v1 = tf.compat.v1
 FILE = Path(__file__).resolve().parents[2] / "data" / "sequences" / "encoder_decoder.npz"
@@ -40,9 +41,11 @@ def theirs(name):
 
 
 def load(session, weights):
+    given = {}
     for variable in v1.global_variables():
         value = weights[f"weights/{theirs(variable.op.name)}"]
-        variable.load(value.T if variable.op.name.endswith("kernel") else value, session)
+        given[variable] = value.T if variable.op.name.endswith("kernel") else value
+    assign(session, given)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from modeling import BertConfig, BertModel, ClassificationHead, create_optimizer
 from modeling.insertions import PFEIFFER, TARGETS, Adapters, Lora
 from modeling.parameter_groups import ParameterTable
 from tests.support import tiny
+from tests.support.graphs import assign
 
 tf1 = tf.compat.v1
 INPUTS = ("input_ids", "input_mask", "segment_ids")
@@ -73,12 +74,14 @@ def outputs_with(insertions, values=None, **options):
         )
         variables = {variable.op.name: variable for variable in tf1.trainable_variables()}
         session.run(tf1.global_variables_initializer())
+        given = {}
         for index, name in enumerate(sorted(variables)):
             spread = np.random.default_rng([index, len(name)]).normal(0, 0.3, variables[name].shape)
             if "lora_b" not in name and "adapters/" not in name:
-                variables[name].load(by_name(name, variables[name].shape), session)
+                given[variables[name]] = by_name(name, variables[name].shape)
             elif values == "random":
-                variables[name].load(spread.astype(np.float32), session)
+                given[variables[name]] = spread.astype(np.float32)
+        assign(session, given)
         gradients = tf.gradients(tf.reduce_sum(encoder.get_sequence_output()[:, 0]), list(variables.values()))
         known = {name: g for name, g in zip(variables, gradients, strict=True) if g is not None}
         dense = {name: tf.convert_to_tensor(gradient) for name, gradient in known.items()}
@@ -102,13 +105,15 @@ def test_a_delta_is_a_change_of_the_kernel():
     found, _, variables = outputs_with(lora, "random")
     with tf.Graph().as_default(), tf1.Session() as session:
         encoder = BertModel(CONFIG, False, tf.constant(IDS), tf.constant((IDS > 4).astype(np.int32)), scope="bert")
+        given = {}
         for variable in tf1.trainable_variables():
             name = variable.op.name
             value = variables[name]
             scope = name.removesuffix("/kernel")
             if f"{scope}/lora_a" in variables:
                 value = value + variables[f"{scope}/lora_a"] @ variables[f"{scope}/lora_b"] * 1.5
-            variable.load(value, session)
+            given[variable] = value
+        assign(session, given)
         merged = session.run(encoder.get_sequence_output())
     np.testing.assert_allclose(found, merged, atol=1e-5)
     assert sum("lora_a" in name for name in variables) == len(TARGETS) * CONFIG.num_hidden_layers

@@ -8,6 +8,7 @@ from modeling import BertConfig, BertModel
 from modeling.encoder.recompute import recomputed
 from tests.estimator.test_devices import two_cpus
 from tests.support import tiny
+from tests.support.graphs import assign
 
 tf1 = tf.compat.v1
 RNG = np.random.default_rng(11)
@@ -30,8 +31,8 @@ def loss_of(dropout=0.0, **options):
 def load(session):
     values = np.random.default_rng(2)
     session.run(tf1.global_variables_initializer())
-    for variable in tf1.trainable_variables():
-        variable.load(values.normal(0, 0.3, variable.shape).astype(np.float32), session)
+    variables = tf1.trainable_variables()
+    assign(session, {one: values.normal(0, 0.3, one.shape).astype(np.float32) for one in variables})
 
 
 def loss_and_gradients(**options):
@@ -67,8 +68,8 @@ def test_gradients_under_dropout_are_those_of_the_very_function_that_ran():
         # A new session begins the same series of random numbers again.
         with tf1.Session(graph=loss.graph) as sess, loss.graph.as_default():
             load(sess)
-            for kernel, value, direction in zip(kernels, values, directions, strict=True):
-                kernel.load(value + step * direction, sess)
+            moved = zip(kernels, values, directions, strict=True)
+            assign(sess, {kernel: value + step * direction for kernel, value, direction in moved})
             return sess.run([loss, slope])
 
     (here, expected), (again, _) = moved_loss(0.0), moved_loss(0.0)

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from modeling import BertConfig, BertModel, PackedLayout, PaddedLayout
+from tests.support.graphs import assign
 
 tf1 = tf.compat.v1
 CONFIG = BertConfig(
@@ -28,8 +29,8 @@ def evaluate(fetch, is_training=False, ids=IDS, mask=MASK, **options):
         )
         fetched = fetch(model)
         values = np.random.default_rng(2)
-        for variable in tf1.trainable_variables():
-            variable.load(values.normal(0, 0.3, variable.shape).astype(np.float32), sess)
+        variables = tf1.trainable_variables()
+        assign(sess, {one: values.normal(0, 0.3, one.shape).astype(np.float32) for one in variables})
         return sess.run(fetched)
 
 

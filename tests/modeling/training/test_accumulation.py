@@ -22,6 +22,7 @@ from modeling.training.optimization import create_optimizer, gradients_of
 from tests.command_line.test_run_classifier import TABLE, TRAINING
 from tests.estimator.test_devices import two_cpus
 from tests.support import tiny
+from tests.support.graphs import initialize_by_name
 
 tf1 = tf.compat.v1
 CONFIG = BertConfig.from_dict({**tiny.CONFIG, "num_hidden_layers": 1, "classifier_dropout": 0.0})
@@ -73,11 +74,7 @@ def train(head, features, settings, updates=3, one_hot=False):
         tensors = {name: tf.constant(value) for name, value in features.items()}
         step = tf1.train.get_or_create_global_step()
         spec = model_fn(tensors, None, TRAIN, {})
-        sess.run(tf1.global_variables_initializer())
-        variables = {variable.op.name: variable for variable in tf1.trainable_variables()}
-        for index, name in enumerate(sorted(variables)):
-            values = np.random.default_rng(index).normal(0, 0.3, variables[name].shape)
-            variables[name].load(values.astype(np.float32), sess)
+        initialize_by_name(sess)
         slots = {v.op.name: v for v in tf1.global_variables() if v.op.name.endswith("adam_m")}
         reports = []
         for update in range(updates):

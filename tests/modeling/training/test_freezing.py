@@ -26,6 +26,7 @@ from tests.command_line.test_run_classifier import TABLE, TRAINING
 from tests.estimator.test_devices import two_devices  # noqa: F401 - a fixture
 from tests.modeling.training.test_accumulation import TRAIN, batch
 from tests.support import tiny
+from tests.support.graphs import initialize_by_name
 
 tf1 = tf.compat.v1
 CONFIG = BertConfig.from_dict({**tiny.CONFIG, "num_hidden_layers": 3})
@@ -92,11 +93,8 @@ def trained_once(text, optimizer=ADAMW, **settings):
     """Variables before and after an update from weights given by their names; slots only after it."""
     with tf.Graph().as_default(), tf1.Session() as session:
         spec = training_spec(text, optimizer, **settings)
-        session.run(tf1.global_variables_initializer())
+        initialize_by_name(session)
         weights = {variable.op.name: variable for variable in tf1.trainable_variables()}
-        for index, name in enumerate(sorted(weights)):
-            values = np.random.default_rng(index).normal(0, 0.3, weights[name].shape)
-            weights[name].load(values.astype(np.float32), session)
         before = session.run(weights)
         session.run(spec.train_op)
         return before, session.run({variable.op.name: variable for variable in tf1.global_variables()})
