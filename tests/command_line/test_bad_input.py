@@ -459,6 +459,7 @@ class MortalProcessor(DataProcessor):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 def test_killed_while_writing_records(run_script, tiny_model, tmp_path):
     (tmp_path / "mortal.py").write_text(PLUG_IN)

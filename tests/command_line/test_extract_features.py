@@ -246,6 +246,7 @@ def test_static_shapes_of_tpu_give_the_same_vectors(tiny_model, texts):
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_input(tiny_model, tmp_path, run_script):
     source = tmp_path / "lines.txt"
     peaks = []
@@ -314,6 +315,7 @@ def test_text_that_is_not_utf8_or_empty_leaves_no_file(tiny_model, tmp_path, run
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latin.txt"]
 
 
+@pytest.mark.slow
 def test_parquet_holds_the_vectors_of_the_other_formats(tiny_model, texts, tmp_path, run_script, monkeypatch):
     import pyarrow.parquet
 

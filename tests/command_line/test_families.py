@@ -52,7 +52,7 @@ def each(families, *quick):
     )
 
 
-@each(FAMILIES, ELECTRA, ROBERTA)
+@each(FAMILIES, ROBERTA)
 def test_a_classifier_is_trained_and_exported(family, tmp_path, run_script):
     source = model_folder(family, "ForSequenceClassification", tmp_path / "model")
     data = tiny.write_table(tmp_path / "data", train=16, dev=8, test=4)
@@ -107,7 +107,7 @@ def write_questions(path: Path) -> Path:
     return path
 
 
-@each(FAMILIES, ALBERT)
+@each(FAMILIES)
 def test_questions_are_answered_and_exported(family, tmp_path, run_script):
     source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
     file, run = write_questions(tmp_path / "questions.json"), tmp_path / "run"
@@ -139,7 +139,7 @@ def test_answers_to_learn_are_found_in_the_tokens(family, tmp_path):
         assert tokenizer.text(tokenizer.convert_ids_to_tokens(ids)) == example.orig_answer_text
 
 
-@each(FAMILIES, *FAMILIES)
+@each(FAMILIES, ALBERT)
 def test_convert_there_and_back(family, tmp_path, run_script):
     for head in ("ForSequenceClassification", "ForTokenClassification", *OTHER_HEADS):
         if not (DATA / family.model_type / f"{family.title}{head}").is_dir():
@@ -201,7 +201,7 @@ def write_corpus(path: Path) -> Path:
     return path
 
 
-@each(GUESSING, ROBERTA)
+@each(GUESSING)
 def test_masked_language_models_are_pretrained_and_fill_masks(family, tmp_path, run_script):
     source = model_folder(family, "ForMaskedLM", tmp_path / "model")
     kind, lengths = KINDS[family.tokenizer], ["--max_seq_length=14", "--max_predictions_per_seq=3"]

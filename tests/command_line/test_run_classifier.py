@@ -183,6 +183,7 @@ print(json.dumps([saved["probabilities"].numpy()[0].tolist(), frozen[0].tolist()
 """
 
 
+@pytest.mark.slow
 def test_ids_are_answered_by_tensorflow_alone(trained):
     from serving.predictor import Predictor
     from tokenization import FullTokenizer

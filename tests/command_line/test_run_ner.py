@@ -301,6 +301,7 @@ def test_the_scores_between_tags_have_a_rate_of_their_own(tiny_model, tmp_path):
     assert moved == {"crf/transitions", "crf/start", "crf/end"}
 
 
+@pytest.mark.slow
 def test_a_dev_tag_that_training_lacks_is_named_before_anything_is_written(tiny_model, tmp_path, run_script):
     data = tiny_sentences.write_splits(tmp_path / "data")
     (data / "dev.conll").write_text("film\tO\n\nday\tB-place\n", encoding="utf-8")

@@ -135,6 +135,7 @@ def test_finished_run_says_so_and_more_steps_continue(trained, records, run_scri
     assert "is trained: 60 of 60 steps are done. Nothing to train; raise --num_train_steps to go on" in err
 
 
+@pytest.mark.slow
 def test_masked_pieces_alone_from_scratch_by_lamb_without_a_vocabulary(records, tiny_model, tmp_path, run_script):
     flags = [
         *SHAPE, "--train_batch_size=4", "--num_train_steps=3", "--num_warmup_steps=1", "--do_train", "--do_eval",

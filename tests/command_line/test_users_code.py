@@ -68,6 +68,7 @@ def test_later_commands_name_the_head_again_and_no_other(run_script, averaged):
     assert "contradicts --output_dir" in err
 
 
+@pytest.mark.slow
 def test_only_its_own_class_reads_what_a_head_has_learned(run_script, averaged, data, tmp_path):
     """Its variables have the names of a classifier's, which would answer something else."""
     run, common = averaged / "run", f"--init_checkpoint={averaged / 'run'}"

@@ -45,6 +45,7 @@ def test_many_classes_are_drawn_as_their_confusions(tmp_path):
     assert len((tmp_path / "confusion_matrix.csv").read_text().splitlines()) == 31
 
 
+@pytest.mark.slow
 def test_very_many_classes_take_the_memory_of_the_pairs_that_occur(tmp_path):
     gold = np.arange(30_000)
     names = [f"class {n}" for n in range(30_000)]

@@ -356,6 +356,7 @@ def test_a_training_as_the_colab_writes_it(make_train_op, tiny_model, tmp_path):
     assert len(predicted) == 16
 
 
+@pytest.mark.slow
 def test_the_built_model_fn_trains_under_an_estimator(tiny_model, tmp_path):
     tokenizer = FullTokenizer(str(tiny_model / "vocab.txt"))
     examples = [run_classifier.InputExample("g", text, None, label) for text, label in tiny.rows(16)]

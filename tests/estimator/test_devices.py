@@ -189,6 +189,7 @@ def test_two_devices_weigh_unequal_rows_as_one(make, request, settings):
     assert_equal_variables(two, one, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
 def test_two_devices_go_on_with_the_same_dropout(make, two_devices):
     settings = {"dropout": 0.3, "deterministic": True, "save_checkpoints_steps": 5}
@@ -230,6 +231,7 @@ class Interrupted(experiment.ProgressHook):
             run_context.request_stop()
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_is_as_never_interrupted(make, plain, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(experiment, "ProgressHook", Interrupted)
@@ -256,6 +258,7 @@ def test_seed_decides_everything(make, plain):
     assert order(make("other", seed=7)) != order(plain)
 
 
+@pytest.mark.slow
 def test_class_weights_count_in_training_alone(make, plain):
     counts = {"neg": 0, "pos": 0}
     for example in plain.task.examples(TRAIN):

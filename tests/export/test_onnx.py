@@ -195,6 +195,7 @@ def test_without_the_packages(exported, tmp_path, monkeypatch, caplog):
         onnx_file.check_packages()
 
 
+@pytest.mark.slow
 def test_through_the_script(run_script, tiny_model, table_dir, tmp_path):
     flags = ["--task_name=table", "--text_a=text", "--label=label", f"--data_dir={table_dir}", "--max_seq_length=24"]
     where = [f"--init_checkpoint={tiny_model}", f"--output_dir={tmp_path / 'run'}"]

@@ -199,6 +199,7 @@ def wait_until(condition, seconds=20.0):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_crash_fails_its_batch_alone_and_the_process_comes_back(classifier_export):
     batches = BatchLimits(max_batch=2, max_wait_ms=0)
     with serving.running({"reviews": classifier_export}, batches) as server:
@@ -229,6 +230,7 @@ def test_a_crash_fails_its_batch_alone_and_the_process_comes_back(classifier_exp
         assert 'bert_model_crashes_total{model="reviews"} 1.0' in server.get("/metrics").text
 
 
+@pytest.mark.slow
 def test_a_newer_export_takes_over_without_a_gap_and_a_broken_one_does_not(classifier_export, tmp_path):
     exports = tmp_path / "run" / "export"
     shutil.copytree(classifier_export, exports / "100")

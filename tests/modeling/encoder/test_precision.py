@@ -42,7 +42,7 @@ def assert_near(found, expected, precision):
         pytest.param("classification", {"packed": False}, marks=pytest.mark.slow),
         ("classification", {"packed": True, "recompute": True}),
         pytest.param("span", {"packed": True, "micro_batches": 4}, marks=pytest.mark.slow),
-        ("pretraining", {"packed": True, "micro_batches": 2, "recompute": True}),
+        pytest.param("pretraining", {"packed": True, "micro_batches": 2, "recompute": True}, marks=pytest.mark.slow),
     ],
 )
 def test_loss_and_gradients_are_near_those_of_float32(precision, kind, settings):
@@ -147,6 +147,7 @@ def held(run):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
+@pytest.mark.slow
 def test_a_run_changes_its_precision_and_back(run_script, table_dir, tiny_model, tmp_path):
     """bf16, fp16 and float32 go on from one another's checkpoints, and all of these are float32."""
     run = tmp_path / "run"

@@ -47,7 +47,14 @@ def gradients(model):
     return [*sparse, *dense, tf.linalg.global_norm(found)]
 
 
-@pytest.mark.parametrize("options", [{"packed": True}, {"pooled_only": True}, {"packed": True, "pooled_only": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"packed": True}, marks=pytest.mark.slow),
+        pytest.param({"pooled_only": True}, marks=pytest.mark.slow),
+        {"packed": True, "pooled_only": True},
+    ],
+)
 def test_pooled_output_and_gradients_are_the_same(options):
     plain = evaluate(lambda model: [model.get_pooled_output(), *gradients(model)])
     other = evaluate(lambda model: [model.get_pooled_output(), *gradients(model)], **options)
@@ -105,7 +112,7 @@ def test_heads_of_real_tokens_are_those_of_padded_rows():
     np.testing.assert_array_equal(rows, tensor[real])
 
 
-@pytest.mark.parametrize("options", [{}, {"pooled_only": True}])
+@pytest.mark.parametrize("options", [{}, pytest.param({"pooled_only": True}, marks=pytest.mark.slow)])
 def test_an_example_of_padding_alone_leaves_the_others_as_they_are(options):
     def pooled(model):
         return model.get_pooled_output()
@@ -128,6 +135,7 @@ def test_no_gradient_of_the_encoder_is_a_scatter():
     assert "UnsortedSegmentSum" not in kinds
 
 
+@pytest.mark.slow
 def test_training_drops_values_in_packed_rows():
     first = evaluate(lambda model: model.get_sequence_output(), is_training=True, packed=True)
     second = evaluate(lambda model: model.get_sequence_output(), is_training=False, packed=True)

@@ -123,7 +123,9 @@ def test_shares_of_the_parts_add_up_to_the_loss(kind):
     assert abs(np.mean([np.sum(share) for share in found]) * 4 - len(parts) * np.sum(found[0])) > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["weighted", pytest.param("span", marks=pytest.mark.slow), "pretraining"])
+@pytest.mark.parametrize(
+    "kind", ["weighted", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("span", "pretraining"))]
+)
 def test_training_is_that_on_the_large_batch(kind):
     large = train(HEADS[kind](), batch(), GraphSettings())
     assert_same_training(large, train(HEADS[kind](), batch(), GraphSettings(micro_batches=4)))
@@ -184,6 +186,7 @@ def test_each_part_is_as_wide_as_its_own_longest_row_unless_shapes_are_static(pa
     assert reported["scores_loss"] == 4 * LENGTH
 
 
+@pytest.mark.slow
 def test_one_part_is_the_graph_without_accumulation():
     def graph_of(**settings):
         with tf.Graph().as_default() as graph:
@@ -244,6 +247,7 @@ def first_gradients(strategy, micro_batches):
             return [value / 0.1 for value in sess.run([slots["table/adam_m"], slots["kernel/adam_m"]])]
 
 
+@pytest.mark.slow
 def test_clipping_is_that_of_the_large_batch():
     """Repeated rows count one by one in upstream's norm, however the batch is cut and on however many devices."""
     one = tf.distribute.OneDeviceStrategy("/cpu:0")
@@ -278,6 +282,7 @@ def test_each_part_drops_other_values():
     assert len(drawn) == 2
 
 
+@pytest.mark.slow
 def test_a_run_counts_updates(tmp_path, tiny_model, table_dir):
     """Steps, checkpoints, the learning rate and the reports of a run in parts are those of a run in one piece."""
     found = {}

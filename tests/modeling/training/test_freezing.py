@@ -118,14 +118,14 @@ def flat(values, names):
 @pytest.mark.parametrize(
     ("text", "settings", "tolerance"),
     [
-        (FROZEN, {}, 1e-5),
+        pytest.param(FROZEN, {}, 1e-5, marks=pytest.mark.slow),
         pytest.param(FROZEN, {"packed": False}, 1e-5, marks=pytest.mark.slow),
         pytest.param(FROZEN, {"optimizer": LAMB}, 1e-5, marks=pytest.mark.slow),
         pytest.param(FROZEN, {"micro_batches": 4}, 1e-5, marks=pytest.mark.slow),
         ("embeddings,0", {"micro_batches": 4, "recompute": True}, 1e-5),
         pytest.param("1,pooler", {"recompute": True}, 1e-5, marks=pytest.mark.slow),
         pytest.param(FROZEN, {"precision": BF16}, 0.1, marks=pytest.mark.slow),
-        (FROZEN, {"precision": FP16, "micro_batches": 2}, 0.02),
+        pytest.param(FROZEN, {"precision": FP16, "micro_batches": 2}, 0.02, marks=pytest.mark.slow),
     ],
 )
 def test_only_the_rest_is_trained_and_clipped_by_its_own_norm(text, settings, tolerance, whole_gradients):
@@ -177,7 +177,7 @@ def test_frozen_layers_are_not_computed_again(text, again):
 def test_nothing_frozen_is_the_graph_without_the_setting():
     def names(frozen):
         with tf.Graph().as_default() as graph:
-            training_spec(frozen, micro_batches=2)
+            training_spec(frozen)
             return [op.name for op in graph.get_operations()]
 
     assert names("") == names(None)
@@ -241,6 +241,7 @@ def trained(tmp_path_factory, run_flags):
     return folder
 
 
+@pytest.mark.slow
 def test_frozen_weights_are_those_of_the_beginning(trained, two_layers):
     assert_frozen(trained, two_layers, below_layer_1)
     held = values(trained)
@@ -279,6 +280,7 @@ def test_training_on_with_other_parts_frozen_is_refused(trained, run_flags, run_
     assert (trained / "run.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_training_on_freezes_the_same_parts_in_any_spelling(trained, run_flags, run_script, tmp_path):
     run = shutil.copytree(trained, tmp_path / "run")
     frozen = []
@@ -320,6 +322,7 @@ def test_two_devices_keep_the_same_parts(run_flags, run_script, tmp_path, traine
     assert values(tmp_path / "run").keys() == values(trained).keys()
 
 
+@pytest.mark.slow
 def test_word_vectors_that_guesses_are_compared_with_stay_as_they_are(run_script, two_layers, tmp_path):
     (tmp_path / "text.txt").write_text("\n".join(text for text, _ in tiny.rows(24)), encoding="utf-8")
     shape = ["--max_seq_length=24", "--max_predictions_per_seq=4"]

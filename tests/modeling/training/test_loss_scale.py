@@ -114,8 +114,15 @@ def test_the_period_is_that_of_the_paper():
     assert loss_scale_module.GROWTH_PERIOD == 2000
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", LAMB])
-@pytest.mark.parametrize("micro_batches", [1, 4])
+@pytest.mark.parametrize(
+    ("optimizer", "micro_batches"),
+    [
+        ("adamw", 1),
+        pytest.param("adamw", 4, marks=pytest.mark.slow),
+        pytest.param(LAMB, 1, marks=pytest.mark.slow),
+        pytest.param(LAMB, 4, marks=pytest.mark.slow),
+    ],
+)
 def test_a_scale_too_large_for_float16_finds_its_way_down(optimizer, micro_batches):
     """A real overflow, in the layers: float16 ends at 65504."""
     settings = GraphSettings(precision=FP16, micro_batches=micro_batches, recompute=micro_batches > 1)
@@ -175,6 +182,7 @@ def on_two_replicas(*steps):
             return found
 
 
+@pytest.mark.slow
 def test_replicas_skip_together():
     """An overflow on one of two devices: neither moves, both halve their scale."""
     first, skipped, third = on_two_replicas((1.0, 3.0), (1.0, np.inf), (1.0, 3.0))

@@ -35,7 +35,9 @@ def test_given_gradients_move_variables_as_upstream(golden):
                 np.testing.assert_allclose(value, expected["after:" + name][step], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("options", [{}, {"packed": True}, {"packed": True, "pooled_only": True}])
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"packed": True}, marks=pytest.mark.slow), {"packed": True, "pooled_only": True}]
+)
 def test_training_is_upstreams(golden, options):
     expected = np.load(golden / "train_tiny.npz")
     config = BertConfig.from_json_file(golden / "tiny" / "bert_config.json")

@@ -122,6 +122,7 @@ def test_a_shard_begins_where_the_one_before_it_ends(corpus_vocab_file, folder, 
     assert {(shard.num_blocks - len(whole) // len(shards)) in (0, 1) for shard in shards} == {True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ["", "--direct_running_mode=multi_processing --direct_num_workers=2"])
 def test_an_interrupted_pipeline_leaves_whole_shards_and_goes_on(create, tmp_path, options):
     _, own = create("own", "--streaming", "--num_shards=2")

@@ -171,7 +171,7 @@ def sorted_sets(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("window", [8, 4096])
+@pytest.mark.parametrize("window", [8, pytest.param(4096, marks=pytest.mark.slow)])
 def test_scores_and_predictions_do_not_depend_on_the_order_of_computation(trained, monkeypatch, sorted_sets, window):
     monkeypatch.setattr(length_order, "ROWS_SORTED_AT_ONCE", AS_THEY_LIE)
     plain = scores_and_predictions(trained())

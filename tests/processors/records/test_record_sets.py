@@ -87,6 +87,7 @@ def test_number_of_processes_changes_nothing(tmp_path, featurizer):
     assert one.path.read_bytes() == three.path.read_bytes()
 
 
+@pytest.mark.slow
 def test_full_disk_is_one_line_and_the_next_run_rebuilds(tmp_path, tiny_model):
     code = f"""
 import resource, signal, sys
