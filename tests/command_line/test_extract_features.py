@@ -48,13 +48,13 @@ def json_lines(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_upstreams_format(tiny_model, texts, tmp_path, run_script):
-    out = extract(run_script, texts, tmp_path / "out.jsonl", f"--init_checkpoint={tiny_model}", "--layers=-1,0")
+def test_upstreams_format(two_layers, texts, tmp_path, run_script):
+    out = extract(run_script, texts, tmp_path / "out.jsonl", f"--init_checkpoint={two_layers}", "--layers=-1,0")
     text = out.read_text(encoding="utf-8")
     lines = json_lines(out)
     assert [line["linex_index"] for line in lines] == list(range(len(TEXTS)))
     assert list(lines[0]) == ["linex_index", "features"]
-    tokenizer = FullTokenizer(str(tiny_model / "vocab.txt"))
+    tokenizer = FullTokenizer(str(two_layers / "vocab.txt"))
     expected = [["[CLS]", *tokenizer.tokenize(line), "[SEP]"] for line in TEXTS[:3]]
     assert [[piece["token"] for piece in line["features"]] for line in lines[:3]] == expected
     first, second = TEXTS[3].split(" ||| ")
@@ -67,7 +67,7 @@ def test_upstreams_format(tiny_model, texts, tmp_path, run_script):
         assert [layer["index"] for layer in piece["layers"]] == [-1, 0]
         assert all(len(layer["values"]) == tiny.CONFIG["hidden_size"] for layer in piece["layers"])
     assert max(len(number) for number in re.findall(r"\d\.(\d+)", text)) == 6
-    assert extract(run_script, texts, out, f"--init_checkpoint={tiny_model}", "--layers=-2", "--nospecial_tokens")
+    assert extract(run_script, texts, out, f"--init_checkpoint={two_layers}", "--layers=-2", "--nospecial_tokens")
     shorter = json_lines(out)
     assert [[piece["token"] for piece in line["features"]] for line in shorter[:3]] == [row[1:-1] for row in expected]
     assert shorter[0]["features"][0]["layers"][0]["values"] == lines[0]["features"][1]["layers"][1]["values"]
@@ -82,8 +82,8 @@ POOLED = [
 
 
 @pytest.mark.parametrize(("flags", "width"), POOLED, ids=[flags[0].partition("=")[2] for flags, _ in POOLED])
-def test_vector_does_not_depend_on_its_batch(tiny_model, texts, tmp_path, run_script, flags, width):
-    flags = [*flags, f"--init_checkpoint={tiny_model}", "--output_format=npy"]
+def test_vector_does_not_depend_on_its_batch(two_layers, texts, tmp_path, run_script, flags, width):
+    flags = [*flags, f"--init_checkpoint={two_layers}", "--output_format=npy"]
     together = np.load(extract(run_script, texts, tmp_path / "together.npy", *flags))
     alone = np.load(extract(run_script, texts, tmp_path / "alone.npy", *flags, "--batch_size=1"))
     assert together.shape == alone.shape == (len(TEXTS), width)
@@ -94,8 +94,8 @@ def test_vector_does_not_depend_on_its_batch(tiny_model, texts, tmp_path, run_sc
         np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, rtol=1e-6)
 
 
-def test_pooled_vectors_are_made_of_those_of_the_pieces(tiny_model, texts, tmp_path, run_script):
-    checkpoint = f"--init_checkpoint={tiny_model}"
+def test_pooled_vectors_are_made_of_those_of_the_pieces(two_layers, texts, tmp_path, run_script):
+    checkpoint = f"--init_checkpoint={two_layers}"
     lines = json_lines(extract(run_script, texts, tmp_path / "pieces.jsonl", checkpoint, "--layers=0,1"))
     pieces = [
         np.array([[layer["values"] for layer in piece["layers"]] for piece in line["features"]]) for line in lines
@@ -274,10 +274,10 @@ def test_memory_does_not_grow_with_the_input(tiny_model, tmp_path, run_script):
     ],
     ids=["layer", "layers", "format", "normalize", "pooled", "input", "checkpoint"],
 )
-def test_unusable_flags_are_named_in_one_line(tiny_model, texts, tmp_path, run_script, flags, message):
+def test_unusable_flags_are_named_in_one_line(two_layers, texts, tmp_path, run_script, flags, message):
     out = tmp_path / "out"
     code, _, err = run_script(
-        extract_features.main, f"--input_file={texts}", f"--output_file={out}", f"--init_checkpoint={tiny_model}",
+        extract_features.main, f"--input_file={texts}", f"--output_file={out}", f"--init_checkpoint={two_layers}",
         LENGTH, *flags,
     )  # fmt: skip
     assert code == 2

@@ -84,9 +84,9 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("given", ERRORS)
-def test_a_reading_that_cannot_be_is_one_line(given, run_script, tiny_model, table_dir, tmp_path):
+def test_a_reading_that_cannot_be_is_one_line(given, run_script, two_layers, table_dir, tmp_path):
     run = tmp_path / "run"
-    arguments = [*TABLE, f"--data_dir={table_dir}", f"--init_checkpoint={tiny_model}", f"--output_dir={run}"]
+    arguments = [*TABLE, f"--data_dir={table_dir}", f"--init_checkpoint={two_layers}", f"--output_dir={run}"]
     code, _, err = run_script(run_classifier.main, *arguments, *TRAINING, "--do_train", *given.split())
     assert code == 2
     assert err.startswith("error: ")
@@ -97,7 +97,7 @@ def test_a_reading_that_cannot_be_is_one_line(given, run_script, tiny_model, tab
 def test_layers_are_named_in_their_order():
     flags = dict.fromkeys(("concat_layers", "layer_mix", "mix_layers"))
     flags |= {"pooling": "pooled", "mix_learning_rate": 0.01, "head_layers": 1, "head_width": 256}
-    config = BertConfig.from_dict(tiny.CONFIG)
+    config = BertConfig.from_dict(tiny.CONFIG | {"num_hidden_layers": 2})
 
     def read(**given):
         return parse_reading(SimpleNamespace(**{**flags, **given}), config)
