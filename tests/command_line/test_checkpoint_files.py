@@ -44,6 +44,7 @@ def tensors(folder):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
+@pytest.mark.slow
 def test_a_name_that_is_a_pattern_changes_nothing(run_script, data, tiny_model, trained, tmp_path):
     model = shutil.copytree(tiny_model, tmp_path / "model[2]")
     run = tmp_path / "run[1]*"

@@ -23,7 +23,7 @@ FLAGS = [
 ]  # fmt: skip
 ANSWERS = ("eval_results.json", "eval_results.txt", "predictions.jsonl", "test_results.tsv", "labels.txt", "vocab.txt")
 AT_THE_END = {"os.rename checkpoint", "open metrics.jsonl"}
-QUICK = AT_THE_END | {"os.rename vocab.txt", "os.rename best/checkpoint"}
+QUICK = AT_THE_END | {"os.rename best/checkpoint"}
 
 
 def tensors(folder):

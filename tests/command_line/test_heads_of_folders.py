@@ -50,7 +50,7 @@ def set_labels(folder: Path, labels: list[str]) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
-@each(registry.FAMILIES, BERT)
+@each(registry.FAMILIES)
 def test_words_are_tagged_at_once(family, tmp_path, succeeds, run_script, monkeypatch):
     source = model_folder(family, "ForTokenClassification", tmp_path / "model")
     data, run = tiny_sentences.write_splits(tmp_path / "data"), tmp_path / "run"

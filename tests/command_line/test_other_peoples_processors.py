@@ -99,6 +99,7 @@ def test_an_edited_class_makes_its_records_anew(theirs, tmp_path):
     assert all(answer["text_a"].endswith(" day") for answer in answers(tmp_path))
 
 
+@pytest.mark.slow
 def test_labels_that_are_integers_through_all_actions(theirs, tmp_path):
     ints = {"change": "for e in made: e.label = int(e.label == 'pos')", "labels": "[0, 1]"}
     for actions in (["--validate_only"], ["--do_train", "--do_eval"], ["--do_predict", "--do_export"], ["--do_train"]):
@@ -107,6 +108,7 @@ def test_labels_that_are_integers_through_all_actions(theirs, tmp_path):
     assert {answer["label"] for answer in answers(tmp_path)} <= {"0", "1"}
 
 
+@pytest.mark.slow
 def test_files_in_folders_below(theirs, tmp_path, tiny_model, run_script):
     data = tmp_path / "imdb"
     for split in ("train", "test"):

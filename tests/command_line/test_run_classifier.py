@@ -300,7 +300,7 @@ def test_regression_and_multi_label_tables_run_from_flags(tmp_path, tiny_model, 
     ]
     code, _, err = run_script(
         run_classifier.main, *common, "--label=score", "--problem_type=regression", f"--data_dir={data}",
-        "--num_train_epochs=10", "--do_export", f"--output_dir={tmp_path / 'regression'}", "--dev_fraction=0.2",
+        "--num_train_epochs=10", f"--output_dir={tmp_path / 'regression'}", "--dev_fraction=0.2",
     )  # fmt: skip
     assert code == 0, err
     scores = results(tmp_path / "regression")
@@ -313,7 +313,7 @@ def test_regression_and_multi_label_tables_run_from_flags(tmp_path, tiny_model, 
     (data / "train.tsv").write_text("text\ttags\n" + tagged)
     code, _, err = run_script(
         run_classifier.main, *common, "--label=tags", "--problem_type=multi_label", f"--data_dir={data}",
-        "--num_train_epochs=25", "--do_export", f"--output_dir={tmp_path / 'multi'}", "--dev_fraction=0.2",
+        "--num_train_epochs=25", f"--output_dir={tmp_path / 'multi'}", "--dev_fraction=0.2",
     )  # fmt: skip
     assert code == 0, err
     assert results(tmp_path / "multi")["eval_f1_micro"] > 0.6

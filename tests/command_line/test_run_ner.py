@@ -317,6 +317,7 @@ def test_a_dev_tag_that_training_lacks_is_named_before_anything_is_written(tiny_
     assert load(tmp_path / "other" / "eval_results.json")["eval_entities[place]"] == 1
 
 
+@pytest.mark.slow
 def test_sentences_of_a_users_class(tiny_model, tmp_path, run_script):
     data, made = tmp_path / "data", tiny_sentences.sentences(3, 30)
     data.mkdir()

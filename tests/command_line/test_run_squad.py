@@ -206,6 +206,7 @@ def test_a_line_without_a_context_is_named_and_the_others_are_answered(trained, 
     assert str(refused.value) == f"standard input: 1 of 3 lines could not be answered (first: line 2: {error})"
 
 
+@pytest.mark.slow
 def test_a_line_without_a_context_ends_the_script_in_one_line(trained):
     language, folder = trained
     if language != "en":

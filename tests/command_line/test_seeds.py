@@ -15,6 +15,7 @@ FLAGS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_seed_is_a_run_of_its_own_and_a_second_command_trains_only_the_new(
     run_script, tiny_model, table_dir, tmp_path
 ):

@@ -343,6 +343,7 @@ def test_shape_of_the_head_alone_may_differ(make, plain):
     assert "intermediate/dense/kernel has shape (16, 64) in the model, (16, 32) in the checkpoint" in str(refused.value)
 
 
+@pytest.mark.slow
 def test_google_weights_by_prefix(run_script, data, tiny_model, tmp_path):
     flags = [f"--data_dir={data}", f"--init_checkpoint={tiny_model / 'bert_model.ckpt'}", "--learning_rate=0"]
     err = trained_with(run_script, tmp_path, *flags, "--max_train_examples=8", "--num_train_epochs=1")

@@ -63,7 +63,7 @@ def reference(request):
     return request.param, train(head, batches(request.param)[0], GraphSettings(), updates=2)
 
 
-@pytest.mark.parametrize("micro_batches", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("micro_batches", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("static_shapes", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["tokens", "padded"])
 def test_training_is_that_of_rows_of_their_own(reference, static_shapes, micro_batches):
     next_sentence, expected = reference
@@ -209,6 +209,7 @@ def test_training_on_packed_rows_learns(trained):
     assert results(trained)["masked_lm_loss"] < 3.0 < math.log(tiny.CONFIG["vocab_size"])
 
 
+@pytest.mark.slow
 def test_evaluation_does_not_depend_on_the_packing(trained, records, tmp_path, run_script):
     scores = {}
     for name, more in (("packed", []), ("alone", []), ("packed", ["--pad_to_max_length"])):
@@ -238,6 +239,7 @@ def test_export_and_guesses_know_nothing_of_packing(trained):
             assert [guess["probability"] for guess in mask] == expected
 
 
+@pytest.mark.slow
 def test_result_fine_tunes_at_the_first_try(trained, table_dir, tmp_path, run_script):
     assert_fine_tunes(trained, table_dir, tmp_path / "run", run_script)
 

@@ -46,7 +46,9 @@ def exported(tiny_model, tmp_path_factory):
     return export
 
 
-@pytest.mark.parametrize("kind", ["single_label", "multi_label", "regression"])
+@pytest.mark.parametrize(
+    "kind", ["single_label", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("multi_label", "regression"))]
+)
 def test_answers_are_those_of_tensorflow(exported, kind):
     export = exported(kind)
     with Predictor(export, "tensorflow") as first, Predictor(export, "onnx") as second:

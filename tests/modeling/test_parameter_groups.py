@@ -76,7 +76,7 @@ def trained(head, schedule, freeze="", **settings):
     ("optimizer", "settings"),
     [
         (ADAMW, {}),
-        (LAMB, {"micro_batches": 2}),
+        pytest.param(LAMB, {"micro_batches": 2}, marks=pytest.mark.slow),
         pytest.param(ADAMW, {"micro_batches": 2}, marks=pytest.mark.slow),
         pytest.param(LAMB, {}, marks=pytest.mark.slow),
     ],

@@ -59,7 +59,7 @@ def test_spans(tiny_model, tmp_path):
     [
         (False, "iob2", labels_of_types(["good", "bad"])),
         pytest.param(True, "bioes", labels_of_types([""]), marks=pytest.mark.slow),
-        (True, "none", ["NN", "VB"]),
+        pytest.param(True, "none", ["NN", "VB"], marks=pytest.mark.slow),
     ],
 )
 def test_entities(tiny_model, tmp_path, use_crf, scheme, labels):

@@ -119,7 +119,10 @@ def test_a_delta_is_a_change_of_the_kernel():
     assert sum("lora_a" in name for name in variables) == len(TARGETS) * CONFIG.num_hidden_layers
 
 
-@pytest.mark.parametrize("insertions", [Adapters(4), Adapters(4, PFEIFFER), Lora(2, 2.0, ("query", "output"))])
+@pytest.mark.parametrize(
+    "insertions",
+    [Adapters(4), pytest.param(Adapters(4, PFEIFFER), marks=pytest.mark.slow), Lora(2, 2.0, ("query", "output"))],
+)
 def test_recomputing_and_unpadding_change_nothing(insertions):
     plain, gradients, _ = outputs_with(insertions, "random", recompute=False)
     for options in ({"recompute": True}, {"packed": True}, {"packed": True, "recompute": True}):

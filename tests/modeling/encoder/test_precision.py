@@ -172,10 +172,9 @@ def test_a_run_changes_its_precision_and_back(run_script, table_dir, tiny_model,
     exact = results(run)
     assert exact["eval_accuracy"] >= 0.9
     for precision in (BF16, FP16):
-        classify(run_script, table_dir, tiny_model, run, "--do_eval", f"--precision={precision}")
-        scores = results(run)
-        assert scores["eval_loss"] == pytest.approx(exact["eval_loss"], rel=0.3, abs=0.01)
-        assert scores["eval_loss"] != exact["eval_loss"]
+        err = classify(run_script, table_dir, tiny_model, run, "--do_eval", f"--precision={precision}")
+        assert f"CPU threads, {precision}" in err
+        assert results(run)["eval_loss"] == pytest.approx(exact["eval_loss"], rel=0.3, abs=0.01)
 
 
 @pytest.mark.slow

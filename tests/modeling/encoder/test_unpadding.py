@@ -75,6 +75,7 @@ def test_packed_sequence_output_is_the_same_on_tokens_and_zero_on_padding():
         assert np.abs(plain[~real]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_sequence_gradients_are_the_same():
     """A loss on every real token, as tagging and span tasks have."""
 

@@ -82,7 +82,7 @@ def test_every_family_has_a_reference():
     assert sorted(family.model_type for family in FAMILIES) == NAMES
 
 
-@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("packed", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_hidden_states_and_logits(reference, packed):
     title = "ForSequenceClassification"
     encoder = reference.build(reference.config(title), packed)
@@ -96,7 +96,9 @@ def test_hidden_states_and_logits(reference, packed):
     assert np.abs(found - reference.output(title, "logits")).max() < TOLERANCE
 
 
-@pytest.mark.parametrize("options", [{}, {"recompute": True}], ids=["kept", "recomputed"])
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"recompute": True}, marks=pytest.mark.slow)], ids=["kept", "recomputed"]
+)
 def test_gradients(reference, options):
     title = "ForSequenceClassification"
     config = reference.config(title)
@@ -116,6 +118,7 @@ def test_gradients(reference, options):
         assert np.abs(gradient - expected[name]).max() < GRADIENT_TOLERANCE, name
 
 
+@pytest.mark.slow
 def test_bf16_is_near(reference):
     title = "ForSequenceClassification"
     encoder = reference.build(reference.config(title), packed=True, compute_dtype=tf.bfloat16)

@@ -136,7 +136,8 @@ def test_training_is_that_on_the_large_batch(kind):
 
 
 @pytest.mark.parametrize(
-    ("packed", "one_hot", "micro_batches"), [pytest.param(False, False, 2, marks=pytest.mark.slow), (True, True, 8)]
+    ("packed", "one_hot", "micro_batches"),
+    [pytest.param(False, False, 2, marks=pytest.mark.slow), pytest.param(True, True, 8, marks=pytest.mark.slow)],
 )
 def test_every_layout_and_number_of_parts_trains_as_the_large_batch(packed, one_hot, micro_batches):
     settings = GraphSettings(packed=packed)
@@ -175,7 +176,9 @@ class MeasuringHead(Head):
         return self._inner.metrics(logits, features, per_example_loss)
 
 
-@pytest.mark.parametrize(("packed", "width"), [(True, 11 + 7 + 9 + 6), (False, 4 * LENGTH)])
+@pytest.mark.parametrize(
+    ("packed", "width"), [(True, 11 + 7 + 9 + 6), pytest.param(False, 4 * LENGTH, marks=pytest.mark.slow)]
+)
 def test_each_part_is_as_wide_as_its_own_longest_row_unless_shapes_are_static(packed, width):
     """What has a value for each piece goes along; what only happens to be as wide does not."""
     features = batch()

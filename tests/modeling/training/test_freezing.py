@@ -249,6 +249,7 @@ def test_frozen_weights_are_those_of_the_beginning(trained, two_layers):
     assert json.loads((trained / "run.json").read_text())["flags"]["freeze"] == "0,embeddings"
 
 
+@pytest.mark.slow
 def test_later_runs_answer_without_the_flag_and_go_on_with_it(trained, run_flags, run_script, two_layers):
     where = f"--output_dir={trained}"
     code, _, err = run_script(run_classifier.main, where, "--do_eval", "--do_predict", "--do_export")

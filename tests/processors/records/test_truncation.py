@@ -167,7 +167,10 @@ def test_parity_texts_are_cut_at_any_limit(tokenizer, limit):
     assert min(map(len, tokenizer.encode(list(texts)))) > limit - 2
 
 
-@pytest.mark.parametrize(("truncation", "other"), [(HEAD, TAIL), (TAIL, HEAD_TAIL), (HEAD_TAIL, HEAD)])
+@pytest.mark.parametrize(
+    ("truncation", "other"),
+    [(HEAD, TAIL), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((TAIL, HEAD_TAIL), (HEAD_TAIL, HEAD)))],
+)
 def test_export_that_keeps_other_pieces_than_the_records_is_found_out(tokenizer, truncation, other):
     task = task_with(tokenizer, truncation)
     with pytest.raises(ExportError) as refused:
