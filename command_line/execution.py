@@ -99,6 +99,7 @@ def check_cluster(flags: SimpleNamespace, machines: int) -> None:
       FlagError: naming it.
     """
     refused = [*(name for name in ACTIONS if name != "do_train"), "do_score", "use_tpu", "use_xla", "cache_features"]
+    refused += ["teacher", "teacher_predictions"]
     alone = [f"--{name}" for name in refused if getattr(flags, name, None)]
     if alone:
         raise FlagError(
@@ -201,7 +202,7 @@ def begin(
     devices.quiet_tensorflow()
     adapter = first_adapter.taken_over(flags, files.config, directory, list(identity.get("labels") or []))
     settings = experiment_settings(flags, files.config)
-    settings, base = _on_base(settings, directory, adapter)
+    settings, base = on_base(settings, directory, adapter)
     devices.check_gpus(settings.devices)
     flags.onednn = _onednn_state(flags.onednn)
     log.info(devices.banner(settings.devices))
@@ -246,7 +247,7 @@ def _following(experiment: Any, cluster: Cluster) -> Any:
     return experiment
 
 
-def _on_base(settings: Any, directory: RunDirectory, adapter: str | None) -> tuple[Any, dict[str, str] | None]:
+def on_base(settings: Any, directory: RunDirectory, adapter: str | None) -> tuple[Any, dict[str, str] | None]:
     """The settings with the base that the run stands on, and what to record of it; None where it needs none.
 
     Raises:

@@ -9,6 +9,9 @@ from types import SimpleNamespace
 from typing import Any, Generic, TypeVar, final
 
 from command_line import execution, model_files, scopes, seeds
+from command_line.distillation.attach import attach
+from command_line.distillation.comparison import compare
+from command_line.distillation.student_layers import with_first_layers
 from command_line.execution import Results
 from command_line.flags.actions import ACTIONS
 from command_line.flags.declaration import FlagSet, Group
@@ -71,10 +74,12 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
         if self.is_answered(flags, directory):
             return Results()
         flags = self.settled(scopes.settle(flags, self.flags, directory))
+        flags = with_first_layers(flags, directory)
         onednn.choose(flags.onednn)
         identity = (directory.description() or {}).get("identity", {})
         files = model_files.load(flags, directory.path, identity, self.reads_text(flags))
         task = self.task(flags, files, directory)
+        attach(self, flags, task, files, directory)
         if flags.only_check_args:
             print("the flags, the model files and the description of the data agree")
         elif flags.validate_only:
@@ -93,7 +98,10 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
             cluster.agree(scopes.in_common(flags, self.flags), "give every machine the same command")
             directory = RunDirectory(directory.path, cluster)
             with directory.owned():
-                return self.execute(flags, task, directory, files)
+                results = self.execute(flags, task, directory, files)
+                if getattr(flags, "compare_teacher", False):
+                    compare(self, flags, task, files, directory)
+                return results
 
     def check(self, flags: SimpleNamespace) -> None:
         """Checks flags against each other before anything is read; those that every script has by default.

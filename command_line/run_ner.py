@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from command_line.execution import STANDARD_INPUT, check_actions
+from command_line.flags.distillation import OF_RUNS
 from command_line.flags.entities import SENTENCES, TAGGING
 from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
@@ -35,7 +36,7 @@ NO_COLUMN = "none"
 class NerScript(TaskScript[EntityTask]):
     """run_ner.py."""
 
-    flags = task_flags(SENTENCES, TAGGING)
+    flags = task_flags(SENTENCES, TAGGING, OF_RUNS)
 
     def check(self, flags: SimpleNamespace) -> None:
         """Checks the flags against each other."""

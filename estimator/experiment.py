@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from common.cluster.base import ALONE, Cluster
@@ -30,6 +29,8 @@ from estimator.hooks.periodic_evaluation import PeriodicEvaluation
 from estimator.hooks.progress import ProgressHook, clock
 from estimator.inputs import Inputs
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
+from estimator.row_values import RowValues
+from estimator.soft_targets import SoftTargets, soft_targets_of, trained_head
 from estimator.streaming import AnsweredExample, ExampleStream, answered, rows_in_order
 from estimator.task_records import TaskRecords, other_rows
 from estimator.weights import RunCheckpoints
@@ -127,6 +128,7 @@ class Experiment:
             record_set = self.record_set(split)
             if split == TRAIN:
                 self._num_steps(record_set)
+                self._soft_targets(record_set)
 
     def common_state(self) -> dict[str, Any]:
         """What all machines of a cluster must find alike, so that they train the same model on the same rows."""
@@ -185,7 +187,7 @@ class Experiment:
         if self._cluster.is_chief:
             self._checkpoints.settle()
         with running(record_set, training.deterministic), memory.advice(training), interruption.handled():
-            vectors = self._vectors(record_set)
+            vectors = self._soft_targets(record_set) or self._vectors(record_set)
             input_fn = self._inputs.input_fn(record_set, training.train_batch_size, start, vectors=vectors)
             with machines.session_mode(self._cluster):
                 estimator = self._estimator(schedule=Schedule.of(training, num_steps))
@@ -309,10 +311,10 @@ class Experiment:
                 steps=steps,
                 checkpoint_path=self._checkpoints.latest() if latest else self._checkpoints.answering(),
             )
-        scores = {key: _plain(value) for key, value in results.items()}
+        scores = {key: score_table.plain(value) for key, value in results.items()}
         if collector is not None:
             if sorts:
-                scores["loss"] = _plain(collector.mean_loss(batch_size))
+                scores["loss"] = score_table.plain(collector.mean_loss(batch_size))
             collected = collector.arrays()
             scores |= self.task.score(collected)
         scores |= self.task.derived(scores)
@@ -401,7 +403,10 @@ class Experiment:
         """
         return self._checkpoints.global_step()
 
-    def _vectors(self, record_set: record_sets.RecordSet) -> feature_cache.FeatureCache | None:
+    def _soft_targets(self, record_set: record_sets.RecordSet) -> SoftTargets | None:
+        return soft_targets_of(self.task, record_set, self._records.all_examples(TRAIN))
+
+    def _vectors(self, record_set: record_sets.RecordSet) -> RowValues | None:
         return feature_cache.of_run(self.task, self.settings, self._inputs, record_set)
 
     def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
@@ -419,7 +424,8 @@ class Experiment:
             skips_not_finite=self.settings.training.on_nan == SKIP,
             dropout_seed=self.settings.training.seed if self.settings.training.deterministic else None,
         )
-        model_fn = build_model_fn(model, self.task.head(schedule is not None), schedule, graph, collector)
+        head = self.task.head(False) if schedule is None else trained_head(self.task)
+        model_fn = build_model_fn(model, head, schedule, graph, collector)
         cluster = ALONE if schedule is None else self._cluster
         return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device, cluster)
 
@@ -440,8 +446,3 @@ class Experiment:
         finite = {key: value if math.isfinite(value) else None for key, value in sorted(scores.items())}
         write_atomically(self.output_dir / "eval_results.json", json.dumps(finite, indent=2, ensure_ascii=False) + "\n")
         self._metrics.write("eval", finite)
-
-
-def _plain(value: Any) -> float:
-    """A Python number; a float32 by its shortest digits, 0.775 rather than 0.7749999761581421."""
-    return float(str(value)) if isinstance(value, np.float32) else np.asarray(value).item()

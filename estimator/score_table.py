@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
 
 BASELINE = "eval_majority_baseline"
 FIRST = ("eval_accuracy", BASELINE, "exact_match", "f1", "eval_f1", "eval_pearson", "eval_spearman", "loss")
@@ -55,3 +58,8 @@ def _class_lines(scores: Mapping[str, float]) -> Iterator[str]:
         yield f"  {label[:width]:<{width}}" + "".join(f"{cell:>12.4g}" for cell in cells)
     if len(by_class) > MOST_CLASSES:
         yield f"  ... and {len(by_class) - MOST_CLASSES} more classes in eval_results.txt"
+
+
+def plain(value: Any) -> float:
+    """A Python number; a float32 by its shortest digits, 0.775 rather than 0.7749999761581421."""
+    return float(str(value)) if isinstance(value, np.float32) else np.asarray(value).item()

@@ -12,6 +12,7 @@ from processors.records import record_sets
 from processors.records.featurizer import chunked
 from processors.records.schema import Features
 from tasks.base import DEV, TEST, TRAIN, Task
+from tasks.distillation import Unlabelled
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,14 @@ class TaskRecords:
             for row in record_set.rows():
                 yield self._task.restored(row), [{}]
             return
-        for chunk in chunked(self._task.examples(split), record_sets.CHUNK_EXAMPLES):
+        for chunk in chunked(self.all_examples(split), record_sets.CHUNK_EXAMPLES):
             yield from zip(chunk, self._task.featurizer.featurize(chunk), strict=True)
+
+    def all_examples(self, split: str) -> Iterator[Any]:
+        """The examples of a split as they are converted, in order: those without labels last."""
+        yield from labelled(self._task.examples(split), split)
+        if (unlabelled := self._unlabelled(split)) is not None:
+            yield from unlabelled.examples()
 
     def ids(self, split: str, record_set: record_sets.RecordSet, places: Sequence[tuple[str, int]]) -> list[str]:
         """Names of the examples of records, in the order given: their ids, else where they are.
@@ -77,18 +84,23 @@ class TaskRecords:
         code = source_digest(type(self._task), type(self._task.featurizer))
         inputs = {"split": split, **self._task.source(split), **self._task.featurizer.settings()}
         inputs |= {"task_code": code} if code else {}
+        if (unlabelled := self._unlabelled(split)) is not None:
+            inputs, files = {**inputs, "unlabelled": unlabelled.source}, [*files, *unlabelled.files]
         path = self._output_dir / f"{RECORD_NAMES[split]}.tf_record"
         digest = record_sets.fingerprint(inputs, files)
         if not self._converts:
             return self._written(path, digest)
         return record_sets.build(
             path,
-            lambda: labelled(self._task.examples(split), split),
+            lambda: self.all_examples(split),
             self._task.featurizer,
             digest,
             self._num_workers or record_sets.automatic_workers(files),
             self._task.stored if self._task.stores_rows and split == TEST else None,
         )
+
+    def _unlabelled(self, split: str) -> Unlabelled | None:
+        return self._task.distillation.unlabelled if self._task.distillation and split == TRAIN else None
 
     @staticmethod
     def _written(path: Path, digest: str) -> record_sets.RecordSet:

@@ -9,10 +9,12 @@ from typing import Any, final
 
 import numpy as np
 
-from common.errors import ExportError
+from common.errors import ExportError, FlagError
 from common.source_code import source_digest
 from processors.records.featurizer import Featurizer
 from processors.records.schema import Features, FeatureSpec
+from tasks.distillation import Distillation, Scores
+from tasks.row_results import RowResults
 from tokenization.base import Tokenizer
 
 TRAIN, DEV, TEST = "train", "dev", "test"
@@ -22,6 +24,9 @@ Collected = dict[str, np.ndarray]
 
 AnswerSink = Callable[[Any, Sequence[Features], Sequence[Mapping[str, Any]]], None]
 """Takes an example, its windows as the featurizer made them, and the model's outputs for each; writes its answer."""
+
+AnsweredRows = Iterable[tuple[Any, Sequence[Features], Sequence[Mapping[str, Any]]]]
+"""Examples with their windows, and the model's outputs for each window."""
 
 
 class Task(abc.ABC):
@@ -41,6 +46,8 @@ class Task(abc.ABC):
         without, or with several windows for an example, reads its examples again, and may do so only where that gives
         the same ones.
       main_metric: the score that says which of several checkpoints is best, unless the user names another.
+      distillation: the teacher that training goes by besides the labels; None for labels alone.
+      learns_by_token: whether what a teacher says is of tokens, so that it must have the student's.
     """
 
     name: str
@@ -50,6 +57,8 @@ class Task(abc.ABC):
     padding: Mapping[str, float] = {}
     stores_rows: bool = False
     main_metric: str = "loss"
+    distillation: Distillation | None = None
+    learns_by_token: bool = False
 
     @abc.abstractmethod
     def head(self, is_training: bool) -> Any:
@@ -116,6 +125,53 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def answers(self, folder: Path) -> contextlib.AbstractContextManager[AnswerSink]:
         """Opens the prediction files of the task in `folder`; they appear once the block ends well."""
+
+    def soft_target_shape(self) -> tuple[int | None, ...]:
+        """Shape of what `soft_targets` gives: `(C,)`, or `(None, C)` where windows have several places.
+
+        Raises:
+          FlagError: the task cannot be distilled.
+        """
+        raise FlagError(f"--teacher: the task {self.name} cannot be learned of a teacher; leave it out")
+
+    def soft_target_places(self, window: Features) -> int:
+        """How many places `soft_targets` gives scores of in a window of this task's own; one by default."""
+        del window
+        return 1
+
+    def soft_targets(self, outputs: Mapping[str, Any], window: Features) -> Scores:
+        """What a student learns of a model's outputs for a window, as `Head.soft_losses` reads it.
+
+        Args:
+          outputs: the head's predictions for one window.
+          window: as the featurizer made it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no soft targets")
+
+    def soft_targets_of_answer(self, answer: Mapping[str, Any]) -> Scores:
+        """As `soft_targets`, of an answer as it stands in `predictions.jsonl`.
+
+        Raises:
+          ValueError: the answer lacks what is needed; the message says what.
+          FlagError: such answers do not hold the scores.
+        """
+        raise FlagError(
+            f"--teacher_predictions: answers of the task {self.name} do not hold the scores of the model; give its run "
+            "as --teacher"
+        )
+
+    def row_results(
+        self, answered: Iterable[tuple[Any, Sequence[Features], Sequence[Mapping[str, Any]]]]
+    ) -> RowResults:
+        """What the outputs of a model say of each row, against its gold.
+
+        Args:
+          answered: labelled examples, their windows, and the head's predictions for each.
+
+        Raises:
+          FlagError: models of this task are not compared so.
+        """
+        raise FlagError(f"--compare_teacher: the task {self.name} gives no scores row by row; leave it out")
 
     def text_signature(self) -> "TextSignature | None":
         """How raw text is answered inside an export; None (the default) for a task whose exports take ids alone."""

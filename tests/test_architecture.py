@@ -41,14 +41,18 @@ ORDER = {
         "choices sequences squad pretraining graph"
     ),
     "modeling": (
-        "families config layer_lists parameter_groups reading insertions settings encoder decoder heads build training "
-        "checkpoints"
+        "families config layer_lists parameter_groups reading insertions settings inside encoder decoder heads build "
+        "training checkpoints"
     ),
-    "tasks": "base answers text_rows classification span entities choices sequences pretraining vectors exports",
+    "tasks": (
+        "distillation row_results base answers text_rows classification span entities choices sequences pretraining "
+        "vectors exports"
+    ),
     "export": "signatures onnx_fusion onnx_file savedmodel hub conversion adapter_files",
     "estimator": (
         "config forecast machines devices hooks weights score_table learning_curve layer_mix memory failures streaming "
-        "parameters model_fn feature_extraction task_records inputs feature_cache experiment"
+        "parameters model_fn feature_extraction task_records inputs row_values feature_cache soft_targets "
+        "latency experiment"
     ),
     "serving": (
         "saved_model onnx_engine engines lists predictor adapters engine_choice lines errors settings rows tensors "
@@ -60,7 +64,7 @@ ORDER = {
         "run_pretraining create_pretraining_data extract_features"
     ),
     "command_line": (
-        "flags app settings model_files scopes first_adapter execution seeds frame table run_classifier "
+        "flags app settings model_files scopes first_adapter execution seeds distillation frame table run_classifier "
         "run_classifier_with_tfhub run_squad run_ner "
         "run_multiple_choice run_seq2seq run_pretraining create_pretraining_data extract_features convert_checkpoint "
         "run_server run_task python_api reference"

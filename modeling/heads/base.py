@@ -6,6 +6,7 @@ from typing import final
 
 import tensorflow as tf
 
+from common.errors import FlagError
 from modeling.encoder.model import BertModel
 from modeling.parameter_groups import ParameterGroup
 
@@ -87,6 +88,23 @@ class Head(Reader):
     def loss_weights(self, features: Features) -> dict[str, tf.Tensor]:
         """What each mean of `loss_parts` is divided by, which is known without the logits; real rows by default."""
         return {"loss": tf.reduce_sum(real_rows(features, tf.cast(features["input_ids"][:, 0], tf.float32)))}
+
+    def soft_losses(self, logits: tf.Tensor, features: Features, temperature: float) -> tf.Tensor:
+        """How far each row's scores are from a teacher's, float32 `[B]`; a head that can be distilled says it.
+
+        Args:
+          logits: of the head.
+          features: with `teacher_scores`, float32 `[B, C]`, or `[B, n, C]` of n places in a row.
+          temperature: T, which both models' scores are divided by; the loss is multiplied by its square.
+
+        Raises:
+          FlagError: the head has no such loss.
+        """
+        raise FlagError(f"--teacher: {type(self).__name__} has no loss against a teacher's scores; leave it out")
+
+    def soft_weights(self, features: Features) -> tf.Tensor:
+        """How much each row counts in the mean of `soft_losses`, float32 `[B]`; rows alike by default."""
+        return tf.ones_like(tf.cast(features["input_ids"][:, 0], tf.float32))
 
     @final
     def loss_shares(

@@ -8,6 +8,7 @@ from common.errors import FlagError
 from modeling.encoder.layers import create_initializer, dropout
 from modeling.encoder.model import BertModel
 from modeling.heads.base import Features, Head, Metrics, real_rows, weighted_mean
+from modeling.heads.soft_losses import TEACHER_SCORES, sigmoid_divergence, softmax_divergence
 
 CLASSIFIER_VARIABLES = ("output_weights", "output_bias")
 _LABEL_AXES = dict.fromkeys(CLASSIFIER_VARIABLES, (0,))
@@ -71,6 +72,10 @@ class ClassificationHead(_LabelHead):
         """Sum of the real rows' class weights."""
         return {"loss": tf.reduce_sum(self._weights(features, tf.cast(features["label_ids"], tf.float32)))}
 
+    def soft_losses(self, logits: tf.Tensor, features: Features, temperature: float) -> tf.Tensor:
+        """Divergence of the distributions over labels."""
+        return softmax_divergence(logits, features[TEACHER_SCORES], temperature)
+
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
         """`probabilities` and `logits`, each `[B, C]`."""
         check_outputs(self, logits, self.num_labels)
@@ -108,6 +113,11 @@ class RegressionHead(Head):
         check_outputs(self, logits, 1)
         losses = tf.square(logits[:, 0] - tf.cast(features["label_ids"], tf.float32))
         return weighted_mean(losses, real_rows(features, losses)), losses
+
+    def soft_losses(self, logits: tf.Tensor, features: Features, temperature: float) -> tf.Tensor:
+        """Squared distance from the teacher's number, whatever the temperature."""
+        del temperature
+        return tf.square(logits[:, 0] - features[TEACHER_SCORES][:, 0])
 
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
         """`score` `[B]`."""
@@ -147,6 +157,10 @@ class MultiLabelHead(_LabelHead):
         weights = tf.constant(self.class_weights or (1.0,) * self.num_labels, tf.float32)
         losses = tf.reduce_sum(by_label * weights, axis=-1) / tf.reduce_sum(weights)
         return weighted_mean(losses, real_rows(features, losses)), losses
+
+    def soft_losses(self, logits: tf.Tensor, features: Features, temperature: float) -> tf.Tensor:
+        """Mean over labels of the divergences of their probabilities."""
+        return tf.reduce_mean(sigmoid_divergence(logits, features[TEACHER_SCORES], temperature), axis=-1)
 
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
         """`probabilities`, each label's own, and `logits`, both `[B, C]`."""

@@ -10,6 +10,7 @@ from modeling.encoder.layers import create_initializer, dropout
 from modeling.encoder.model import BertModel
 from modeling.heads import crf
 from modeling.heads.base import Features, Head, Metrics, real_rows
+from modeling.heads.soft_losses import TEACHER_SCORES, softmax_divergence
 from modeling.parameter_groups import ParameterGroup
 
 TAG_VARIABLES = ("cls/tags/output_weights", "cls/tags/output_bias")
@@ -83,6 +84,17 @@ class WordTagHead(_TagHead):
     def __init__(self, num_tags: int, label_all_tokens: bool = False) -> None:
         super().__init__(num_tags)
         self.label_all_tokens = label_all_tokens
+
+    def soft_losses(self, logits: tf.Tensor, features: Features, temperature: float) -> tf.Tensor:
+        """Mean over the words of a row of the divergence of the distributions over tags."""
+        mask = word_mask(features)
+        taught = features[TEACHER_SCORES][:, : tf.shape(mask)[1]]
+        losses = softmax_divergence(word_scores(logits, features), taught, temperature) * mask
+        return tf.math.divide_no_nan(tf.reduce_sum(losses, axis=1), tf.reduce_sum(mask, axis=1))
+
+    def soft_weights(self, features: Features) -> tf.Tensor:
+        """How many words a row has."""
+        return tf.reduce_sum(word_mask(features), axis=1)
 
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
         """`scores` of each tag for each word `[B, W, L]`."""

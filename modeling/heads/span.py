@@ -7,6 +7,7 @@ import tensorflow as tf
 from modeling.encoder.layers import create_initializer
 from modeling.encoder.model import BertModel
 from modeling.heads.base import Features, Head, Metrics, real_rows, weighted_mean
+from modeling.heads.soft_losses import TEACHER_SCORES, softmax_divergence
 
 PADDING_LOGIT = -10000.0
 """Score of a padding position: its probability is 0 beside any other."""
@@ -47,6 +48,15 @@ class SpanHead(Head):
         ]
         per_example = (losses[0] + losses[1]) / 2.0
         return weighted_mean(per_example, real_rows(features, per_example)), per_example
+
+    def soft_losses(self, logits: tf.Tensor, features: Features, temperature: float) -> tf.Tensor:
+        """Mean of the divergences of the distributions of a start and of an end over tokens."""
+        is_token = tf.not_equal(features["input_mask"], 0)[:, :, tf.newaxis]
+        taught = features[TEACHER_SCORES][:, : tf.shape(logits)[1]]
+        taught = tf.where(is_token, taught, tf.fill(tf.shape(taught), PADDING_LOGIT * temperature))
+        own = tf.where(is_token, logits, tf.fill(tf.shape(logits), PADDING_LOGIT * temperature))
+        student, teacher = (tf.transpose(scores, [0, 2, 1]) for scores in (own, taught))  # [B, 2, S]
+        return tf.reduce_mean(softmax_divergence(student, teacher, temperature), axis=1)
 
     def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
         """`start_logits` and `end_logits` `[B, S]`, and `unique_ids` where the input has them."""

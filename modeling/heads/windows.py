@@ -1,13 +1,14 @@
 """A head over documents: the encoder reads windows, and their scores become those of the document."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
 import tensorflow as tf
 
 from modeling.encoder.model import BertModel
-from modeling.heads.base import Encode, Features, Head, Metrics
+from modeling.heads.base import Encode, Features, Head
 from modeling.heads.pooling_names import FIRST, MAX, WINDOW_POOLINGS
+from modeling.heads.wrapped import WrappedHead
 
 WINDOW_LENGTHS = "window_lengths"
 TOKENS_AT_ONCE = 8192
@@ -24,7 +25,7 @@ class _Windows(NamedTuple):
 
 
 @final
-class WindowedHead(Head):
+class WindowedHead(WrappedHead):
     """Another head, whose scores of each window are pooled before its loss: a document is one example.
 
     A row holds the windows of a document one after the other, `input_ids`, `input_mask` and `segment_ids` int32
@@ -44,13 +45,9 @@ class WindowedHead(Head):
     def __init__(self, head: Head, pooling: str, max_seq_length: int) -> None:
         if pooling not in WINDOW_POOLINGS:
             raise ValueError(f"pooling {pooling!r}: expected one of {', '.join(WINDOW_POOLINGS)}")
-        self._head, self._pooling, self._max_seq_length = head, pooling, max_seq_length
-        self.uses_sequence_output = head.uses_sequence_output
+        super().__init__(head)
+        self._pooling, self._max_seq_length = pooling, max_seq_length
         self.further_inputs = (*head.further_inputs, WINDOW_LENGTHS)
-        self.replaceable = head.replaceable
-        self.hugging_face_class = head.hugging_face_class
-        self.parameter_groups = head.parameter_groups
-        self.row_constants = head.row_constants
 
     def read(self, encode: Encode, features: Features, is_training: bool) -> tf.Tensor:
         """Scores of documents `[B, C]`."""
@@ -73,30 +70,6 @@ class WindowedHead(Head):
     def logits(self, encoder: BertModel, features: Features, is_training: bool) -> tf.Tensor:
         """Scores of windows `[V, C]`."""
         return self._head.logits(encoder, features, is_training)
-
-    def starts(self, names: Collection[str]) -> Mapping[str, str]:
-        """Those of the head."""
-        return self._head.starts(names)
-
-    def loss(self, logits: tf.Tensor, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
-        """That of the head, a row a document."""
-        return self._head.loss(logits, features)
-
-    def loss_parts(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
-        """Those of the head."""
-        return self._head.loss_parts(logits, features)
-
-    def loss_weights(self, features: Features) -> dict[str, tf.Tensor]:
-        """Those of the head."""
-        return self._head.loss_weights(features)
-
-    def predictions(self, logits: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
-        """Those of the head, a row a document."""
-        return self._head.predictions(logits, features)
-
-    def metrics(self, logits: tf.Tensor, features: Features, per_example_loss: tf.Tensor) -> Metrics:
-        """Those of the head."""
-        return self._head.metrics(logits, features, per_example_loss)
 
     def _scores(
         self, encode: Encode, features: Features, windows: _Windows, is_training: bool, width: int | tf.Tensor

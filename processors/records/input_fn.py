@@ -22,14 +22,12 @@ class Vectors(Protocol):
     """Values of each row of a record set that stand beside it.
 
     Attributes:
-      name: key that they get in a batch.
-      shape: of a batch, None for what differs.
+      shapes: of a batch, by the key that they get in it; None for what differs.
     """
 
-    name: str
-    shape: tuple[int | None, ...]
+    shapes: dict[str, tuple[int | None, ...]]
 
-    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def read(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
         """The values of some rows, by their numbers from 0, as a batch."""
 
 
@@ -104,9 +102,17 @@ def _with_vectors(
     if settings.is_training:
         dataset = _shuffled(dataset, settings)
 
+    def read(numbers: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+        found = vectors.read(numbers)
+        return [found[name] for name in vectors.shapes]
+
     def parsed(rows: tf.Tensor, numbers: tf.Tensor) -> dict[str, tf.Tensor]:
-        values = tf.numpy_function(vectors.read, [numbers], tf.float32)
-        return {**parse_batch(rows, spec), vectors.name: tf.ensure_shape(values, vectors.shape)}
+        values = tf.numpy_function(read, [numbers], [tf.float32] * len(vectors.shapes))
+        beside = {
+            name: tf.ensure_shape(value, shape)
+            for (name, shape), value in zip(vectors.shapes.items(), values, strict=True)
+        }
+        return {**parse_batch(rows, spec), **beside}
 
     dataset = dataset.batch(batch_size, drop_remainder=settings.is_training)
     return dataset.map(parsed, num_parallel_calls=2).prefetch(2)

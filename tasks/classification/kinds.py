@@ -4,6 +4,7 @@ What a label is before the model, `processors.problem_types` says. Nothing here 
 """
 
 import abc
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import FlagError
+from common.errors import FlagError, one_line
 from processors.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
 from tasks.answers import Answer, ExportAnswers, Outputs
 from tasks.classification import metrics
+from tasks.distillation import Scores
 
 MULTI_LABEL_THRESHOLD = 0.5
 """Probability above which a label of several is given."""
+SMALLEST_PROBABILITY = 1e-7
+"""Probabilities of a teacher are drawn so far from 0 and 1, that their logarithms are finite."""
 
 
 class Kind(ExportAnswers):
@@ -70,6 +74,22 @@ class Kind(ExportAnswers):
     @abc.abstractmethod
     def in_numpy(self, predictions: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The same values outside of the graph, texts as bytes."""
+
+    def soft_targets(self, outputs: Mapping[str, NDArray[Any]]) -> Scores:
+        """What a student learns of the head's predictions for a row: float32 `[C]`, or `[1]` for a number."""
+        return np.atleast_1d(np.asarray(outputs["logits"], np.float32))
+
+    @abc.abstractmethod
+    def soft_targets_of_answer(self, names: Sequence[str], answer: Mapping[str, Any]) -> Scores:
+        """The same of an answer.
+
+        Args:
+          names: of the classes.
+          answer: as `answer` gives it.
+
+        Raises:
+          ValueError: it lacks what is needed.
+        """
 
     def check_loss(self, flags: Mapping[str, Any], names: Sequence[str]) -> None:
         """Checks flags about the loss that are given.
@@ -132,6 +152,9 @@ class _SingleLabel(_Labels):
 
     problem_type = SINGLE_LABEL
 
+    def soft_targets_of_answer(self, names: Sequence[str], answer: Mapping[str, Any]) -> Scores:
+        return np.log(_probabilities(names, answer)).astype(np.float32)
+
     def head_class(self) -> Any:
         from modeling.heads.classification import ClassificationHead
 
@@ -182,6 +205,10 @@ class _MultiLabel(_Labels):
 
     problem_type = MULTI_LABEL
 
+    def soft_targets_of_answer(self, names: Sequence[str], answer: Mapping[str, Any]) -> Scores:
+        found = _probabilities(names, answer)
+        return (np.log(found) - np.log1p(-found)).astype(np.float32)
+
     def head_class(self) -> Any:
         from modeling.heads.classification import MultiLabelHead
 
@@ -208,6 +235,16 @@ class _Regression(Kind):
     problem_type = REGRESSION
     output = "score"
     predicts_number = True
+
+    def soft_targets(self, outputs: Mapping[str, NDArray[Any]]) -> Scores:
+        return np.atleast_1d(np.asarray(outputs[self.output], np.float32))
+
+    def soft_targets_of_answer(self, names: Sequence[str], answer: Mapping[str, Any]) -> Scores:
+        del names
+        label = answer.get("label")
+        if isinstance(label, bool) or not isinstance(label, int | float) or not math.isfinite(label):
+            raise ValueError("has no number under label")
+        return np.array([label], np.float32)
 
     def head_class(self) -> Any:
         from modeling.heads.classification import RegressionHead
@@ -248,6 +285,25 @@ KINDS: Mapping[str, Kind] = {one.problem_type.name: one for one in (_SingleLabel
 
 def _as_bytes(names: Sequence[str]) -> NDArray[Any]:
     return np.array([name.encode() for name in names], dtype=object)
+
+
+def _probabilities(names: Sequence[str], answer: Mapping[str, Any]) -> NDArray[np.float64]:
+    """The probabilities of an answer in the order of the classes, `[C]`.
+
+    Raises:
+      ValueError: it has none, or those of other labels.
+    """
+    found = answer.get("probabilities")
+    if not isinstance(found, dict):
+        raise ValueError("has no probabilities by name under probabilities")
+    if found.keys() != set(names):
+        raise ValueError(
+            f"has the labels {one_line(', '.join(map(str, found)))}, expected {one_line(', '.join(names))}"
+        )
+    values = [found[name] for name in names]
+    if not all(isinstance(p, int | float) and not isinstance(p, bool) and 0.0 <= p <= 1.0 for p in values):
+        raise ValueError("has a probability that is not a number between 0 and 1")
+    return np.clip(np.array(values, np.float64), SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
 
 
 def _by_name(names: Sequence[str], values: NDArray[Any]) -> dict[str, float]:

@@ -22,8 +22,10 @@ from processors.example_source import ExampleSource
 from processors.records.document_windows import WINDOWS, DocumentWindows
 from processors.records.featurizer import HEAD, PairFeaturizer
 from processors.records.schema import Features
-from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
+from tasks.base import DEV, TEST, TRAIN, AnsweredRows, AnswerSink, Collected, Task, TextSignature
 from tasks.classification.kinds import KINDS
+from tasks.distillation import Scores
+from tasks.row_results import RowResults
 from tokenization.base import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -191,6 +193,32 @@ class ClassificationTask(Task):
     def answer(self, output: Mapping[str, Any]) -> dict[str, Any]:
         """One answer for people: the label (name, names or score) and probabilities by name."""
         return self.kind.answer(self.labels, self._scores(output))
+
+    def soft_target_shape(self) -> tuple[int | None, ...]:
+        """A score for each label, or one."""
+        return (max(len(self.labels), 1),)
+
+    def soft_targets(self, outputs: Mapping[str, Any], window: Features) -> Scores:
+        """Scores of the labels `[C]`, or the number `[1]`."""
+        del window
+        return self.kind.soft_targets(outputs)
+
+    def soft_targets_of_answer(self, answer: Mapping[str, Any]) -> Scores:
+        """As `soft_targets`; of probabilities, whose logarithms equal scores up to what the loss does not see."""
+        return self.kind.soft_targets_of_answer(self.labels, answer)
+
+    def row_results(self, answered: AnsweredRows) -> RowResults:
+        """Whether each answer is right; of numbers, the answers themselves."""
+        labels, answers = [], []
+        for example, _, outputs in answered:
+            labels.append(example.label)
+            answers.append(self.answer(outputs[0])["label"])
+        if not self.kind.problem_type.has_labels:
+            return RowResults.of_numbers([float(label) for label in labels], answers)
+        if self.kind.problem_type.is_exclusive:
+            return RowResults.of_hits("accuracy", [a == b for a, b in zip(labels, answers, strict=True)], answers)
+        hits = [set(label) == set(answer) for label, answer in zip(labels, answers, strict=True)]
+        return RowResults.of_hits("exact_match", hits, answers)
 
     def text_signature(self) -> TextSignature:
         """Raw `text_a` and optional `text_b` -> label names, probabilities, scores."""

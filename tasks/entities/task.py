@@ -18,6 +18,7 @@ from processors.entities.windows import join_windows
 from processors.records.featurizer import chunked
 from processors.records.schema import Features
 from tasks.base import DEV, AnswerSink, Collected, Task, TextSignature
+from tasks.distillation import Scores
 from tasks.entities.decoding import Decoded, Transitions, decode
 from tasks.entities.files import tag_files
 from tasks.entities.scores import Tags, entity_scores, types_of_words, word_scores
@@ -178,6 +179,27 @@ class EntityTask(Task):
 
             yield sink
             flush()
+
+    def soft_target_shape(self) -> tuple[int | None, ...]:
+        """A score of each tag, for each word.
+
+        Raises:
+          FlagError: the head is over whole sentences.
+        """
+        if self.settings.use_crf:
+            raise FlagError(
+                "--use_crf: a teacher's scores are learned word by word, not over whole sentences; leave it out for "
+                "teacher and student"
+            )
+        return (None, len(self.labels))
+
+    def soft_target_places(self, window: Features) -> int:
+        """Its words."""
+        return len(window["word_starts"])
+
+    def soft_targets(self, outputs: Mapping[str, Any], window: Features) -> Scores:
+        """Scores of the tags of its words `[n, L]`."""
+        return np.asarray(outputs["scores"][: len(window["word_starts"])], np.float32)
 
     def text_signature(self) -> TextSignature:
         """Raw `text` -> words, tags, entities."""

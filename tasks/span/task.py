@@ -17,6 +17,7 @@ from processors.records.schema import Features
 from processors.squad.examples import SquadExample, SquadReader
 from processors.squad.windows import SpanFeaturizer
 from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
+from tasks.distillation import Scores
 from tasks.span import metrics
 from tasks.span.decoding import Decoded, decode, decode_all
 from tasks.span.files import answer_files, store_threshold
@@ -93,6 +94,7 @@ class SpanTask(Task):
 
     name = "squad"
     main_metric = "f1"
+    learns_by_token = True
 
     def __init__(
         self,
@@ -219,6 +221,20 @@ class SpanTask(Task):
         """Ranks the answers to one question from the model's outputs for its windows."""
         question = question_logits(windows, rows)
         return decode(question.windows, question.logits, self._span_text, self.settings.decoding)
+
+    def soft_target_shape(self) -> tuple[int | None, ...]:
+        """Scores of a start and of an end, for each token."""
+        return (None, 2)
+
+    def soft_target_places(self, window: Features) -> int:
+        """Its tokens."""
+        return len(window["input_ids"])
+
+    def soft_targets(self, outputs: Mapping[str, Any], window: Features) -> Scores:
+        """Scores of its tokens `[n, 2]`."""
+        length = len(window["input_ids"])
+        scores = [outputs[name][:length] for name in ("start_logits", "end_logits")]
+        return np.stack(scores, axis=-1).astype(np.float32)
 
     def text_signature(self) -> TextSignature:
         """Raw `question` and `context` -> answer text, offsets and scores."""

@@ -9,7 +9,7 @@ import pytest
 import run_classifier
 import run_ner
 from common.errors import DataError
-from estimator import feature_cache
+from estimator import row_values
 from modeling.checkpoints.restore import checkpoint_variables
 from serving.predictor import Predictor
 from tests.command_line.test_run_classifier import TABLE, TRAINING, results
@@ -85,28 +85,34 @@ def written(folder, vectors, lengths, dtype):
 
     Records.path.write_bytes(b"records")
 
-    def outputs():
-        order = np.argsort(-np.array(lengths))
-        yield {
-            feature_cache.ROW_INDEX: order,
-            feature_cache.VECTORS: vectors[order],
-            "lengths": np.array(lengths)[order],
-        }
+    def rows():
+        for row in np.argsort(-np.array(lengths)):
+            yield row, vectors[row, : lengths[row]]
 
-    return feature_cache.built(Records, dtype, {"base": "1"}, False, vectors.shape[2], outputs)
+    what = (
+        "the encoder's outputs",
+        ".features",
+        "vectors",
+        {"base": "1"},
+        dtype,
+        False,
+        vectors.shape[2],
+        len(lengths),
+    )
+    return row_values.built(Records, row_values.Wanted(*what), rows)
 
 
 def test_rows_come_back_in_their_order(tmp_path):
     vectors = np.random.default_rng(0).normal(size=[5, 1, 3]).astype(np.float32)
     cache = written(tmp_path, vectors, [1] * 5, "float32")
-    np.testing.assert_array_equal(cache.read(np.array([3, 0])), vectors[[3, 0], 0])
+    np.testing.assert_array_equal(cache.read(np.array([3, 0]))["vectors"], vectors[[3, 0], 0])
     halves = written(tmp_path, vectors, [1] * 5, "float16")
-    np.testing.assert_allclose(halves.read(np.array([4])), vectors[[4], 0], atol=2e-3)
+    np.testing.assert_allclose(halves.read(np.array([4]))["vectors"], vectors[[4], 0], atol=2e-3)
 
 
 def test_a_full_disk_is_named(tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(row_values.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DataError, match=r"the encoder's outputs need .* MiB \(5 vectors of 3 in float32\)"):
         written(tmp_path, np.zeros([5, 1, 3], np.float32), [1] * 5, "float32")
     assert not list(tmp_path.glob("*.features*"))

@@ -1,0 +1,1 @@
+"""A student and its teacher: what the flags about distillation mean."""
