@@ -10,7 +10,7 @@ from modeling.layer_lists import parse_parts
 from processors.records.document_windows import WINDOWS
 from tasks.distillation import Teacher
 
-FLAGS = ("distill_hidden", "distill_attention")
+WEIGHTS = ("distill_hidden", "distill_attention")
 
 
 def inside_of(flags: SimpleNamespace, files: ModelFiles, teacher: Teacher) -> Inside | None:
@@ -24,7 +24,7 @@ def inside_of(flags: SimpleNamespace, files: ModelFiles, teacher: Teacher) -> In
     Raises:
       FlagError: the two models cannot be compared, or flags contradict each other.
     """
-    asked = [name for name in FLAGS if getattr(flags, name)]
+    asked = [name for name in WEIGHTS if getattr(flags, name)]
     if not asked:
         return None
     where = f"--{asked[0]}={getattr(flags, asked[0]):g}"
