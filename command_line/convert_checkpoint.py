@@ -33,7 +33,8 @@ def run(options: SimpleNamespace) -> None:
     checkpoint = Path(options.init_checkpoint)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     description = conversion.describe(folder)
-    stated = {} if description.do_lower_case is None else {"do_lower_case": description.do_lower_case}
+    casing = {name: getattr(description, name) for name in ("do_lower_case", "strip_accents")}
+    stated = {name: value for name, value in casing.items() if value is not None}
     options.max_seq_length = 1  # no text is read
     files = model_files.load(options, folder, stated, needs_vocabulary=False, reads_text=False)
     if files.tokenizer is None or files.vocab_file is None:
@@ -43,6 +44,7 @@ def run(options: SimpleNamespace) -> None:
         description,
         problem_type=options.problem_type or description.problem_type,
         do_lower_case=files.tokenizer.do_lower_case,
+        strip_accents=files.tokenizer.strip_accents,
     )
     if options.format in FORMATS:
         from export import adapter_files

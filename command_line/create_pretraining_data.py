@@ -17,7 +17,7 @@ from processors.pretraining.shards import STREAM_FROM_BYTES, PretrainingData, ex
 from processors.records import record_sets
 from processors.records.pair_layout import PairLayout
 from tokenization import Tokenizer
-from tokenization.kinds import kind_of_file
+from tokenization.kinds import Asked, kind_of_file
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ def tokenizer(options: SimpleNamespace) -> Tokenizer:
     path = Path(options.vocab_file)
     kind = kind_of_file(path)
     lower = options.do_lower_case if "do_lower_case" in options.given else None
-    loaded = kind.load(path, lower, kind.special_tokens)
+    loaded = kind.load(path, Asked(lower, options.strip_accents), kind.special_tokens)
     kind.check(loaded, path, registry.tokenizer_classes(loaded.kind))
     if loaded.special_ids.mask is None:
         raise VocabularyError(

@@ -9,12 +9,12 @@ from typing import Any
 
 from common.errors import ConfigError, FlagError, VocabularyError, one_line
 from common.files import json_object
-from common.run_directory import vocabulary_digest
+from common.run_directory import RunDirectory, vocabulary_digest
 from modeling.checkpoints.locate import ASSETS, HUB_FILE, SAVED_MODEL_FILE, FilesBeside, find_beside, locate_checkpoint
 from modeling.config import BertConfig
 from modeling.families import registry
 from tokenization import Tokenizer, validate_case_matches_checkpoint
-from tokenization.kinds import KINDS, of_assets
+from tokenization.kinds import KINDS, Asked, of_assets
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ class ModelFiles:
         architecture = {"architecture": self.config.to_dict()}
         if self.tokenizer is None:
             return architecture
-        vocabulary = vocabulary_digest(self.tokenizer.vocab)
-        return {"vocabulary": vocabulary, "do_lower_case": self.tokenizer.do_lower_case, **architecture}
+        casing = {name: getattr(self.tokenizer, name) for name in ("do_lower_case", "strip_accents")}
+        return {"vocabulary": vocabulary_digest(self.tokenizer.vocab), **casing, **architecture}
 
 
 def load(
@@ -58,8 +58,8 @@ def load(
     """Reads vocabulary and architecture and checks that they agree with each other and with the flags.
 
     Args:
-      flags: `vocab_file`, `bert_config_file`, `init_checkpoint`, `do_lower_case`, `max_seq_length`; `do_lower_case`
-        is set to what the tokenizer does, so that later commands find that recorded.
+      flags: `vocab_file`, `bert_config_file`, `init_checkpoint`, `do_lower_case`, `strip_accents`, `max_seq_length`;
+        what the tokenizer does to case and accents is set, so that later commands find that recorded.
       output_dir: where an earlier run may have left both files.
       identity: what that run says of itself; its casing holds unless the flag is given.
       needs_vocabulary: whether to refuse to go on where no vocabulary is found.
@@ -79,15 +79,15 @@ def load(
     vocab_file = _found(flags.vocab_file, "vocab_file", output_dir, kind.names, _beside(flags, kind.names).vocab_file)
     if vocab_file is None and needs_vocabulary:
         raise _missing_vocabulary(config, flags)
-    lower = flags.do_lower_case if "do_lower_case" in flags.given else identity.get("do_lower_case")
-    lower = _as_module_says(lower, vocab_file)
-    validate_case_matches_checkpoint(lower is not False, flags.init_checkpoint)
+    asked = _asked(flags, identity, vocab_file)
+    validate_case_matches_checkpoint(asked.do_lower_case is not False, flags.init_checkpoint)
     tokenizer = None
     if vocab_file is not None:
-        tokenizer = kind.load(vocab_file, lower, config.family.special_tokens)
+        tokenizer = kind.load(vocab_file, asked, config.family.special_tokens)
         if reads_text:
             kind.check(tokenizer, vocab_file, registry.tokenizer_classes(config.family.tokenizer))
-        flags.do_lower_case = tokenizer.do_lower_case
+        lower, strips = tokenizer.do_lower_case, tokenizer.strip_accents
+        flags.do_lower_case, flags.strip_accents = lower, strips if strips != lower else None
         _check_sizes(config, config_file, tokenizer, vocab_file)
     _check_length(flags, config, config_file)
     return ModelFiles(config, tokenizer, vocab_file)
@@ -106,7 +106,7 @@ def of_export(flags: SimpleNamespace, export_dir: Path) -> ModelFiles:
     assets = export_dir / "assets"
     if not (assets / "bert_config.json").is_file():
         raise ConfigError(f"{assets}: no bert_config.json, which says the architecture; export again")
-    for name in ("vocab_file", "bert_config_file", "do_lower_case"):
+    for name in ("vocab_file", "bert_config_file", "do_lower_case", "strip_accents"):
         if name in flags.given:
             raise FlagError(f"--{name} is given, but {export_dir} is an export, which says that itself; leave it out")
     config = BertConfig.from_json_file(str(assets / "bert_config.json"))
@@ -179,6 +179,21 @@ def _comes_without_configuration(init_checkpoint: str) -> bool:
         return True
     family = family_of_names(init_checkpoint)
     return family is not None and family.google is not None and family.google_config is None
+
+
+def _asked(flags: SimpleNamespace, identity: Mapping[str, Any], vocab_file: Path | None) -> Asked:
+    """What flags ask of the tokenizer, else what the run in the output directory, or beside the vocabulary, was.
+
+    Raises:
+      BertError: a flag contradicts a module, or the files of a run cannot be read.
+    """
+    if not identity and vocab_file is not None:
+        identity = (RunDirectory(vocab_file.parent).description() or {}).get("identity", {})
+    lower = flags.do_lower_case if "do_lower_case" in flags.given else identity.get("do_lower_case")
+    strips = flags.strip_accents
+    if strips is None and lower == identity.get("do_lower_case"):  # else it follows the new casing
+        strips = identity.get("strip_accents")
+    return Asked(_as_module_says(lower, vocab_file), strips)
 
 
 def _as_module_says(lower: bool | None, vocab_file: Path | None) -> bool | None:

@@ -49,6 +49,7 @@ class Description:
       labels: of the classifier's outputs, in order; none where it does not say.
       problem_type: `single_label`, `multi_label`, `regression` or `multiple_choice`; None where it does not say.
       do_lower_case: casing of the tokenizer; None where it does not say.
+      strip_accents: whether the tokenizer drops accents; None where it does not say.
       users_head: name of a head of the user's that computes as none of Hugging Face's does; None where there is none.
       reading: what the head reads of the encoder other than upstream's, as flags; empty where nothing.
     """
@@ -56,6 +57,7 @@ class Description:
     labels: tuple[str, ...] = ()
     problem_type: str | None = None
     do_lower_case: bool | None = None
+    strip_accents: bool | None = None
     users_head: str | None = None
     reading: str = ""
 
@@ -134,6 +136,7 @@ def describe(folder: Path) -> Description:
         labels=tuple(map(str, labels or huggingface_files.stated_labels(folder))),
         problem_type=identity.get("problem_type") or huggingface_files.stated_problem_type(folder),
         do_lower_case=huggingface_files.stated_casing(folder) if lower is None else lower,
+        strip_accents=identity.get("strip_accents"),
         users_head=None if identity.get("hugging_face_class") else identity.get("head"),
         reading=_reading((described or {}).get("flags", {})),
     )
@@ -232,8 +235,8 @@ def _with_outputs(model: Model, shapes: Shapes, heads: Sequence[HeadNames], sour
     head = next((head for head in heads if head.scores_labels), None)
     if head is None:
         kind = next((head.problem_type for head in heads if head.problem_type), None)
-        description = Description(problem_type=kind, do_lower_case=stated.do_lower_case)
-        return dataclasses.replace(model, description=description)
+        without = dataclasses.replace(stated, labels=(), problem_type=kind, users_head=None, reading="")
+        return dataclasses.replace(model, description=without)
     outputs = shapes[head.variable][0]
     if stated.labels and len(stated.labels) != outputs:
         raise CheckpointError(
@@ -296,9 +299,10 @@ def _write_vocabulary(folder: Path, model: Model) -> None:
         if file.is_file():
             shutil.copyfile(file, folder / name)
     settings = huggingface_files.tokenizer_settings(
-        model.config, KINDS[model.config.family.tokenizer].stated(model.description.do_lower_case is not False)
+        model.config,
+        KINDS[model.config.family.tokenizer].stated(model.tokenizer.do_lower_case, model.tokenizer.strip_accents),
     )
-    given = {key: settings[key] for key in ("do_lower_case",) if key in settings}
+    given = {key: settings[key] for key in ("do_lower_case", "strip_accents") if settings.get(key) is not None}
     settings |= stated_settings(vocab_file.parent) | given
     write_atomically(folder / huggingface_files.TOKENIZER, huggingface_files.as_json(settings))
 

@@ -45,7 +45,7 @@ from tasks.span.files import stored_threshold
 from tests.support import tiny
 from tests.support.mutations import damaged
 from tokenization import WORDPIECE_TOKENS, BulkTokenizer, ByteBpeTokenizer, check_stated_settings, load_vocab
-from tokenization.kinds import KINDS
+from tokenization.kinds import KINDS, Asked
 
 FEW, MANY = 60, 3000
 ROWS = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in tiny.rows(6))
@@ -167,7 +167,7 @@ def small_json(content: dict[str, Any]) -> bytes:
 
 
 def wordpiece_json(path: Path) -> None:
-    KINDS["wordpiece"].load(path, None, WORDPIECE_TOKENS)
+    KINDS["wordpiece"].load(path, Asked(), WORDPIECE_TOKENS)
 
 
 def byte_bpe(path: Path) -> None:
@@ -221,8 +221,8 @@ READERS = [
     Reader("tokenizer.json", small_json(WORDPIECE_JSON), wordpiece_json),
     Reader("tokenizer.json", small_json(BYTE_BPE_JSON), ByteBpeTokenizer),
     Reader("vocab.json", b'{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "b": 5, "ab": 6}', byte_bpe),
-    Reader("tokenizer_config.json", json.dumps(TOKENIZER).encode(), lambda path: check_stated_settings({}, path, True)),
-    Reader("added_tokens.json", b'{"<a>": 5}', lambda path: check_stated_settings({}, path, True)),
+    Reader("tokenizer_config.json", json.dumps(TOKENIZER).encode(), lambda path: check_stated_settings({}, path)),
+    Reader("added_tokens.json", b'{"<a>": 5}', lambda path: check_stated_settings({}, path)),
     Reader("run.json", json.dumps(RUN).encode(), lambda path: RunDirectory(path.parent).check({"task": "table"})),
     Reader("run.json", json.dumps(RUN).encode(), lambda path: describe(path.parent)),
     Reader("null_threshold.json", b'{"null_score_diff_threshold": 1.5}', lambda path: stored_threshold(path.parent)),

@@ -111,6 +111,10 @@ class Tokenizer(WordEncoder, Protocol):
     def do_lower_case(self) -> bool:
         """Whether text is lower-cased before it is cut."""
 
+    @property
+    def strip_accents(self) -> bool:
+        """Whether accents are dropped before it is cut."""
+
     def encode_with_offsets(self, text: str) -> Encoding:
         """Tokens of a text, without special tokens, with the characters that each stands for."""
 

@@ -50,6 +50,7 @@ class ByteBpeTokenizer:
 
     kind = "byte_bpe"
     do_lower_case = False
+    strip_accents = False
 
     def __init__(
         self,

@@ -24,6 +24,19 @@ from tokenization.wordpiece.bulk import BulkTokenizer
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What flags, or an earlier run, ask of a tokenizer; None where they do not say.
+
+    Args:
+      do_lower_case: whether to lower-case text.
+      strip_accents: whether to drop accents.
+    """
+
+    do_lower_case: bool | None = None
+    strip_accents: bool | None = None
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kind of tokenizer.
 
@@ -31,19 +44,19 @@ class Kind:
       names: of its vocabulary file in a folder, the preferred one first.
       special_tokens: of its vocabularies, as published.
       renamed: those of them that get another name in a folder that is written here.
-      load: makes one from that file, the value of --do_lower_case (None where it is not given) and special tokens.
+      load: makes one from that file, what is asked, and special tokens.
       check: refuses what the files beside the vocabulary ask for and is not computed, among that classes of Hugging
         Face other than the given ones.
-      stated: what `tokenizer_config.json` says of one, by its casing.
+      stated: what `tokenizer_config.json` says of one, by whether it lower-cases and whether it drops accents.
       restored: makes one from the folder of its `assets`, its `settings` and special tokens.
       further: names of files that belong to the vocabulary file.
     """
 
     names: tuple[str, ...]
     special_tokens: SpecialTokens
-    load: Callable[[Path, bool | None, SpecialTokens], Tokenizer]
+    load: Callable[[Path, Asked, SpecialTokens], Tokenizer]
     check: Callable[[Tokenizer, Path, Sequence[str]], None]
-    stated: Callable[[bool], dict[str, Any]]
+    stated: Callable[[bool, bool], dict[str, Any]]
     restored: Callable[[Path, Mapping[str, Any], SpecialTokens], Tokenizer]
     further: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -57,29 +70,60 @@ class Kind:
         return {name: vocab_file} | {path.name: path for path in beside if path.is_file()}
 
 
-def _wordpiece(vocab_file: Path, do_lower_case: bool | None, special_tokens: SpecialTokens) -> Tokenizer:
-    lower = do_lower_case is not False
+def _wordpiece(vocab_file: Path, asked: Asked, special_tokens: SpecialTokens) -> Tokenizer:
+    lower = asked.do_lower_case is not False
     if vocab_file.suffix != ".json":
-        tokenizer = BulkTokenizer(vocab_file, lower, special_tokens)
+        strips = _accents(asked, stated_settings(vocab_file.parent).get("strip_accents"), vocab_file.parent)
+        tokenizer = BulkTokenizer(vocab_file, lower, special_tokens, strips)
     else:
-        tokens, is_uncased = wordpiece_tokens(vocab_file)
+        tokens, is_uncased, strips = wordpiece_tokens(vocab_file)
         check_required(tokens, special_tokens.required, vocab_file)
         if lower != is_uncased:
             raise FlagError(
                 f"--do_lower_case={str(lower).lower()}, but {vocab_file} says that the model is "
                 f"{'lower-cased' if is_uncased else 'cased'}; set --do_lower_case={str(is_uncased).lower()}"
             )
-        tokenizer = BulkTokenizer.of_tokens(tokens, lower, special_tokens)
+        strips = _accents(asked, strips, vocab_file)
+        tokenizer = BulkTokenizer.of_tokens(tokens, lower, special_tokens, strips)
     check_vocabulary_casing(lower, tokenizer.vocab, vocab_file)
     return tokenizer
 
 
+def _accents(asked: Asked, stated: Any, where: Path) -> bool | None:
+    """Whether accents are dropped, as asked, or as the files of a vocabulary state.
+
+    Raises:
+      FlagError: the two differ.
+    """
+    stated = stated if isinstance(stated, bool) else None
+    if None not in (asked.strip_accents, stated) and asked.strip_accents != stated:
+        raise FlagError(
+            f"--strip_accents={str(asked.strip_accents).lower()}, but {_place(where)} says that the model "
+            f"{'reads text without accents' if stated else 'keeps accents'}; set --strip_accents={str(stated).lower()}"
+        )
+    return stated if asked.strip_accents is None else asked.strip_accents
+
+
+def _place(where: Path) -> Path:
+    return where / TOKENIZER_CONFIG if where.suffix != ".json" else where
+
+
+def _refuse_accents(asked: Asked, computed: bool, vocab_file: Path) -> None:
+    """Refuses --strip_accents where a kind of tokenizer knows one way alone."""
+    if asked.strip_accents not in (None, computed):
+        raise FlagError(
+            f"--strip_accents={str(asked.strip_accents).lower()}, but tokenizers with a file such as {vocab_file} "
+            f"always {'drop' if computed else 'keep'} accents; leave the flag out"
+        )
+
+
 def _check_wordpiece(tokenizer: Tokenizer, vocab_file: Path, classes: Sequence[str]) -> None:
-    check_stated_settings(tokenizer.vocab, vocab_file, tokenizer.do_lower_case, classes)
+    check_stated_settings(tokenizer.vocab, vocab_file, classes)
 
 
-def _sentencepiece(vocab_file: Path, do_lower_case: bool | None, special_tokens: SpecialTokens) -> Tokenizer:
-    lower = do_lower_case is not False
+def _sentencepiece(vocab_file: Path, asked: Asked, special_tokens: SpecialTokens) -> Tokenizer:
+    lower = asked.do_lower_case is not False
+    _refuse_accents(asked, SentencePieceTokenizer.strip_accents, vocab_file)
     tokenizer = SentencePieceTokenizer(vocab_file, lower, special_tokens)
     words = {tokenizer.letters(token): index for token, index in tokenizer.vocab.items()}
     check_vocabulary_casing(lower, words, vocab_file)
@@ -110,8 +154,9 @@ def _check_special_tokens(tokenizer: Tokenizer, vocab_file: Path, classes: Seque
         )
 
 
-def _byte_bpe(vocab_file: Path, do_lower_case: bool | None, special_tokens: SpecialTokens) -> Tokenizer:
-    if do_lower_case:
+def _byte_bpe(vocab_file: Path, asked: Asked, special_tokens: SpecialTokens) -> Tokenizer:
+    _refuse_accents(asked, ByteBpeTokenizer.strip_accents, vocab_file)
+    if asked.do_lower_case:
         raise FlagError(
             f"--do_lower_case=true, but {vocab_file} is a byte-level vocabulary, which keeps case; leave the flag out"
         )
@@ -125,10 +170,13 @@ KINDS: Mapping[str, Kind] = {
         special_tokens=WORDPIECE_TOKENS,
         load=_wordpiece,
         check=_check_wordpiece,
-        # Accents are stripped as lower-casing says.
-        stated=lambda lower: {"do_lower_case": lower, "strip_accents": None, "tokenize_chinese_chars": True},
+        stated=lambda lower, strips: {
+            "do_lower_case": lower,
+            "strip_accents": strips if strips != lower else None,
+            "tokenize_chinese_chars": True,
+        },
         restored=lambda folder, settings, special: BulkTokenizer(
-            folder / "vocab.txt", settings["do_lower_case"], special
+            folder / "vocab.txt", settings["do_lower_case"], special, settings.get("strip_accents")
         ),
     ),
     SentencePieceTokenizer.kind: Kind(
@@ -136,7 +184,7 @@ KINDS: Mapping[str, Kind] = {
         special_tokens=SENTENCEPIECE_TOKENS,
         load=_sentencepiece,
         check=_check_sentencepiece,
-        stated=lambda lower: {"do_lower_case": lower, "keep_accents": False, "remove_space": True},
+        stated=lambda lower, _: {"do_lower_case": lower, "keep_accents": False, "remove_space": True},
         restored=lambda folder, settings, special: SentencePieceTokenizer(
             folder / "spiece.model", settings["do_lower_case"], special
         ),
@@ -147,7 +195,7 @@ KINDS: Mapping[str, Kind] = {
         special_tokens=BYTE_BPE_TOKENS,
         load=_byte_bpe,
         check=_check_special_tokens,
-        stated=lambda lower: {"add_prefix_space": False},
+        stated=lambda *_: {"add_prefix_space": False},
         restored=ByteBpeTokenizer.of_assets,
         further=(MERGES, TOKENIZER_CONFIG),
     ),

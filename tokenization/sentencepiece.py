@@ -46,6 +46,7 @@ class SentencePieceTokenizer:
     """
 
     kind = "sentencepiece"
+    strip_accents = True
 
     def __init__(
         self,

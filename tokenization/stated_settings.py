@@ -35,15 +35,12 @@ def stated_settings(folder: Path) -> dict[str, Any]:
     return _read(folder / TOKENIZER_CONFIG)
 
 
-def check_stated_settings(
-    vocab: Mapping[str, int], vocab_file: str | Path, do_lower_case: bool, classes: Collection[str] = ()
-) -> None:
+def check_stated_settings(vocab: Mapping[str, int], vocab_file: str | Path, classes: Collection[str] = ()) -> None:
     """Refuses what the files beside a vocabulary ask for and no tokenizer here computes; warns of added tokens.
 
     Args:
       vocab: token -> id.
       vocab_file: where it was read from.
-      do_lower_case: whether text is lower-cased, which here strips accents as well.
       classes: of Hugging Face that give the same tokens, besides BERT's and those alike; default none.
 
     Raises:
@@ -51,7 +48,7 @@ def check_stated_settings(
     """
     folder = Path(vocab_file).parent
     settings = stated_settings(folder)
-    _refuse(_contradictions(settings, do_lower_case), folder)
+    _refuse(_contradictions(settings), folder)
     _refuse(_other_class(settings, ("BertTokenizer", *classes), _WORDPIECE_CLASSES), folder)
     for name, tokens in ((ADDED_TOKENS, _read(folder / ADDED_TOKENS)), (TOKENIZER_CONFIG, _added(settings))):
         unknown = [token for token, index in tokens.items() if vocab.get(token) != index]
@@ -62,10 +59,7 @@ def check_stated_settings(
             )  # fmt: skip
 
 
-def _contradictions(settings: Mapping[str, Any], do_lower_case: bool) -> Iterator[str]:
-    strips = settings.get("strip_accents")
-    if isinstance(strips, bool) and strips != do_lower_case:
-        yield f"strip_accents is {_shown(strips)}, but accents are stripped where text is lower-cased, and only there"
+def _contradictions(settings: Mapping[str, Any]) -> Iterator[str]:
     fixed = {
         "tokenize_chinese_chars": (True, "Chinese characters are always tokens of their own here"),
         "do_basic_tokenize": (True, "punctuation always ends a word here"),

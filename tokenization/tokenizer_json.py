@@ -70,8 +70,8 @@ def checked_vocab(vocab: Any, path: Path) -> dict[str, int]:
     return vocab
 
 
-def wordpiece_tokens(path: Path) -> tuple[list[str], bool]:
-    """The tokens of a WordPiece vocabulary in the order of their ids, and whether its model is uncased.
+def wordpiece_tokens(path: Path) -> tuple[list[str], bool, bool]:
+    """The tokens of a WordPiece vocabulary in the order of their ids, whether text is lower-cased, and without accents.
 
     Raises:
       VocabularyError: it cannot be read, or cuts texts in another way than BERT's tokenizer.
@@ -97,11 +97,8 @@ def wordpiece_tokens(path: Path) -> tuple[list[str], bool]:
                 f"{path}: {name} is {one_line(repr(found[name]), 60)}, expected {expected!r} as of BERT's tokenizer; "
                 f"{_ADVICE}"
             )
-    if normalizer.get("strip_accents") not in (None, lower):
-        raise VocabularyError(
-            f"{path}: strips accents apart from lower-casing, which goes together here; use another checkpoint"
-        )
-    return tokens, bool(lower)
+    strips = normalizer.get("strip_accents")
+    return tokens, bool(lower), bool(lower if strips is None else strips)
 
 
 _BERT = {

@@ -1,7 +1,16 @@
 """Weights, architecture, vocabulary."""
 
+from typing import Any
+
 from command_line.flags.declaration import Flag, Group, Scope
 from modeling.settings import ModelSettings
+
+
+def _same_accents(given: Any, recorded: Any, identity: Any) -> bool:
+    """Whether two values mean the same; None is that of `do_lower_case`."""
+    lower = identity.get("do_lower_case")
+    return bool((lower if given is None else given) == (lower if recorded is None else recorded))
+
 
 MODEL = Group(
     "Model",
@@ -41,6 +50,15 @@ MODEL = Group(
             "Lower-case the text and strip accents: true for uncased models, false for cased ones.",
             Scope.FIXED,
             is_main=True,
+        ),
+        Flag(
+            "strip_accents",
+            bool,
+            None,
+            "Drop accents, apart from lower-casing. Without it, as the vocabulary's files say, else where text is "
+            "lower-cased.",
+            Scope.FIXED,
+            same=_same_accents,
         ),
         Flag(
             "max_seq_length",

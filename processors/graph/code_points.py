@@ -67,16 +67,17 @@ class Expansions:
     row_splits: np.ndarray
 
 
-def expansions(do_lower_case: bool) -> Expansions:
+def expansions(do_lower_case: bool, strip_accents: bool | None = None) -> Expansions:
     """Tabulate `CodePointTable`.
 
     Args:
-      do_lower_case: lower-case and strip accents.
+      do_lower_case: lower-case.
+      strip_accents: as of the table; default None.
 
     Returns:
       For each code point the code points that it becomes, out of context.
     """
-    table = CodePointTable(do_lower_case)
+    table = CodePointTable(do_lower_case, strip_accents)
     return tabulated(lambda code: table[code].removeprefix(CONTEXT_MARK), "NFD", CJK_RANGES)
 
 
@@ -109,8 +110,12 @@ def tabulated(
     )
 
 
-def neighbour_properties() -> BlockArray:
+def neighbour_properties(do_lower_case: bool = True, strip_accents: bool = True) -> BlockArray:
     """Tabulate what the two rules that look at neighbours need to know of each code point.
+
+    Args:
+      do_lower_case: whether text is lower-cased, which the rule of final sigmas is for; default True.
+      strip_accents: whether it is decomposed, which the rule of the order of marks is for; default True.
 
     Returns:
       The bits described above. The combining class is that of code points of the decomposed text, the rest speaks of
@@ -120,7 +125,7 @@ def neighbour_properties() -> BlockArray:
     for code in _assigned_codes():
         char = chr(code)
         dense[code] = DROPPED if char == CONTEXT_MARK or is_control(char) else _sigma_class(char)
-        if is_context_dependent(code) and char != _CAPITAL_SIGMA:
+        if is_context_dependent(code, do_lower_case, strip_accents) and char != _CAPITAL_SIGMA:
             dense[code] |= REORDERED_BIT
         if unicodedata.category(char) != "Mn":
             dense[code] |= unicodedata.combining(char) << COMBINING_CLASS_SHIFT

@@ -37,7 +37,8 @@ class GraphTokenizer:
 
     Args:
       vocab: token to id.
-      do_lower_case: lower-case and strip accents, as the vocabulary's model was trained; default True.
+      do_lower_case: lower-case, as the vocabulary's model was trained; default True.
+      strip_accents: drop accents; default None, which does so where text is lower-cased.
 
     Differs from it in one thing: a word with one of the 66 non-characters (U+FFFF and the like) is unknown even where
     the vocabulary has them, since TensorFlow encodes them as U+FFFD.
@@ -46,7 +47,7 @@ class GraphTokenizer:
     of texts rather than call twice. Programs that load a SavedModel with it have to import `tensorflow_text`.
     """
 
-    def __init__(self, vocab: Mapping[str, int], do_lower_case: bool = True) -> None:
+    def __init__(self, vocab: Mapping[str, int], do_lower_case: bool = True, strip_accents: bool | None = None) -> None:
         by_id = {index: token for token, index in vocab.items()}
         # An id without a token is that of a line whose token is repeated further on. The specification drops U+FFFD and
         # matches no empty token: neither may here, and no word has a blank inside.
@@ -54,9 +55,10 @@ class GraphTokenizer:
         self._pieces = [
             token if token and "\ufffd" not in token else f"blank {index}" for index, token in enumerate(tokens)
         ]
-        self._expansions = expansions(do_lower_case)
-        # Without lower-casing nothing depends on context.
-        self._properties = neighbour_properties() if do_lower_case else None
+        self._lowers, strips = do_lower_case, do_lower_case if strip_accents is None else strip_accents
+        self._expansions = expansions(do_lower_case, strips)
+        # Without either nothing depends on context.
+        self._properties = neighbour_properties(do_lower_case, strips) if do_lower_case or strips else None
 
     def __call__(self, texts: tf.Tensor, words: tf.Tensor | None = None) -> tf.RaggedTensor:
         """Cut texts into pieces.
@@ -98,12 +100,13 @@ class GraphTokenizer:
     def _normalize(self, codes: tf.RaggedTensor, properties: BlockArray) -> tf.RaggedTensor:
         """Expand code points [N, (T)] with what depends on their neighbours."""
         props = look_up(properties, codes.values)
-        flat = tf.cond(
-            has_capital_sigma(codes),
-            lambda: with_final_sigmas(codes, tf.bitwise.bitwise_and(props, SIGMA_CLASS_MASK)),
-            lambda: codes.values,
-        )
-        codes = codes.with_values(flat)
+        if self._lowers:
+            flat = tf.cond(
+                has_capital_sigma(codes),
+                lambda: with_final_sigmas(codes, tf.bitwise.bitwise_and(props, SIGMA_CLASS_MASK)),
+                lambda: codes.values,
+            )
+            codes = codes.with_values(flat)
         values, row_splits = tf.cond(
             tf.reduce_any(_has_bit(props, REORDERED_BIT)),
             lambda: _parts(self._expand_in_order(codes, _has_bit(props, BARRIER_BIT), properties)),

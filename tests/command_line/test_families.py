@@ -22,7 +22,7 @@ from processors.squad.examples import SquadReader
 from processors.squad.windows import SpanFeaturizer
 from serving.predictor import Predictor
 from tests.support import tiny, tiny_sentences
-from tokenization.kinds import KINDS
+from tokenization.kinds import KINDS, Asked
 
 FAMILIES = registry.FAMILIES
 ELECTRA, ROBERTA, ALBERT = FAMILIES[2:5]
@@ -131,7 +131,7 @@ def test_answers_to_learn_are_found_in_the_tokens(family, tmp_path):
     source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
     kind = KINDS[family.tokenizer]
     vocab_file = next(source / name for name in kind.names if (source / name).is_file())
-    tokenizer = kind.load(vocab_file, None, family.special_tokens)
+    tokenizer = kind.load(vocab_file, Asked(), family.special_tokens)
     featurizer = SpanFeaturizer(tokenizer, 100, 50, 20)
     examples = list(SquadReader(write_questions(tmp_path / "questions.json"), learns=True, is_training=True))
     for example, (window,) in zip(examples, featurizer.featurize(examples), strict=True):

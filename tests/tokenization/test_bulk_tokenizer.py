@@ -55,21 +55,27 @@ def test_golden(golden, vocab_dir, name, do_lower_case):
     ] == []
 
 
-@pytest.mark.parametrize("do_lower_case", [True, False])
-def test_every_code_point_but_private_ones_becomes_what_the_specification_says(do_lower_case):
-    table, basic = CodePointTable(do_lower_case), BasicTokenizer(do_lower_case)
+APART = [pytest.param(True, False, marks=pytest.mark.slow), pytest.param(False, True, marks=pytest.mark.slow)]
+"""Case and accents treated apart."""
+CASINGS = pytest.mark.parametrize(("do_lower_case", "strips"), [(True, True), (False, False), *APART])
+
+
+@CASINGS
+def test_every_code_point_but_private_ones_becomes_what_the_specification_says(do_lower_case, strips):
+    table, basic = CodePointTable(do_lower_case, strips), BasicTokenizer(do_lower_case, strips)
     points = [*range(0xD800), *range(0xF900, 0x32400), *range(0xE0000, 0xE0200)]
-    plain = [point for point in points if not (do_lower_case and is_context_dependent(point))]
-    assert len(points) - len(plain) in ((range(1, 100)) if do_lower_case else (0,))
+    plain = [point for point in points if not is_context_dependent(point, do_lower_case, strips)]
+    assert len(points) - len(plain) in ((range(1, 100)) if do_lower_case or strips else (0,))
     for first in range(0, len(plain), 4096):
         text = " ".join(f"a{chr(point)}b" for point in plain[first : first + 4096])
         assert text.translate(table).split() == basic.tokenize(text)
 
 
-@pytest.mark.parametrize("do_lower_case", [True, False])
-def test_property_same_words_and_pieces(vocab_file, do_lower_case):
-    bulk, full = BulkTokenizer(vocab_file, do_lower_case), FullTokenizer(vocab_file, do_lower_case)
-    table = CodePointTable(do_lower_case)
+@CASINGS
+def test_property_same_words_and_pieces(vocab_file, do_lower_case, strips):
+    bulk = BulkTokenizer(vocab_file, do_lower_case, strip_accents=strips)
+    full = FullTokenizer(vocab_file, do_lower_case, strips)
+    table = CodePointTable(do_lower_case, strips)
 
     @settings(max_examples=250, deadline=None)
     @given(texts)
@@ -83,9 +89,10 @@ def test_property_same_words_and_pieces(vocab_file, do_lower_case):
     same()
 
 
-@pytest.mark.parametrize("do_lower_case", [True, False])
-def test_property_offsets(vocab_file, do_lower_case):
-    bulk, basic = BulkTokenizer(vocab_file, do_lower_case), BasicTokenizer(do_lower_case)
+@CASINGS
+def test_property_offsets(vocab_file, do_lower_case, strips):
+    bulk = BulkTokenizer(vocab_file, do_lower_case, strip_accents=strips)
+    basic = BasicTokenizer(do_lower_case, strips)
 
     @settings(max_examples=250, deadline=None)
     @given(texts)

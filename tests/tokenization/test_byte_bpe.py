@@ -11,7 +11,7 @@ from common.errors import FlagError, VocabularyError
 from processors.records.pair_layout import PairLayout
 from tokenization import ByteBpeTokenizer
 from tokenization.byte_bpe import BYTE_BPE_TOKENS
-from tokenization.kinds import KINDS, of_assets
+from tokenization.kinds import KINDS, Asked, of_assets
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "families" / "roberta" / "tokenizer"
 ROWS = [json.loads(line) for line in (FOLDER / "expected.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -164,7 +164,7 @@ def test_what_a_folder_asks_for(folder):
     kind = KINDS["byte_bpe"]
     config = folder / "tokenizer_config.json"
     config.write_text('{"add_prefix_space": true}')
-    loaded = kind.load(folder / "vocab.json", None, BYTE_BPE_TOKENS)
+    loaded = kind.load(folder / "vocab.json", Asked(), BYTE_BPE_TOKENS)
     assert loaded.settings()["add_prefix_space"] is True
     kind.check(loaded, folder / "vocab.json", ["RobertaTokenizer"])
     assert sorted(kind.files(folder / "vocab.json")) == ["merges.txt", "tokenizer_config.json", "vocab.json"]
@@ -177,5 +177,5 @@ def test_what_a_folder_asks_for(folder):
         kind.check(loaded, folder / "vocab.json", ["RobertaTokenizer"])
     assert f"{config}: tokenizer_class is GPT2TokenizerFast, expected RobertaTokenizer or one" in str(raised.value)
     with pytest.raises(FlagError) as wrong:
-        kind.load(folder / "vocab.json", True, BYTE_BPE_TOKENS)
+        kind.load(folder / "vocab.json", Asked(True), BYTE_BPE_TOKENS)
     assert "is a byte-level vocabulary, which keeps case; leave the flag out" in str(wrong.value)

@@ -10,7 +10,7 @@ from common.errors import FlagError, VocabularyError
 from processors.records.pair_layout import PairLayout
 from tests.support import tiny, tokenization_texts
 from tokenization import SentencePieceTokenizer
-from tokenization.kinds import KINDS, of_assets
+from tokenization.kinds import KINDS, Asked, of_assets
 from tokenization.sentencepiece import SENTENCEPIECE_TOKENS
 
 
@@ -154,11 +154,11 @@ def test_what_a_folder_asks_for(model, tmp_path):
     path.write_bytes(model.read_bytes())
     config = tmp_path / "tokenizer_config.json"
     config.write_text('{"do_lower_case": true, "keep_accents": false, "tokenizer_class": "AlbertTokenizerFast"}')
-    loaded = kind.load(path, None, SENTENCEPIECE_TOKENS)
+    loaded = kind.load(path, Asked(), SENTENCEPIECE_TOKENS)
     kind.check(loaded, path, ["AlbertTokenizer"])
     assert kind.files(path) == {"spiece.model": path}
     with pytest.raises(FlagError) as wrong:
-        kind.load(path, False, SENTENCEPIECE_TOKENS)
+        kind.load(path, Asked(False), SENTENCEPIECE_TOKENS)
     assert "says that the model is lower-cased" in str(wrong.value)
     for content, said in (
         ('{"keep_accents": true}', "keep_accents is true, but accents are always dropped here"),
@@ -182,5 +182,5 @@ def test_padding_of_another_id_is_refused(tmp_path):
         )  # fmt: skip
     kind = KINDS["sentencepiece"]
     with pytest.raises(VocabularyError) as raised:
-        kind.check(kind.load(path, None, SENTENCEPIECE_TOKENS), path, ["AlbertTokenizer"])
+        kind.check(kind.load(path, Asked(), SENTENCEPIECE_TOKENS), path, ["AlbertTokenizer"])
     assert f"{path}: <pad> has the id 1, expected 0" in str(raised.value)

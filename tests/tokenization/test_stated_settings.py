@@ -15,25 +15,23 @@ def write(folder, name="tokenizer_config.json", **settings):
     (folder / name).write_text(json.dumps(settings))
 
 
-@pytest.mark.parametrize("do_lower_case", [True, False])
 @pytest.mark.parametrize("title", ["BertTokenizer", "BertTokenizerFast", "ElectraTokenizer", "TokenizersBackend"])
-def test_what_is_computed_passes(tmp_path, caplog, do_lower_case, title):
-    check_stated_settings(VOCAB, tmp_path / "vocab.txt", do_lower_case)
+def test_what_is_computed_passes(tmp_path, caplog, title):
+    check_stated_settings(VOCAB, tmp_path / "vocab.txt")
     write(
-        tmp_path, tokenizer_class=title, do_lower_case=do_lower_case, strip_accents=None, tokenize_chinese_chars=True,
+        tmp_path, tokenizer_class=title, do_lower_case=True, strip_accents=None, tokenize_chinese_chars=True,
         never_split=None, clean_text=True, unk_token={"content": "[UNK]"}, cls_token="[CLS]",
         added_tokens_decoder={"0": {"content": "[PAD]", "special": True}, "x": {"content": "y"}, "5": 7},
     )  # fmt: skip
-    check_stated_settings(VOCAB, tmp_path / "vocab.txt", do_lower_case, ["ElectraTokenizer"])
-    write(tmp_path, strip_accents=do_lower_case)
-    check_stated_settings(VOCAB, tmp_path / "vocab.txt", do_lower_case)
+    check_stated_settings(VOCAB, tmp_path / "vocab.txt", ["ElectraTokenizer"])
+    write(tmp_path, strip_accents=False)
+    check_stated_settings(VOCAB, tmp_path / "vocab.txt")
     assert caplog.records == []
 
 
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"strip_accents": False}, "strip_accents is false, but accents are stripped where text is lower-cased"),
         ({"tokenize_chinese_chars": False}, "tokenize_chinese_chars is false, but Chinese characters are always"),
         ({"do_basic_tokenize": False}, "do_basic_tokenize is false, but punctuation always ends a word here"),
         ({"wordpieces_prefix": "▁"}, "wordpieces_prefix is '▁', but the rest of a word always begins with ##"),
@@ -48,7 +46,7 @@ def test_what_is_computed_passes(tmp_path, caplog, do_lower_case, title):
 def test_what_is_not_computed_is_refused(tmp_path, settings, told):
     write(tmp_path, **settings)
     with pytest.raises(VocabularyError) as refused:
-        check_stated_settings(VOCAB, tmp_path / "vocab.txt", do_lower_case=True)
+        check_stated_settings(VOCAB, tmp_path / "vocab.txt")
     assert str(refused.value).startswith(f"{tmp_path / 'tokenizer_config.json'}: {told}")
     assert str(refused.value).endswith("use another checkpoint, or remove this from the file to go on all the same")
 
@@ -63,7 +61,7 @@ def test_what_is_not_computed_is_refused(tmp_path, settings, told):
 def test_added_tokens_are_a_warning(tmp_path, caplog, name, content):
     write(tmp_path, name, **content)
     with caplog.at_level(logging.WARNING):
-        check_stated_settings(VOCAB, tmp_path / "vocab.txt", do_lower_case=True)
+        check_stated_settings(VOCAB, tmp_path / "vocab.txt")
     (record,) = caplog.records
     assert record.getMessage() == (
         f"{tmp_path / name}: adds 2 tokens that the vocabulary does not have (<e1>, <e2>); they are read as any other "
@@ -76,6 +74,6 @@ def test_added_tokens_are_a_warning(tmp_path, caplog, name, content):
 def test_files_that_cannot_be_read(tmp_path, name, content, told):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(VocabularyError) as refused:
-        check_stated_settings(VOCAB, tmp_path / "vocab.txt", do_lower_case=True)
+        check_stated_settings(VOCAB, tmp_path / "vocab.txt")
     assert str(refused.value).startswith(f"{tmp_path / name}: {told}")
     assert str(refused.value).endswith("; correct it or move it away")

@@ -20,14 +20,16 @@ class BasicTokenizer:
     """Cuts text into words and punctuation marks.
 
     Args:
-      do_lower_case: lower-case the words and strip their accents; default True.
+      do_lower_case: lower-case the words; default True.
+      strip_accents: drop their accents; default None, which does so where they are lower-cased.
 
     Example:
       `BasicTokenizer().tokenize("Où est-il?")` gives `["ou", "est", "-", "il", "?"]`.
     """
 
-    def __init__(self, do_lower_case: bool = True) -> None:
+    def __init__(self, do_lower_case: bool = True, strip_accents: bool | None = None) -> None:
         self.do_lower_case = do_lower_case
+        self.strip_accents = do_lower_case if strip_accents is None else strip_accents
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """Cut text into words.
@@ -44,10 +46,14 @@ class BasicTokenizer:
         pieces: list[str] = []
         for word in whitespace_tokenize(text):
             # Lower-casing word by word matters: whether a sigma is final depends on what stands around it.
-            normal = self._run_strip_accents(word.lower()) if self.do_lower_case else word
-            pieces.extend(self._run_split_on_punc(normal))
+            pieces.extend(self._run_split_on_punc(self.normal(word)))
         # Decomposition may leave nothing of a word.
         return whitespace_tokenize(" ".join(pieces))
+
+    def normal(self, word: str) -> str:
+        """A word in lower case and without accents, as the tokenizer is set."""
+        word = word.lower() if self.do_lower_case else word
+        return self._run_strip_accents(word) if self.strip_accents else word
 
     def _run_strip_accents(self, text: str) -> str:
         """Decompose (NFD) and drop the non-spacing marks."""

@@ -40,13 +40,22 @@ def _configure_threads() -> None:
 _configure_threads()
 
 
+def _state(
+    tokens: list[str], do_lower_case: bool, special_tokens: SpecialTokens, strip_accents: bool | None
+) -> dict[str, Any]:
+    """What a tokenizer is made from."""
+    casing = {"do_lower_case": do_lower_case, "strip_accents": strip_accents}
+    return {"tokens": tokens, "special_tokens": special_tokens, **casing}
+
+
 class BulkTokenizer:
     """Gives the tokens that `FullTokenizer` gives, for many texts at a time. Can be pickled and forked.
 
     Args:
       vocab_file: path of the vocabulary, see `load_vocab`.
-      do_lower_case: lower-case and strip accents, as the vocabulary's model was trained; default True.
+      do_lower_case: lower-case, as the vocabulary's model was trained; default True.
       special_tokens: of the vocabulary; BERT's by default.
+      strip_accents: drop accents; default None, which does so where text is lower-cased.
 
     Raises:
       VocabularyError: the vocabulary is unusable.
@@ -55,30 +64,41 @@ class BulkTokenizer:
     kind = "wordpiece"
 
     def __init__(
-        self, vocab_file: str | Path, do_lower_case: bool = True, special_tokens: SpecialTokens = WORDPIECE_TOKENS
+        self,
+        vocab_file: str | Path,
+        do_lower_case: bool = True,
+        special_tokens: SpecialTokens = WORDPIECE_TOKENS,
+        strip_accents: bool | None = None,
     ) -> None:
         tokens = load_tokens(vocab_file, special_tokens.required)
-        self.__setstate__({"tokens": tokens, "do_lower_case": do_lower_case, "special_tokens": special_tokens})
+        self.__setstate__(_state(tokens, do_lower_case, special_tokens, strip_accents))
 
     @classmethod
-    def of_tokens(cls, tokens: Sequence[str], do_lower_case: bool, special_tokens: SpecialTokens) -> "BulkTokenizer":
+    def of_tokens(
+        cls,
+        tokens: Sequence[str],
+        do_lower_case: bool,
+        special_tokens: SpecialTokens,
+        strip_accents: bool | None = None,
+    ) -> "BulkTokenizer":
         """The tokenizer of a vocabulary that has been read: its tokens in the order of their ids."""
         tokenizer = cls.__new__(cls)
-        state = {"tokens": list(tokens), "do_lower_case": do_lower_case, "special_tokens": special_tokens}
-        tokenizer.__setstate__(state)
+        tokenizer.__setstate__(_state(list(tokens), do_lower_case, special_tokens, strip_accents))
         return tokenizer
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("tokens", "do_lower_case", "special_tokens")}
+        return _state(self.tokens, self.do_lower_case, self.special_tokens, self.strip_accents)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.tokens: list[str] = state["tokens"]
         self.do_lower_case: bool = state["do_lower_case"]
         self.special_tokens: SpecialTokens = state["special_tokens"]
+        strips = state.get("strip_accents")
+        self.strip_accents: bool = self.do_lower_case if strips is None else strips
         self.vocab = ids_by_token(self.tokens)
         self.inv_vocab = dict(enumerate(self.tokens))
         self.special_ids = self.special_tokens.ids(self.vocab)
-        self._table = CodePointTable(self.do_lower_case)
+        self._table = CodePointTable(self.do_lower_case, self.strip_accents)
         # No added tokens: "[MASK]" in a text is three words, as in the specification.
         self._wordpiece = Tokenizer(
             models.WordPiece(
@@ -184,13 +204,16 @@ class BulkTokenizer:
         ]
         if self.special_tokens != WORDPIECE_TOKENS:
             settings.append(asdict(self.special_tokens))
+        if self.strip_accents != self.do_lower_case:
+            settings.append(self.strip_accents)
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
     def settings(self) -> dict[str, Any]:
-        """Kind, casing and special tokens."""
+        """Kind, casing, accents and special tokens."""
         return {
             "tokenizer": self.kind,
             "do_lower_case": self.do_lower_case,
+            "strip_accents": self.strip_accents,
             "special_tokens": asdict(self.special_tokens),
         }
 

@@ -13,7 +13,8 @@ class FullTokenizer:
 
     Args:
       vocab_file: path of the vocabulary, see `load_vocab`.
-      do_lower_case: lower-case and strip accents, as the vocabulary's model was trained; default True.
+      do_lower_case: lower-case, as the vocabulary's model was trained; default True.
+      strip_accents: drop accents; default None, which does so where text is lower-cased.
 
     Raises:
       VocabularyError: the vocabulary is unusable.
@@ -21,10 +22,10 @@ class FullTokenizer:
     Source: google-research/bert `tokenization.FullTokenizer`; the same pieces for the same text.
     """
 
-    def __init__(self, vocab_file: str | Path, do_lower_case: bool = True) -> None:
+    def __init__(self, vocab_file: str | Path, do_lower_case: bool = True, strip_accents: bool | None = None) -> None:
         self.vocab = load_vocab(vocab_file)
         self.inv_vocab = {index: token for token, index in self.vocab.items()}
-        self.basic_tokenizer = BasicTokenizer(do_lower_case=do_lower_case)
+        self.basic_tokenizer = BasicTokenizer(do_lower_case, strip_accents)
         self.wordpiece_tokenizer = WordpieceTokenizer(vocab=self.vocab)
 
     def tokenize(self, text: str | bytes) -> list[str]:

@@ -17,7 +17,7 @@ _CAPITAL_SIGMA = 0x3A3
 _NON_CHARACTER = "\uffff"
 
 
-def is_context_dependent(code_point: int) -> bool:
+def is_context_dependent(code_point: int, do_lower_case: bool = True, strip_accents: bool = True) -> bool:
     """Tell whether lower-casing and decomposing a code point alone may differ from doing so within its word.
 
     These are capital sigma, whose lower case is another letter at the end of a word, and combining characters that are
@@ -25,39 +25,44 @@ def is_context_dependent(code_point: int) -> bool:
 
     Args:
       code_point: of the original text.
+      do_lower_case: whether text is lower-cased; default True.
+      strip_accents: whether it is decomposed; default True.
 
     Returns:
       True where a table cannot know.
     """
     if code_point == _CAPITAL_SIGMA:
-        return True
-    decomposed = unicodedata.normalize("NFD", chr(code_point).lower())
-    return any(unicodedata.combining(char) and unicodedata.category(char) != "Mn" for char in decomposed)
+        return do_lower_case
+    char = chr(code_point)
+    decomposed = unicodedata.normalize("NFD", char.lower() if do_lower_case else char)
+    return strip_accents and any(
+        unicodedata.combining(char) and unicodedata.category(char) != "Mn" for char in decomposed
+    )
 
 
 class CodePointTable(dict[int, str]):
     """Code point to the text that it becomes, filled as code points are met.
 
-    A value is "" for what is dropped, " " for white space, and has blanks around punctuation and CJK characters. With
-    `do_lower_case`, values that depend on context start with `CONTEXT_MARK`; the rest is what the code point becomes
-    out of context.
+    A value is "" for what is dropped, " " for white space, and has blanks around punctuation and CJK characters. Values
+    that depend on context start with `CONTEXT_MARK`; the rest is what the code point becomes out of context.
 
     Args:
-      do_lower_case: lower-case and strip accents; default True.
+      do_lower_case: lower-case; default True.
+      strip_accents: as of `BasicTokenizer`; default None.
     """
 
-    def __init__(self, do_lower_case: bool = True) -> None:
+    def __init__(self, do_lower_case: bool = True, strip_accents: bool | None = None) -> None:
         super().__init__()
-        self.do_lower_case = do_lower_case
-        self._basic = BasicTokenizer(do_lower_case)
+        self._basic = BasicTokenizer(do_lower_case, strip_accents)
+        self._settings = self._basic.do_lower_case, self._basic.strip_accents
 
     def __missing__(self, code_point: int) -> str:
         value = self._compute(code_point)
         self[code_point] = value
         return value
 
-    def __reduce__(self) -> tuple[type["CodePointTable"], tuple[bool]]:
-        return CodePointTable, (self.do_lower_case,)
+    def __reduce__(self) -> tuple[type["CodePointTable"], tuple[bool, bool]]:
+        return CodePointTable, self._settings
 
     def normalize(self, text: str) -> str:
         """Turn text into words with white space between them.
@@ -83,11 +88,11 @@ class CodePointTable(dict[int, str]):
             return " "
         if 0xD800 <= code_point <= 0xDFFF:
             return _NON_CHARACTER
-        letters = self._basic._run_strip_accents(char.lower()) if self.do_lower_case else char
+        letters = self._basic.normal(char)
         value = "".join(f" {letter} " if is_punctuation(letter) else letter for letter in letters)
         if is_chinese_char(code_point):
             value = f" {value} "
-        if self.do_lower_case and is_context_dependent(code_point):
+        if is_context_dependent(code_point, *self._settings):
             value = CONTEXT_MARK + value
         return value
 

@@ -18,25 +18,34 @@ from tokenization import CONTEXT_MARK, BasicTokenizer, BulkTokenizer, CodePointT
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def letters_of(do_lower_case: bool) -> list[str]:
+CASINGS = [
+    pytest.param((True, True), id="lower"),
+    pytest.param((False, False), id="cased"),
+    pytest.param((True, False), id="lower with accents", marks=pytest.mark.slow),
+    pytest.param((False, True), id="cased without accents", marks=pytest.mark.slow),
+]
+"""Whether text is lower-cased, and whether accents are dropped."""
+
+
+def letters_of(do_lower_case: bool, strip_accents: bool) -> list[str]:
     """Every letter of the texts of the property tests, so that pieces spell out what a text became."""
-    basic = BasicTokenizer(do_lower_case)
+    basic = BasicTokenizer(do_lower_case, strip_accents)
     texts = chain(*(value for name, value in vars(tokenization_texts).items() if name.isupper()))
     letters = {letter for text in texts for word in basic.tokenize(text) for letter in word} | set("ςσtheruning")
     return sorted(letters - {"\uffff", "\U0010ffff"})
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["lower", "cased"])
+@pytest.fixture(scope="module", params=CASINGS)
 def tokenizers(request, tmp_path_factory):
     """The specification, and a function of texts to lists of ids that runs the graph; over one vocabulary."""
-    letters = letters_of(request.param)
+    letters = letters_of(*request.param)
     path = tmp_path_factory.mktemp("vocab") / "vocab.txt"
     pieces = [*SPECIAL, "the", "un", "##aff", *letters, *("##" + letter for letter in letters)]
     path.write_text("\n".join(pieces), encoding="utf-8")
-    full = FullTokenizer(path, request.param)
+    full = FullTokenizer(path, *request.param)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         texts = tf.compat.v1.placeholder(tf.string, [None])
-        ids = GraphTokenizer(full.vocab, request.param)(texts)
+        ids = GraphTokenizer(full.vocab, *request.param)(texts)
         assert ids.dtype == tf.int32
         yield full, lambda batch: session.run(ids, {texts: batch}).to_list()
 
@@ -138,9 +147,9 @@ def test_a_kind_without_operations_is_named(tiny_model):
     )
 
 
-@pytest.mark.parametrize("do_lower_case", [True, False])
-def test_arrays_are_the_table(do_lower_case):
-    arrays, table = expansions(do_lower_case), CodePointTable(do_lower_case)
+@pytest.mark.parametrize("casing", CASINGS)
+def test_arrays_are_the_table(casing):
+    arrays, table = expansions(*casing), CodePointTable(*casing)
     values, splits = arrays.values.tolist(), arrays.row_splits.tolist()
     block_of, row_of = arrays.row_of.block_of.tolist(), arrays.row_of.values.tolist()
     for code in chain(range(0xD800), range(0xE000, 0xE100), range(0xF900, 0x32400), range(0xE0000, 0xE0200)):
