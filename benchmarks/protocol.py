@@ -7,6 +7,7 @@ worker -> parent   {"values": {"examples/s": 81.2}, "digest": ""}
 """
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,10 @@ TRAIN_BATCH_SIZE = 32
 INFERENCE_BATCH_SIZES = (8, 32)
 LATENCY_BATCH_SIZES = (1, 32)
 WARM_STEPS = 5
+FLOAT32, INT8 = "float32", "int8"
+"""Arithmetic of an engine, and what its cases are called by."""
+ENGINE_THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Threads of an operation: the cores of this process."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,9 @@
 import dataclasses
 from typing import Any
 
-OURS = "ours"
+OURS, PEER, ENGINES = "ours", "peer", "engines"
+ENVIRONMENTS = (PEER, ENGINES)
+"""Environments besides that of this project; each side in one is a module of the package of its name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,9 +23,9 @@ class Side:
     options: tuple[tuple[str, Any], ...] = ()
 
     @property
-    def is_peer(self) -> bool:
-        """Whether it runs in the peer's environment."""
-        return self.module.startswith("benchmarks.peer.")
+    def environment(self) -> str:
+        """Which it runs in: that of this project, of the peer, or of other engines."""
+        return next((name for name in ENVIRONMENTS if self.module.startswith(f"benchmarks.{name}.")), OURS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +69,18 @@ BENCHMARKS = (
         "squad_decoding", "logits to answer files", _sides("squad_decoding", "upstream"), ("weights", "squad_file")
     ),
     Benchmark("export", "latency from raw text to answer", _sides("export", "peer"), more_is_better=False),
+    Benchmark(
+        "engines",
+        "latency from raw text to answer, ONNX files in float32 and int8",
+        (
+            Side(OURS, "benchmarks.ours.engines"),
+            Side("ONNX Runtime", "benchmarks.engines.onnx_runtime", (("engine", "onnx_runtime"),)),
+            Side("OpenVINO", "benchmarks.engines.openvino", (("engine", "openvino"),)),
+            Side("CTranslate2", "benchmarks.engines.ctranslate"),
+        ),
+        more_is_better=False,
+        in_quick=False,
+    ),
     Benchmark(
         "startup", "launch to help, error, first step", _sides("startup", "peer"), more_is_better=False, in_quick=False
     ),

@@ -27,14 +27,16 @@ class Measurement:
 
 @dataclasses.dataclass(frozen=True)
 class Environments:
-    """Interpreters: of this project, and of the peer (None where it is not installed)."""
+    """Interpreters: of this project, of the peer, and of other engines (None where they are not installed)."""
 
     ours: Path
     peer: Path | None
+    engines: Path | None = None
 
     def of(self, side: Side) -> Path | None:
         """The interpreter that runs a side; None where there is none."""
-        return self.peer if side.is_peer else self.ours
+        found: Path | None = getattr(self, side.environment)
+        return found
 
 
 def measure(
@@ -90,8 +92,7 @@ def _loaded(
                 workers[side] = Worker(python, side.module, dataclasses.replace(settings, options=dict(side.options)))
                 stack.callback(workers[side].close)
         for side, worker in workers.items():
-            environment = "peer" if side.is_peer else "ours"
-            found.append(_Loaded(side.name, environment, worker, **worker.ready()))
+            found.append(_Loaded(side.name, side.environment, worker, **worker.ready()))
     return found
 
 

@@ -18,7 +18,9 @@ from benchmarks.protocol import Result, Settings
 from common.errors import BertError, one_line
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("tensorflow", "torch", "transformers", "datasets", "tokenizers", "numpy")
+PACKAGES = (
+    "tensorflow", "torch", "transformers", "datasets", "tokenizers", "numpy", "onnxruntime", "openvino", "ctranslate2",
+)  # fmt: skip
 """Whose versions a worker reports, where they are installed."""
 
 

@@ -25,7 +25,7 @@ from common.cluster.base import Cluster
 from common.cluster.member import VARIABLE
 from common.errors import FlagError, RunDirectoryError
 from common.run_directory import RunDirectory
-from export.signatures import ExportSettings
+from export.signatures import INT8, NOT_QUANTIZED, ExportSettings, Quantization
 from processors.records.record_sets import file_digest
 from tasks.base import DEV, TEST, TRAIN, Task
 
@@ -71,20 +71,39 @@ def check_actions(flags: SimpleNamespace, *further: str) -> None:
     for name in ("export_frozen_graph", "export_onnx"):
         if getattr(flags, name) and not flags.do_export:
             raise FlagError(f"--{name} needs --do_export; add it")
+    check_quantization(flags)
     if flags.export_onnx:
         from export.onnx_file import check_packages
 
         check_packages()
 
 
-def export_settings(flags: SimpleNamespace) -> ExportSettings:
+def quantizes(flags: SimpleNamespace) -> bool:
+    """Whether the export is to have weights of 8 bits."""
+    return bool(flags.quantize != NOT_QUANTIZED)
+
+
+def check_quantization(flags: SimpleNamespace) -> None:
+    """Checks the flags about weights of 8 bits.
+
+    Raises:
+      FlagError: one without that which it belongs to.
+    """
+    if quantizes(flags) and not flags.export_onnx:
+        raise FlagError(f"--quantize={flags.quantize} needs --export_onnx; add it")
+    if "max_accuracy_loss" in flags.given and not quantizes(flags):
+        raise FlagError(f"--max_accuracy_loss needs --quantize; add --quantize={INT8}")
+
+
+def export_settings(flags: SimpleNamespace, experiment: Any) -> ExportSettings:
     """What --do_export writes."""
-    return ExportSettings(flags.export_signatures, flags.export_frozen_graph, flags.export_onnx)
+    quantization = Quantization(flags.max_accuracy_loss, experiment.accuracy) if quantizes(flags) else None
+    return ExportSettings(flags.export_signatures, flags.export_frozen_graph, flags.export_onnx, quantization)
 
 
 def write_export(flags: SimpleNamespace, experiment: Any) -> Path:
     """Exports the trained checkpoint; where several engines can answer from it, chooses one."""
-    export: Path = experiment.export(export_settings(flags), getattr(flags, "merge_adapters", False))
+    export: Path = experiment.export(export_settings(flags, experiment), getattr(flags, "merge_adapters", False))
     if flags.export_onnx:
         from serving.engine_choice import choose_engine
 
@@ -148,7 +167,8 @@ def execute(
         belongs to a run that differs.
     """
     answers_test = flags.do_predict and flags.predict_file != STANDARD_INPUT
-    asked = {TRAIN: flags.do_train, DEV: flags.do_eval or flags.eval_every_n_steps, TEST: answers_test}
+    evaluates = flags.do_eval or flags.eval_every_n_steps or quantizes(flags)
+    asked = {TRAIN: flags.do_train, DEV: evaluates, TEST: answers_test}
     needs_trained = flags.do_export or flags.predict_file == STANDARD_INPUT
     experiment = begin(
         flags, declared, task, directory, files, [split for split in asked if asked[split]], needs_trained
@@ -277,10 +297,11 @@ def _held_out(flags: SimpleNamespace, task: Task, directory: RunDirectory) -> di
     """Name and content of the training file that dev rows are held out from, compared with those of the training.
 
     Raises:
-      RunDirectoryError: the file has changed since, so that rows to evaluate may be rows that were trained on.
+      RunDirectoryError: the file has changed since, so that rows to evaluate may be rows that were trained on; or
+        accuracy is asked for, and none were held out.
     """
     recorded = (directory.description() or {}).get("held_out")
-    if not (flags.do_train or flags.do_eval):
+    if not (flags.do_train or flags.do_eval or quantizes(flags)):
         return recorded
     path = task.held_out_file()
     found = None if path is None else {"file": path.name, "digest": file_digest(path)}
@@ -289,6 +310,11 @@ def _held_out(flags: SimpleNamespace, task: Task, directory: RunDirectory) -> di
             f"{path}: has changed since --output_dir={directory.path} was trained on it; other rows "
             "would be held out from it now, some of which were trained on; restore the file, or train into "
             "another --output_dir, or keep dev rows in a file of their own (--dev_file)"
+        )
+    if quantizes(flags) and directory.is_trained() and found and not recorded:
+        raise RunDirectoryError(
+            f"--quantize={flags.quantize}: there is no dev split to compare by; rows held out from {path} now are rows "
+            f"that --output_dir={directory.path} was trained on; give a dev split of its own (--dev_file)"
         )
     return found if flags.do_train or not directory.is_trained() else recorded
 

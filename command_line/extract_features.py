@@ -22,6 +22,7 @@ from common.cluster.member import require_one_machine
 from common.errors import FlagError
 from common.files import atomic_writer
 from common.run_directory import RunDirectory
+from export.signatures import ExportSettings
 from modeling.settings import ModelSettings
 from processors.records.featurizer import PairFeaturizer, chunked
 from processors.records.length_order import BATCHES_SORTED_AT_ONCE
@@ -78,6 +79,10 @@ def export_vectors(options: SimpleNamespace, folder: Path, shows_tokens: bool = 
       BertError: an error that the user can fix.
     """
     onednn.choose()
+    if options.export_onnx:
+        from export.onnx_file import check_packages
+
+        check_packages()
     files = load_model(options)
     layers = layer_indexes(options, files.config.num_hidden_layers)
 
@@ -97,7 +102,12 @@ def export_vectors(options: SimpleNamespace, folder: Path, shows_tokens: bool = 
     with tempfile.TemporaryDirectory(prefix="bert_weights_") as weights:
         prefix = f"{weights}/model.ckpt"
         write_weights(options.init_checkpoint, prefix)
-        return export_saved_model(task, model, prefix, folder)
+        made = export_saved_model(task, model, prefix, folder, ExportSettings(onnx=options.export_onnx))
+    if options.export_onnx:
+        from serving.engine_choice import choose_engine
+
+        choose_engine(made)
+    return made
 
 
 def write_file(options: SimpleNamespace) -> None:
@@ -142,6 +152,8 @@ def check(options: SimpleNamespace) -> None:
     """
     require(options, "init_checkpoint")
     check_precision(options)
+    if options.export_onnx and not options.export_dir:
+        raise FlagError("--export_onnx needs --export_dir; add it")
     if not options.export_dir or options.input_file or options.output_file:
         require(options, "input_file", "output_file")
         check_files(options)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from command_line.execution import STANDARD_INPUT, Results, begin, check_actions, write_export
+from command_line.execution import STANDARD_INPUT, Results, begin, check_actions, quantizes, write_export
 from command_line.flags.actions import ACTIONS
 from command_line.flags.declaration import FlagSet
 from command_line.flags.devices import DEVICES
@@ -49,6 +49,11 @@ class PretrainingScript(TaskScript[PretrainingTask]):
     def check(self, flags: SimpleNamespace) -> None:
         """Checks the flags against each other."""
         check_actions(flags, "do_score")
+        if quantizes(flags):
+            raise FlagError(
+                f"--quantize={flags.quantize}: masked-language models have no accuracy of answers on a dev split to "
+                "compare by; leave it out, or quantize a model that is fine-tuned"
+            )
         if flags.do_train or flags.validate_only or (flags.do_eval and not flags.eval_input_file):
             require(flags, "input_file")
         if flags.do_predict or flags.do_score:

@@ -29,6 +29,10 @@ class SequenceScript(TaskScript[SequenceTask]):
         if flags.predict_file and not flags.do_predict:
             raise FlagError("--predict_file needs --do_predict; add it")
         decoding_settings(flags)
+        if flags.export_onnx:
+            raise FlagError(
+                "--export_onnx: texts are written in a loop, which ONNX files of this project do not have; leave it out"
+            )
         for name in ("use_tpu", "use_xla"):
             if getattr(flags, name):
                 raise FlagError(f"--{name}: texts grow while they are written, but it needs fixed shapes; leave it out")

@@ -23,6 +23,7 @@ from command_line.settings import require
 from common.errors import CheckpointError, ExportError, FlagError
 from common.run_directory import RunDirectory
 from modeling.checkpoints.locate import locate_checkpoint
+from serving.engines import ONNX
 from serving.settings import BatchLimits, RequestLimits, ServerSettings
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,9 @@ def serve(flags: SimpleNamespace, exports: Mapping[str, Path], devices: Sequence
     keys = read_keys(Path(flags.api_key_file)) if flags.api_key_file else None
     metrics = Metrics()
     batches = _settings(BatchLimits, flags)
-    models = [ServedModel(name, Source(path), devices, batches, metrics) for name, path in exports.items()]
+    models = [
+        ServedModel(name, Source(path), devices, batches, metrics, flags.engine) for name, path in exports.items()
+    ]
     limits = _settings(RequestLimits, flags)
     server = Server(models, _settings(ServerSettings, flags, limits=limits), metrics, keys)
     asyncio.run(server.run())
@@ -101,7 +104,8 @@ def vector_export(flags: SimpleNamespace, checkpoint: Path) -> Iterator[Path]:
     """
     if (newest := RunDirectory(checkpoint).latest_export()) and not (checkpoint / "checkpoint").is_file():
         checkpoint = newest
-    options = SimpleNamespace(**vars(flags) | {"init_checkpoint": str(checkpoint), "use_one_hot_embeddings": False})
+    given = {"init_checkpoint": str(checkpoint), "use_one_hot_embeddings": False, "export_onnx": flags.engine == ONNX}
+    options = SimpleNamespace(**vars(flags) | given)
     log.info("%s: vectors, pooling %s", checkpoint, flags.pooling)
     with tempfile.TemporaryDirectory(prefix="bert_vectors_") as folder:
         context = multiprocessing.get_context("spawn")

@@ -20,6 +20,7 @@ from common.interruption import Interruption
 from common.run_directory import warn_of_another_head
 from estimator import devices, feature_cache, forecast, layer_mix, learning_curve, machines, memory, score_table
 from estimator.config import SKIP, ExperimentSettings
+from estimator.engine_accuracy import accuracy_of
 from estimator.failures import running
 from estimator.hooks.checkpoints import CheckpointHook, Saving
 from estimator.hooks.collector import Collector
@@ -34,7 +35,7 @@ from estimator.soft_targets import SoftTargets, soft_targets_of, trained_head
 from estimator.streaming import AnsweredExample, ExampleStream, answered, rows_in_order
 from estimator.task_records import TaskRecords, other_rows
 from estimator.weights import RunCheckpoints
-from export.signatures import PLAIN, ExportSettings
+from export.signatures import PLAIN, ExportSettings, Predict
 from modeling.checkpoints.bases import completed
 from modeling.checkpoints.first_weights import check_weights
 from modeling.checkpoints.label_order import places_of_labels
@@ -390,6 +391,18 @@ class Experiment:
             checkpoint = completed(checkpoint, model.init_checkpoint, model.insertions if merge else None)
             model = dataclasses.replace(model, insertions=None if merge else model.insertions)
         return export_saved_model(self.task, model, checkpoint, self.output_dir, settings)
+
+    def accuracy(self, predict: Predict) -> tuple[str, float]:
+        """How right the answers on the dev split are that another engine computes; see `Task.accuracy`.
+
+        Args:
+          predict: computes the ids signature of an export.
+
+        Raises:
+          ExportError: the task has no score to compare by.
+        """
+        record_set, batch_size = self.record_set(DEV), self.settings.training.eval_batch_size
+        return accuracy_of(self.task, self._inputs.input_fn(record_set, batch_size, sorts=True), predict)
 
     def record_set(self, split: str) -> record_sets.RecordSet:
         """The record set of a split, converted now if it is not there or was made from something else."""

@@ -5,7 +5,8 @@ export/<timestamp>/variables/              the model's weights, without the opti
 export/<timestamp>/assets/                 vocabulary, labels, tokenizer settings, architecture
 export/<timestamp>/frozen_graph.pb         on request: the id signatures as one file, weights as constants
 export/<timestamp>/frozen_graph_text.pb    on request: the text signatures likewise
-export/<timestamp>/model.onnx              on request: `serving_default` for ONNX Runtime
+export/<timestamp>/signatures.json         with `model.onnx`: the signatures, for servers without TensorFlow
+export/<timestamp>/model.onnx              on request: `serving_default` for ONNX Runtime, in float32 or int8
 export_ids/<timestamp>/                    the id signatures alone, in TensorFlow's own operations: loads anywhere
 
 The text signatures tokenize with operations of tensorflow_text, so a program that loads them imports that package; what
@@ -25,11 +26,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import json_format
 
 from common.errors import ExportError, one_line
 from common.files import sync_folder, sync_tree
 from export.onnx_file import write_onnx
-from export.signatures import EXPORT, EXPORT_IDS, FOLDERS, IDS, ONNX_FILE, PLAIN, TEXT, ExportSettings
+from export.onnx_quantization import quantize
+from export.signatures import EXPORT, EXPORT_IDS, FOLDERS, IDS, ONNX_FILE, PLAIN, SIGNATURES_FILE, TEXT, ExportSettings
 from modeling.build import ENCODER_INPUTS, build_encoder
 from modeling.checkpoints.first_weights import load_first_weights
 from modeling.settings import ModelSettings
@@ -67,7 +70,7 @@ def export_saved_model(
       The directory of the export, of `export/` where both are written.
 
     Raises:
-      ExportError: the in-graph tokenizer does not give the featurizer's ids, or the disk is full.
+      ExportError: the in-graph tokenizer does not give the featurizer's ids, int8 loses too much, or the disk is full.
     """
     text = task.text_signature()
     signatures = _signatures(task, text, settings.signatures)
@@ -157,6 +160,17 @@ def _write(
             main = directories[EXPORT if EXPORT in directories else EXPORT_IDS]
             ids = signatures["serving_default"]
             write_onnx(session, *ids, main / ONNX_FILE, None if text is None else _rows_of(build.task, text, ids[0]))
+            _write_signatures(signatures | texts, main / SIGNATURES_FILE)
+            if settings.quantization is not None:
+                quantize(main / ONNX_FILE, settings.quantization)
+
+
+def _write_signatures(signatures: Mapping[str, Signature], path: Path) -> None:
+    """As `saved_model.pb` has them, in the JSON form of protocol buffers."""
+    definitions = {name: v1.saved_model.predict_signature_def(*ends) for name, ends in sorted(signatures.items())}
+    options = {"including_default_value_fields": True, "preserving_proto_field_name": True}
+    shown = {name: json_format.MessageToDict(one, **options) for name, one in definitions.items()}
+    path.write_text(json.dumps(shown, indent=2) + "\n", encoding="utf-8")
 
 
 def _rows_of(task: Task, text: TextSignature, names: Iterable[str]) -> dict[str, np.ndarray]:

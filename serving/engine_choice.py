@@ -10,7 +10,7 @@ from pathlib import Path
 from common.errors import ExportError
 from common.files import atomic_writer
 from serving.engines import ENGINE_FILE, ONNX, TENSORFLOW, load
-from serving.predictor import Predictor
+from serving.predictor import Predictor, Row
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ def _measured(export_dir: Path) -> dict[str, dict[int, float]]:
         Predictor(export_dir, load(export_dir, TENSORFLOW)) as first,
         Predictor(export_dir, load(export_dir, ONNX)) as second,
     ):
-        rows = [dict.fromkeys(first.required_names, WORDS)] * max(ROWS)
+        row = {name: [WORDS, WORDS] if name in first.list_names else WORDS for name in first.required_names}
+        rows = [row] * max(ROWS)
         found: dict[str, dict[int, float]] = {TENSORFLOW: {}, ONNX: {}}
         for count in ROWS:
             calls = {name: _answering(one, rows[:count]) for name, one in ((TENSORFLOW, first), (ONNX, second))}
@@ -69,7 +70,7 @@ def _measured(export_dir: Path) -> dict[str, dict[int, float]]:
     return found
 
 
-def _answering(predictor: Predictor, rows: Sequence[dict[str, str]]) -> Callable[[], object]:
+def _answering(predictor: Predictor, rows: Sequence[Row]) -> Callable[[], object]:
     return lambda: predictor.answer(rows)
 
 

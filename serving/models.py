@@ -13,6 +13,7 @@ from typing import Any
 from common.errors import BertError, ExportError
 from common.run_directory import RunDirectory
 from serving.batcher import Batch, Batcher
+from serving.engines import AUTO
 from serving.errors import NotFoundError, UnavailableError
 from serving.metrics import Metrics
 from serving.rows import Description
@@ -61,12 +62,14 @@ def _newest_in(folder: Path) -> Path | None:
 class Version:
     """An export that is loaded: one process a device, which share one queue."""
 
-    def __init__(self, name: str, export_dir: Path, devices: Sequence[str | None], metrics: Metrics) -> None:
+    def __init__(
+        self, name: str, export_dir: Path, devices: Sequence[str | None], metrics: Metrics, engine: str = AUTO
+    ) -> None:
         self.name = name
         self.export_dir = export_dir
         self.number = int(export_dir.name) if export_dir.name.isdigit() else 1
         self.metrics = metrics
-        self.workers = [Worker(export_dir, device) for device in devices]
+        self.workers = [Worker(export_dir, device, engine) for device in devices]
         self.ready_workers = 0
         self._threads = ThreadPoolExecutor(len(self.workers), thread_name_prefix=f"model-{name}")
         self._tasks: list[asyncio.Task[None]] = []
@@ -179,16 +182,24 @@ class ServedModel:
       source: where its exports are.
       devices: a process for each.
       limits: of batches.
+      engine: what computes the answers, one of `serving.engines.ENGINES`.
     """
 
     def __init__(
-        self, name: str, source: Source, devices: Sequence[str | None], limits: BatchLimits, metrics: Metrics
+        self,
+        name: str,
+        source: Source,
+        devices: Sequence[str | None],
+        limits: BatchLimits,
+        metrics: Metrics,
+        engine: str = AUTO,
     ) -> None:
         self.name = name
         self._source = source
         self._devices = devices
         self._limits = limits
         self._metrics = metrics
+        self._engine = engine
         self._failed: Path | None = None
         self._version: Version | None = None
 
@@ -233,7 +244,7 @@ class ServedModel:
         return True
 
     async def _change_to(self, export_dir: Path) -> None:
-        version = Version(self.name, export_dir, self._devices, self._metrics)
+        version = Version(self.name, export_dir, self._devices, self._metrics, self._engine)
         await version.load(self._limits)
         before, self._version = self._version, version
         if before is not None:

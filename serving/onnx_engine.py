@@ -49,11 +49,11 @@ class OnnxEngine:
         self._taken = [one.name for one in self._session.get_inputs()]
         self._given = [one.name for one in self._session.get_outputs()]
 
-    def run(self, inputs: Mapping[str, Sequence[str]]) -> dict[str, NDArray[Any]]:
+    def run(self, inputs: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
         """As `Engine.run`."""
-        features = self._rows.features(inputs)
-        found = self._session.run(self._given, {name: features[name] for name in self._taken})
-        return self._rows.outputs(dict(zip(self._given, found, strict=True)), features)
+        read = self._rows.read(inputs)
+        found = self._session.run(self._given, {name: read.features[name] for name in self._taken})
+        return self._rows.outputs(dict(zip(self._given, found, strict=True)), read)
 
     def close(self) -> None:
         """Frees the session."""

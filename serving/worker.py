@@ -15,7 +15,10 @@ from typing import Any, Protocol
 
 from common import onednn
 from common.errors import BertError, ExportError, one_line
+from common.files import json_object
+from export.signatures import SIGNATURES_FILE
 from processors.records.document_windows import WINDOWS
+from serving.engines import AUTO
 from serving.errors import ModelFailedError, RequestError, UnavailableError, UnprocessableError
 from serving.rows import Description, Row
 from serving.tensors import types_of
@@ -47,11 +50,13 @@ class Worker:
     Args:
       export_dir: an export directory.
       device: value of CUDA_VISIBLE_DEVICES for the process; None leaves it as it is.
+      engine: computes the answers, one of `serving.engines.ENGINES`; the process imports TensorFlow only for its own.
     """
 
-    def __init__(self, export_dir: Path, device: str | None = None) -> None:
+    def __init__(self, export_dir: Path, device: str | None = None, engine: str = AUTO) -> None:
         self.export_dir = export_dir
         self.device = device
+        self.engine = engine
         self._process: Any = None
         self._connection: Connection | None = None
 
@@ -64,7 +69,7 @@ class Worker:
         # "spawn": a forked child would share the threads and locks of a server.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, str(self.export_dir), self.device)
+        arguments = (theirs, str(self.export_dir), self.device, self.engine)
         self._process = context.Process(target=_serve, args=arguments, name="model", daemon=True)
         self._process.start()
         theirs.close()
@@ -133,7 +138,7 @@ class Worker:
         return WorkerDiedError(f"was ended by signal {-code}" if code and code < 0 else f"ended with exit code {code}")
 
 
-def _serve(connection: Connection, export_dir: str, device: str | None) -> None:
+def _serve(connection: Connection, export_dir: str, device: str | None, engine: str) -> None:
     """The process: loads, says what it has loaded, then answers until the other end closes."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the server drains its queue first, then closes the connection
         signal.signal(number, signal.SIG_IGN)
@@ -145,7 +150,7 @@ def _serve(connection: Connection, export_dir: str, device: str | None) -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with contextlib.suppress(EOFError, BrokenPipeError):  # the server is gone
         try:
-            model, description = _load(Path(export_dir))
+            model, description = _load(Path(export_dir), engine)
         except BertError as error:
             connection.send(str(error))
             return
@@ -154,10 +159,10 @@ def _serve(connection: Connection, export_dir: str, device: str | None) -> None:
             connection.send(answers(model, connection.recv()))
 
 
-def _load(export_dir: Path) -> tuple[Model, Description]:
+def _load(export_dir: Path, engine: str) -> tuple[Model, Description]:
     from serving.predictor import Predictor
 
-    predictor = Predictor(export_dir)
+    predictor = Predictor(export_dir, engine)
     settings = json.loads((export_dir / "assets" / "tokenizer.json").read_bytes())  # read by the predictor before
     labels_file = export_dir / "assets" / "labels.txt"
     labels = labels_file.read_text(encoding="utf-8").split("\n")[:-1] if labels_file.is_file() else []
@@ -183,7 +188,13 @@ def _row(description: Description, text: str) -> dict[str, Any]:
 
 
 def _signatures(export_dir: Path) -> dict[str, Any]:
-    """The signatures of a SavedModel in the JSON form that TensorFlow Serving gives of them."""
+    """The signatures of a SavedModel in the JSON form that TensorFlow Serving gives of them.
+
+    An export for other engines says them in a file, since the schema of a SavedModel is TensorFlow's.
+    """
+    path = export_dir / SIGNATURES_FILE
+    if path.is_file():
+        return json_object(path.read_bytes())
     from google.protobuf import json_format
     from tensorflow.core.protobuf import saved_model_pb2
 

@@ -110,6 +110,19 @@ class Task(abc.ABC):
     def score(self, collected: Collected) -> dict[str, float]:
         """The task's metrics over a whole evaluation, named `eval_...`."""
 
+    def accuracy(self, collected: Collected) -> tuple[str, float] | None:
+        """How right the answers are, to compare two ways of computing them.
+
+        Args:
+          collected: as for `score`.
+
+        Returns:
+          The name of a score, better where it is higher, and its value, at most 1; by default that of `main_metric`
+          where `score` has it. None where there is no such score.
+        """
+        found = self.score(collected).get(f"eval_{self.main_metric}")
+        return None if found is None else (self.main_metric, found)
+
     def derived(self, scores: Mapping[str, float]) -> dict[str, float]:
         """Metrics that follow from others; none by default.
 

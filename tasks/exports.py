@@ -66,6 +66,11 @@ def text_signature(tokenizer: Tokenizer, settings: Mapping[str, Any], assets: Pa
 
 _TEXT_ROWS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(KINDS, ("tasks.classification.text_rows", "LabelRows")),
+    "masked_lm": ("tasks.pretraining.text_rows", "MaskedRows"),
+    "span": ("tasks.span.text_rows", "SpanRows"),
+    "entities": ("tasks.entities.text_rows", "EntityRows"),
+    "vectors": ("tasks.vectors.text_rows", "VectorRows"),
+    "multiple_choice": ("tasks.choices.text_rows", "ChoiceRows"),
 }
 """Module and class by problem type."""
 

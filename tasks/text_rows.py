@@ -3,14 +3,27 @@
 import abc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.base import Tokenizer
 
 Arrays = dict[str, NDArray[Any]]
 """By the name of an input or an output."""
+
+
+class ReadTexts(NamedTuple):
+    """Texts as they go to the model.
+
+    Args:
+      features: inputs of the ids signature, int32 [R, longest row]; a text may have several rows.
+      told: what `TextRows.outputs` has to know of the texts besides.
+    """
+
+    features: Arrays
+    told: Any = None
 
 
 class TextRows(abc.ABC):
@@ -36,18 +49,24 @@ class TextRows(abc.ABC):
         """
 
     @abc.abstractmethod
-    def features(self, inputs: Mapping[str, Sequence[str]]) -> Arrays:
-        """Inputs of the ids signature, int32 [N, longest row].
+    def read(self, inputs: Mapping[str, Sequence[Any]]) -> ReadTexts:
+        """Tokenizes, cuts and joins; at least one row comes of it.
 
         Args:
-          inputs: texts by input name, all of one length; an input that is left out is empty.
+          inputs: texts by input name, all of one length; an input that is left out is empty. Of an input that is a
+            list of texts a row, lists of one length.
         """
 
     @abc.abstractmethod
-    def outputs(self, predictions: Mapping[str, NDArray[Any]], features: Mapping[str, NDArray[Any]]) -> Arrays:
+    def outputs(self, predictions: Mapping[str, NDArray[Any]], read: ReadTexts) -> Arrays:
         """Outputs of the text signature, texts as bytes.
 
         Args:
           predictions: of the ids signature.
-          features: what `features` gave for these rows.
+          read: what `read` gave for these texts.
         """
+
+
+def as_bytes(texts: Any) -> NDArray[Any]:
+    """Texts in lists of any depth and one length each, as an array of bytes."""
+    return np.vectorize(str.encode, otypes=[object])(np.array(texts, dtype=object))

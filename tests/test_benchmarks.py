@@ -232,8 +232,13 @@ def test_what_is_left_out_is_said(caplog, tmp_path):
     assert names == ["training"]
     assert "squad_decoding is left out: it needs --squad_file" in caplog.text
     assert "machine" not in [benchmark.name for benchmark in command.chosen("", settings, quick=True)]
-    assert command.environments("nowhere/bin/python").peer is None
-    assert "the peer is left out: nowhere/bin/python is not there; scripts/setup peer installs it" in caplog.text
+    known = {benchmark.name: benchmark for benchmark in command.BENCHMARKS}
+    found = command.environments([known["training"]], peer="nowhere/bin/python", engines="nowhere/bin/python")
+    assert (found.peer, found.engines) == (None, None)
+    assert "left out: peer, whose nowhere/bin/python is not there; scripts/setup peer installs it" in caplog.text
+    assert "scripts/setup engines" not in caplog.text
+    command.environments([known["engines"]], peer="nowhere/bin/python", engines="nowhere/bin/python")
+    assert "left out: engines, whose nowhere/bin/python is not there; scripts/setup engines inst" in caplog.text
 
 
 def test_help_lists_every_benchmark():

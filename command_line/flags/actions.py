@@ -1,7 +1,7 @@
 """What a command does, and where."""
 
 from command_line.flags.declaration import Flag, Group, Scope
-from export.signatures import BOTH, FOLDERS
+from export.signatures import BOTH, FOLDERS, INT8, NOT_QUANTIZED
 from serving.engines import AUTO, ENGINES
 
 ACTIONS = Group(
@@ -50,6 +50,23 @@ ACTIONS = Group(
             "With --do_export: also write model.onnx, the ids signature for ONNX Runtime; the engine that answers "
             "faster from the export is measured and recorded.",
             Scope.FREE,
+        ),
+        Flag(
+            "quantize",
+            (NOT_QUANTIZED, INT8),
+            NOT_QUANTIZED,
+            "With --export_onnx: int8 writes weights of 8 bits where the accuracy on the dev split stays near that of "
+            "float32.",
+            Scope.FREE,
+        ),
+        Flag(
+            "max_accuracy_loss",
+            float,
+            0.005,
+            "With --quantize: most that the accuracy on the dev split (F1, correlation) may fall, as a fraction; where "
+            "it falls more, no export is written.",
+            Scope.FREE,
+            minimum=0.0,
         ),
         Flag(
             "engine",

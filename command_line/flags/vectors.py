@@ -59,5 +59,13 @@ VECTORS = Group(
             Scope.FREE,
             is_path=True,
         ),
+        Flag(
+            "export_onnx",
+            bool,
+            False,
+            "With --export_dir: also write model.onnx for ONNX Runtime; the engine that answers faster is measured and "
+            "recorded.",
+            Scope.FREE,
+        ),
     ),
 )

@@ -47,7 +47,15 @@ class Collector(SessionRunHook):
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Keeps one batch."""
         del run_context
-        batch, constants = run_values.results
+        self.keep(*run_values.results)
+
+    def keep(self, batch: dict[str, np.ndarray], constants: dict[str, np.ndarray]) -> None:
+        """Keeps a batch that was computed elsewhere.
+
+        Args:
+          batch: arrays [B, ...] by name, `is_real_example` among them.
+          constants: a row of those that are the same for every row.
+        """
         self._batches.append(batch)
         self._kept = self._kept or constants
 
@@ -58,7 +66,7 @@ class Collector(SessionRunHook):
         """
         real = self._column("is_real_example").astype(bool)
         own = ("is_real_example", ROW_INDEX, PER_EXAMPLE_LOSS)
-        return {name: self._column(name)[real] for name in self._tensors if name not in own} | self._kept
+        return {name: self._column(name)[real] for name in self._batches[0] if name not in own} | self._kept
 
     def mean_loss(self, batch_size: int) -> np.float32:
         """The mean over batches of each one's mean loss, as the Estimator reports it of batches in order.
@@ -73,7 +81,7 @@ class Collector(SessionRunHook):
 
     def _column(self, name: str) -> np.ndarray:
         values = concatenated([batch[name] for batch in self._batches], self._padding.get(name, 0))
-        if ROW_INDEX not in self._tensors:
+        if ROW_INDEX not in self._batches[0]:
             return values
         return values[np.argsort(np.concatenate([batch[ROW_INDEX] for batch in self._batches]))]
 

@@ -74,16 +74,9 @@ class FillMaskFeaturizer(_MaskedFeaturizer):
           DataError: a line without `[MASK]`, with too many, or with one that does not fit in.
         """
         mask, layout = self._mask_id, PairLayout.of(self.tokenizer)
-        parts = [_parts(line.text, self.tokenizer.special_tokens.mask) for line in examples]
-        encoded = iter(self.tokenizer.encode([text for texts in parts for text in texts]))
-        for line, texts in zip(examples, parts, strict=True):
-            ids: list[int] = []
-            positions: list[int] = []
-            for index, pieces in enumerate([next(encoded) for _ in texts]):
-                if index:
-                    positions.append(1 + len(ids))
-                    ids.append(mask)
-                ids.extend(pieces)
+        encoded = encoded_around_masks([line.text for line in examples], self.tokenizer, mask)
+        for line, ids in zip(examples, encoded, strict=True):
+            positions = [1 + place for place, token in enumerate(ids) if token == mask]
             self._check(line, positions)
             features = layout.features(ids[: self._max_seq_length - layout.specials_alone])
             yield [_with_labels(features, positions, [0] * len(positions))]
@@ -122,6 +115,23 @@ class ScoringFeaturizer(_MaskedFeaturizer):
                 _with_labels(layout.features([*kept[:place], mask, *kept[place + 1 :]]), [1 + place], [piece])
                 for place, piece in enumerate(kept)
             ]
+
+
+def encoded_around_masks(texts: Sequence[str], tokenizer: Tokenizer, mask: int) -> Iterator[list[int]]:
+    """Token ids of each text, not cut; what lies between its masks is tokenized by itself.
+
+    Args:
+      texts: with the token that masks in their places.
+      tokenizer: gives no text the id of that token by itself.
+      mask: its id.
+    """
+    parts = [_parts(text, tokenizer.special_tokens.mask) for text in texts]
+    encoded = iter(tokenizer.encode([part for several in parts for part in several]))
+    for several in parts:
+        ids = list(next(encoded))
+        for _ in several[1:]:
+            ids += [mask, *next(encoded)]
+        yield ids
 
 
 def _parts(text: str, mask: str) -> list[str]:

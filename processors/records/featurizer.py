@@ -208,15 +208,15 @@ class TextFeaturizer(Featurizer):
                 continue
             # A text of nothing that has a token, such as zero-width blanks, is none, as upstream has it.
             a, b = next(first), None if example.text_b is None else next(second) or None
-            features = self._joined(a, b)
+            features = self.joined(a, b)
             if REFUSED in features:
                 features[REFUSED] = f"example {example.guid}: {features[REFUSED]}"
             features["label_ids"] = self.label_value(example)
             features["is_real_example"] = 1
             yield [features]
 
-    def _joined(self, a: list[int], b: list[int] | None) -> Features:
-        """The encoder's inputs of texts that are cut where they are too long."""
+    def joined(self, a: list[int], b: list[int] | None) -> Features:
+        """The encoder's inputs of texts in tokens that are cut where they are too long; None for no second text."""
         layout = self._layout
         if isinstance(self._truncation, DocumentWindows):
             return self._document(a, b, self._truncation)

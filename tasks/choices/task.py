@@ -123,6 +123,11 @@ class ChoiceTask(Task):
         """Mean reciprocal rank, and the accuracy of choosing at random."""
         return choice_scores(collected["label_ids"], collected["probabilities"], collected["choice_lengths"])
 
+    def accuracy(self, collected: Collected) -> tuple[str, float]:
+        """The share of questions whose right choice is the most probable one."""
+        right = collected["label_ids"] == collected["probabilities"].argmax(axis=-1)
+        return self.main_metric, float(right.mean())
+
     @contextlib.contextmanager
     def answers(self, folder: Path) -> Iterator[AnswerSink]:
         """Opens `predictions.jsonl` and `predictions.csv`."""

@@ -59,6 +59,10 @@ class Kind(ExportAnswers):
         """
 
     @abc.abstractmethod
+    def accuracy(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> tuple[str, float]:
+        """As `tasks.base.Task.accuracy`; arguments as for `score`."""
+
+    @abc.abstractmethod
     def answer(self, names: Sequence[str], values: NDArray[Any]) -> Answer:
         """The answer for one row, as in `predictions.jsonl`.
 
@@ -165,6 +169,9 @@ class _SingleLabel(_Labels):
         baseline = {"eval_majority_baseline": metrics.majority_baseline(gold)}
         return baseline | metrics.single_label_scores(gold, collected[self.output], names)
 
+    def accuracy(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> tuple[str, float]:
+        return "accuracy", float(np.mean(collected["label_ids"] == collected[self.output].argmax(axis=-1)))
+
     def answer(self, names: Sequence[str], values: NDArray[Any]) -> Answer:
         """`label`, a name, and `probabilities` by name."""
         return {"label": names[int(values.argmax())], "probabilities": _by_name(names, values)}
@@ -217,6 +224,9 @@ class _MultiLabel(_Labels):
     def score(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
         return metrics.multi_label_scores(collected["label_ids"], collected[self.output], names)
 
+    def accuracy(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> tuple[str, float]:
+        return "f1_micro", self.score(collected, names)["eval_f1_micro"]
+
     def answer(self, names: Sequence[str], values: NDArray[Any]) -> Answer:
         """`label`, the names above the threshold, and `probabilities` by name."""
         probabilities = _by_name(names, values)
@@ -256,6 +266,9 @@ class _Regression(Kind):
 
     def score(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
         return metrics.regression_scores(collected["label_ids"], collected[self.output])
+
+    def accuracy(self, collected: Mapping[str, NDArray[Any]], names: Sequence[str]) -> tuple[str, float]:
+        return "pearson", self.score(collected, names)["eval_pearson"]
 
     def answer(self, names: Sequence[str], values: NDArray[Any]) -> Answer:
         """`label`, a number."""

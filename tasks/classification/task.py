@@ -163,6 +163,10 @@ class ClassificationTask(Task):
         """The metrics of the problem type beyond upstream's accuracy and loss."""
         return self.kind.score(collected, self.labels)
 
+    def accuracy(self, collected: Collected) -> tuple[str, float]:
+        """That of the problem type: accuracy, micro F1 over several labels, or Pearson's correlation."""
+        return self.kind.accuracy(collected, self.labels)
+
     def write_evaluation(self, collected: Collected, folder: Path, step: int) -> None:
         """Writes the confusion matrix as CSV and PNG (single-label)."""
         self.kind.write_evaluation(collected, self.labels, folder, f"{self.name}, {DEV} split, step {step}")

@@ -11,7 +11,7 @@ from processors.records.document_windows import stated_truncation
 from processors.records.featurizer import PairFeaturizer
 from processors.records.padded import padded
 from tasks.classification.kinds import KINDS, Kind
-from tasks.text_rows import Arrays, TextRows
+from tasks.text_rows import Arrays, ReadTexts, TextRows
 from tokenization.base import Tokenizer
 
 
@@ -39,7 +39,7 @@ class LabelRows(TextRows):
         featurizer = PairFeaturizer(tokenizer, length, labels, problem_type, stated_truncation(settings))
         return cls(featurizer, labels, KINDS[problem_type])
 
-    def features(self, inputs: Mapping[str, Sequence[str]]) -> Arrays:
+    def read(self, inputs: Mapping[str, Sequence[Any]]) -> ReadTexts:
         """A text without a second one is a text alone."""
         first = inputs["text_a"]
         second = inputs.get("text_b") or [""] * len(first)
@@ -47,9 +47,9 @@ class LabelRows(TextRows):
             InputExample(str(index), a, b or None) for index, (a, b) in enumerate(zip(first, second, strict=True))
         ]
         rows = [windows[0] for windows in self._featurizer.featurize(examples)]
-        return dict(padded(self._featurizer.spec, rows))
+        return ReadTexts(dict(padded(self._featurizer.spec, rows)))
 
-    def outputs(self, predictions: Mapping[str, NDArray[Any]], features: Mapping[str, NDArray[Any]]) -> Arrays:
+    def outputs(self, predictions: Mapping[str, NDArray[Any]], read: ReadTexts) -> Arrays:
         """As the kind names them in the graph."""
         return self._kind.in_numpy(predictions, self._labels)
 

@@ -8,6 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from processors.entities.featurizer import CUT
+from processors.entities.windows import join_windows
+from processors.records.schema import Features
+
 CELLS_AT_ONCE = 1 << 16
 """Most words, those that fill up a sentence included, of the sentences that are decoded together."""
 
@@ -155,3 +159,14 @@ def _log_softmax(scores: np.ndarray) -> np.ndarray:
     scores = scores.astype(np.float64)
     normal: np.ndarray = scores - _log_sum(scores, axis=1)[:, np.newaxis]
     return normal
+
+
+def joined(windows: Sequence[Features], rows: Sequence[np.ndarray]) -> np.ndarray:
+    """The scores of every word of a sentence `[w, L]`, each from the window that answers for it.
+
+    Args:
+      windows: as the featurizer made them.
+      rows: scores `[W, L]` of each window, filled up behind its words.
+    """
+    words = [row[: len(window["word_starts"])] for window, row in zip(windows, rows, strict=True)]
+    return words[0] if len(words) == 1 else np.stack(join_windows(windows[0][CUT], [list(row) for row in words]))

@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 
 from common.errors import FlagError
-from processors.entities.featurizer import CUT, SentenceFeaturizer
+from processors.entities.featurizer import SentenceFeaturizer
 from processors.entities.sentence import Sentence
 from processors.entities.source import SentenceSource
 from processors.entities.tags import IOB2, NONE, allowed_transitions
-from processors.entities.windows import join_windows
 from processors.records.featurizer import chunked
 from processors.records.schema import Features
 from tasks.base import DEV, AnswerSink, Collected, Task, TextSignature
 from tasks.distillation import Scores
-from tasks.entities.decoding import Decoded, Transitions, decode
+from tasks.entities.decoding import Decoded, Transitions, decode, joined
 from tasks.entities.files import tag_files
 from tasks.entities.scores import Tags, entity_scores, types_of_words, word_scores
 from tokenization.base import Tokenizer
@@ -141,6 +140,14 @@ class EntityTask(Task):
         self._evaluated = pairs
         return word_scores(pairs) if self.sentence_source.scheme == NONE else entity_scores(pairs)
 
+    def accuracy(self, collected: Collected) -> tuple[str, float] | None:
+        """F1 of entities, or accuracy where tags are no spans; what was evaluated stays."""
+        evaluated = self._evaluated
+        try:
+            return super().accuracy(collected)
+        finally:
+            self._evaluated = evaluated
+
     def write_evaluation(self, collected: Collected, folder: Path, step: int) -> None:
         """Writes which type of entity was taken for which, word by word, as CSV and PNG."""
         from tasks.classification.confusion import write_confusion
@@ -229,14 +236,3 @@ def _check_head(settings: EntitySettings) -> None:
         )
     if settings.crf_learning_rate is not None and not settings.use_crf:
         raise FlagError("--crf_learning_rate needs --use_crf; add it, or give --head_learning_rate")
-
-
-def joined(windows: Sequence[Features], rows: Sequence[np.ndarray]) -> np.ndarray:
-    """The scores of every word of a sentence `[w, L]`, each from the window that answers for it.
-
-    Args:
-      windows: as the featurizer made them.
-      rows: scores `[W, L]` of each window, filled up behind its words.
-    """
-    words = [row[: len(window["word_starts"])] for window, row in zip(windows, rows, strict=True)]
-    return words[0] if len(words) == 1 else np.stack(join_windows(windows[0][CUT], [list(row) for row in words]))

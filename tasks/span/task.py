@@ -182,6 +182,14 @@ class SpanTask(Task):
         found = self._scores()
         return found | ({"eval_null_threshold": self.null_threshold} if self._version_2 else {})
 
+    def accuracy(self, collected: Collected) -> tuple[str, float]:
+        """F1 as a fraction; the answers and the threshold of the evaluation stay."""
+        evaluated, threshold = self._evaluated, self.null_threshold
+        try:
+            return self.main_metric, self.score(collected)["eval_f1"] / 100
+        finally:
+            self._evaluated, self.null_threshold = evaluated, threshold
+
     def write_evaluation(self, collected: Collected, folder: Path, step: int) -> None:
         """Writes the answers that were scored, and the threshold that was found.
 

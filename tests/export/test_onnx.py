@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import extract_features
 import run_classifier
+import run_seq2seq
+from command_line.flags.parsing import parse
+from command_line.run_server import SCRIPT as SERVER
+from command_line.run_server import vector_export
 from common.errors import ExportError
 from export import onnx_file, onnx_fusion
 from export.signatures import ExportSettings
@@ -17,7 +22,9 @@ from modeling.families.registry import FAMILIES
 from serving import engine_choice
 from serving.engines import load
 from serving.predictor import Predictor
+from serving.worker import Worker
 from tests.support import serving, tiny
+from tokenization import BulkTokenizer
 
 onnx = pytest.importorskip("onnx", reason="pip install bert-estimator[onnx]")
 pytest.importorskip("onnxruntime")
@@ -167,6 +174,22 @@ def test_without_tensorflow_in_the_process(exported):
     assert result.stdout.splitlines()[1] == "False"
 
 
+def test_a_server_needs_no_tensorflow_for_it(exported):
+    export = exported("single_label")
+    found = {}
+    for engine in ("tensorflow", "onnx"):
+        worker = Worker(export, engine=engine)
+        try:
+            description = worker.start()
+            mapped = Path(f"/proc/{worker.pid()}/maps").read_text()
+            found[engine] = description, worker.answer([{"text_a": "a good film"}])[0], "libtensorflow" in mapped
+        finally:
+            worker.stop()
+    (first, one, has), (second, other, has_not) = found.values()
+    assert (first, has, has_not) == (second, True, False)
+    assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
+
+
 def test_errors_are_one_line(exported, tmp_path, monkeypatch):
     export = shutil.copytree(exported("single_label"), tmp_path / "export")
     (export / "engine.json").write_text('{"engine": "fast"}')
@@ -224,3 +247,76 @@ def test_every_family(family, tmp_path, run_script, table_dir):
     with Predictor(export.parent, "tensorflow") as first, Predictor(export.parent, "onnx") as second:
         for one, other in zip(first.answer(ROWS), second.answer(ROWS), strict=True):
             assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("main", "given", "message"),
+    [
+        (run_seq2seq.main, ["--output_dir=x", "--do_export", "--export_onnx"],
+         "--export_onnx: texts are written in a loop, which ONNX files of this project do not have; leave it out"),
+        (extract_features.main, ["--init_checkpoint=x", "--export_onnx"],
+         "--export_onnx needs --export_dir; add it"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_is_one_line(run_script, main, given, message):
+    code, _, err = run_script(main, *given)
+    assert (code, err) == (2, f"error: {message}\n")
+
+
+@pytest.mark.slow
+def test_vectors_through_the_scripts(run_script, tiny_model, tmp_path):
+    flags = [f"--init_checkpoint={tiny_model}", "--pooling=mean", "--max_seq_length=24", "--export_onnx"]
+    code, _, err = run_script(extract_features.main, *flags, f"--export_dir={tmp_path}")
+    assert code == 0, err
+    (export,) = (tmp_path / "export").iterdir()
+    with Predictor(export, "tensorflow") as first, Predictor(export, "onnx") as second:
+        texts = serving.difficult_texts(export)
+        serving.check_same(second.run(texts), first.run(texts))
+    served = parse(["run_server.py", "--engine=onnx", "--max_seq_length=24"], SERVER.flags)
+    with vector_export(served, tiny_model) as made:
+        assert (made / "model.onnx").is_file()
+
+
+def tasks(tokenizer):
+    """A task of each kind that is answered without TensorFlow, with texts for it."""
+    from modeling.config import BertConfig
+    from processors.choices.source import ChoiceSource, Rows
+    from processors.entities.featurizer import labels_of_types
+    from processors.entities.source import SentenceFiles
+    from processors.entities.tagged_file import FileForm
+    from tasks.choices.task import ChoiceSettings, ChoiceTask
+    from tasks.entities.task import EntitySettings, EntityTask
+    from tasks.pretraining.task import PretrainingSettings, PretrainingTask
+    from tasks.span.ranking import DecodingSettings
+    from tasks.span.task import SpanSettings, SpanTask
+    from tasks.vectors.task import VectorSettings, VectorTask
+
+    sentences = SentenceFiles({}, FileForm(), "iob2", labels_of_types(["good", "bad"]))
+    spans = SpanSettings(24, 8, 8, DecodingSettings(version_2_with_negative=True))
+    masked = PretrainingSettings(max_seq_length=24, max_predictions_per_seq=4)
+    choices = ChoiceSource({}, Rows(lambda path, split: iter(()), "text", {}))
+    return {
+        "entities": EntityTask(tokenizer, sentences, EntitySettings(12)),
+        "field": EntityTask(tokenizer, sentences, EntitySettings(12, use_crf=True)),
+        "spans": SpanTask(tokenizer, spans, {}, null_threshold=-0.01),
+        "masked": PretrainingTask(BertConfig.from_dict(tiny.CONFIG), masked, {}, tokenizer),
+        "choices": ChoiceTask(tokenizer, choices, ChoiceSettings(24)),
+        "mean": VectorTask(tokenizer, VectorSettings("mean", (-1,), False, True, 24)),
+        "layers": VectorTask(tokenizer, VectorSettings("none", (-1, 0), max_seq_length=24, shows_tokens=True)),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["entities", "field", "spans", "masked", "choices", "mean", "layers"])
+def test_every_task(kind, tiny_model, tmp_path):
+    task = tasks(BulkTokenizer(tiny_model / "vocab.txt"))[kind]
+    export = serving.export_random(task, tmp_path, ExportSettings(onnx=True))
+    texts = serving.difficult_texts(export)
+    with Predictor(export, "tensorflow") as first, Predictor(export, "onnx") as second:
+        assert set(first.input_names) == set(second.input_names)
+        # In the graph a field adds up in float32, over texts of hundreds of words.
+        serving.check_same(second.run(texts), first.run(texts), 2e-4 if kind == "field" else 1e-5)
+        alone = {name: values[:1] for name, values in texts.items()}
+        serving.check_same(second.run(alone), first.run(alone), 1e-5)
+    assert engine_choice.choose_engine(export) in ("onnx", "tensorflow")
+    assert json.loads((export / "engine.json").read_text())["milliseconds"].keys() == {"onnx", "tensorflow"}

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import dataclasses
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import requests
 
 from export.signatures import PLAIN, ExportSettings
@@ -16,7 +18,10 @@ from serving.metrics import Metrics
 from serving.models import ServedModel, Source
 from serving.server import Server
 from serving.settings import BatchLimits, ServerSettings
+from tasks import exports
+from tasks.text_rows import TextRows
 from tests.support import tiny
+from tokenization.kinds import of_assets
 
 
 def export_classifier(
@@ -75,6 +80,49 @@ def export_random(task: Any, folder: Path, settings: ExportSettings = PLAIN) -> 
         (folder / "weights").mkdir(parents=True)
         checkpoint = saver.save(session, str(folder / "weights" / "model.ckpt"), write_meta_graph=False)
     return export_saved_model(task, ModelSettings(config), checkpoint, folder / "export", settings)
+
+
+def text_rows(export: Path) -> TextRows:
+    """The text signature of an export in NumPy."""
+    return exports.text_rows(*_stated(export))
+
+
+def difficult_texts(export: Path) -> dict[str, Any]:
+    """Texts on which tokenizers are known to differ, by input name."""
+    return exports.text_signature(*_stated(export)).parity_examples()[0]
+
+
+def _stated(export: Path) -> tuple[Any, dict[str, Any], Path]:
+    assets = export / "assets"
+    settings = json.loads((assets / "tokenizer.json").read_bytes())
+    return of_assets(assets, settings), settings, assets
+
+
+def by_text_rows(export: Path, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """What the ids signature of an export gives for texts that were tokenized, and are answered, in NumPy."""
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401 - registers operations of the export
+
+    rows = text_rows(export)
+    read = rows.read(columns)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        signature = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(export)).signature_def
+        ids = signature["serving_default"]
+        feed = {end.name: read.features[name] for name, end in ids.inputs.items()}
+        found = session.run({name: end.name for name, end in ids.outputs.items()}, feed)
+    return rows.outputs(found, read)
+
+
+def check_same(found: Mapping[str, Any], expected: Mapping[str, Any], atol: float = 1e-5) -> None:
+    """Checks that outputs are the same: texts, numbers, shapes."""
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        assert found[name].shape == values.shape, name
+        if values.dtype == object:
+            assert found[name].tolist() == values.tolist(), name
+        else:
+            assert found[name].dtype == values.dtype, name
+            np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=atol, err_msg=name)
 
 
 @dataclasses.dataclass

@@ -1,4 +1,7 @@
-"""What protocols of tensors get is what the text signature of the export gives, for every kind of export."""
+"""What protocols of tensors get is what the text signature of the export gives, for every kind of export.
+
+So is what is tokenized and answered in NumPy, around the ids signature.
+"""
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from serving.predictor import Predictor
 from tasks import exports
 from tasks.entities.task import EntitySettings, EntityTask
 from tasks.pretraining.task import PretrainingSettings, PretrainingTask
+from tasks.span.ranking import DecodingSettings
 from tasks.span.task import SpanSettings, SpanTask
 from tests.support import serving, tiny
 from tokenization import BulkTokenizer
@@ -19,11 +23,13 @@ TEXTS = [text for text, _ in tiny.rows(3)]
 MASKED = ["the film was [MASK] .", "[MASK] food was very [MASK]", "a good day"]
 
 
-def check(export, problem_type, columns):
+def check(export, problem_type, columns, atol=1e-5):
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     with Predictor(export) as predictor:
         expected = predictor.run(columns)
         found = exports.reader(problem_type).outputs(predictor.answer(rows))
+        for texts in (columns, serving.difficult_texts(export)):
+            serving.check_same(serving.by_text_rows(export, texts), predictor.run(texts), atol)
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         if values.dtype == object:
@@ -39,6 +45,25 @@ def test_labels(tiny_model, tmp_path, classifier_export, problem_type):
     check(export, problem_type, {"text_a": TEXTS})
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pooling": "none", "layers": [-1, 0], "shows_tokens": True},
+        pytest.param({"pooling": "mean", "special_tokens": False}, marks=pytest.mark.slow),
+    ],
+)
+def test_vectors(tiny_model, tmp_path, settings):
+    tokens = ["", "good\x1fqqq\x1f\x1f##s", ""]
+    columns = {"text_a": TEXTS, "text_b": ["", "", "a day"], "tokens": tokens}
+    check(serving.export_vectors(tiny_model, tmp_path, **settings), "vectors", columns)
+
+
+def test_choices(tiny_model, tmp_path):
+    choices = [["good", "bad", "", "a day"], ["food .", "", "the film", ""]]
+    columns = {"context": TEXTS[:2], "question": ["the film was", "very"], "choices": choices}
+    check(serving.export_choices(tiny_model, tmp_path), "multiple_choice", columns)
+
+
 def test_masks(tiny_model, tmp_path):
     settings = PretrainingSettings(max_seq_length=24, max_predictions_per_seq=4)
     tokenizer = BulkTokenizer(tiny_model / "vocab.txt")
@@ -46,11 +71,15 @@ def test_masks(tiny_model, tmp_path):
     check(serving.export_random(task, tmp_path), "masked_lm", {"text": MASKED})
 
 
-def test_spans(tiny_model, tmp_path):
-    settings = SpanSettings(max_seq_length=24, doc_stride=8, max_query_length=8)
-    task = SpanTask(BulkTokenizer(tiny_model / "vocab.txt"), settings, {})
+@pytest.mark.parametrize(
+    "decoding",
+    [DecodingSettings(version_2_with_negative=True), pytest.param(DecodingSettings(5, 4), marks=pytest.mark.slow)],
+)
+def test_spans(tiny_model, tmp_path, decoding):
+    settings = SpanSettings(max_seq_length=24, doc_stride=8, max_query_length=8, decoding=decoding)
+    task = SpanTask(BulkTokenizer(tiny_model / "vocab.txt"), settings, {}, null_threshold=-0.01)
     context = " ".join(TEXTS * 3)
-    columns = {"question": ["was it good ?", "the day"], "context": [context, TEXTS[0]]}
+    columns = {"question": ["was it good ?", "the day", "a"], "context": [context, TEXTS[0], "\u200b"]}
     check(serving.export_random(task, tmp_path), "span", columns)
 
 
@@ -65,4 +94,7 @@ def test_spans(tiny_model, tmp_path):
 def test_entities(tiny_model, tmp_path, use_crf, scheme, labels):
     source = SentenceFiles({}, FileForm(), scheme, labels)
     task = EntityTask(BulkTokenizer(tiny_model / "vocab.txt"), source, EntitySettings(12, use_crf=use_crf))
-    check(serving.export_random(task, tmp_path), "entities", {"text": [*TEXTS, " ".join(TEXTS * 3), "zz"]})
+    # In the graph a field adds up in float32, over texts of hundreds of words.
+    atol = 2e-4 if use_crf else 1e-5
+    columns = {"text": [*TEXTS, " ".join(TEXTS * 3), "zz", "\u200b"]}
+    check(serving.export_random(task, tmp_path), "entities", columns, atol)
