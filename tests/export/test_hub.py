@@ -17,8 +17,7 @@ from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
 from modeling.families.registry import FAMILIES
 from tests.support import tiny
-
-DATA = Path(__file__).resolve().parents[1] / "data" / "families"
+from tests.support.families import DATA, model_folder
 
 # Run where nothing of this project is imported.
 PROGRAM = """
@@ -68,18 +67,6 @@ assert min(losses[-5:]) < 0.7 * losses[0], losses
 assert sum(np.abs(weight.numpy() - old).max() > 0 for weight, old in zip(encoder.trainable_weights, before)) == count
 print("fine-tuned", losses[0], losses[-1])
 """
-
-
-def model_folder(family, folder: Path) -> Path:
-    shutil.copytree(DATA / family.model_type / f"{family.title}ForSequenceClassification", folder)
-    if family.tokenizer == "byte_bpe":
-        for name in ("vocab.json", "merges.txt"):
-            shutil.copy(DATA / family.model_type / "tokenizer" / name, folder / name)
-    elif family.tokenizer == "sentencepiece":
-        tiny.write_sentencepiece(folder / "spiece.model")
-    else:
-        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tiny.TOKENS), encoding="utf-8")
-    return folder
 
 
 def test_an_encoder_is_loaded_by_tensorflow_alone(tmp_path):

@@ -59,8 +59,8 @@ def export_choices(tiny_model: Path, folder: Path) -> Path:
     return export_random(ChoiceTask(BulkTokenizer(tiny_model / "vocab.txt"), source, ChoiceSettings(24)), folder)
 
 
-def export_random(task: Any, folder: Path, settings: ExportSettings = PLAIN) -> Path:
-    """Exports a task with random weights."""
+def export_random(task: Any, folder: Path, settings: ExportSettings = PLAIN, config: Any = None) -> Path:
+    """Exports a task with random weights, by default of the smallest BERT."""
     import tensorflow as tf
 
     from export.savedmodel import export_saved_model
@@ -69,7 +69,7 @@ def export_random(task: Any, folder: Path, settings: ExportSettings = PLAIN) -> 
     from modeling.encoder.model import BertModel
     from modeling.settings import ModelSettings
 
-    config = BertConfig.from_dict(tiny.CONFIG)
+    config = config or BertConfig.from_dict(tiny.CONFIG)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.set_random_seed(5)
         head = task.head(is_training=False)
