@@ -3,11 +3,10 @@
 import contextlib
 import dataclasses
 import itertools
-import json
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import tensorflow as tf
 
 from common.cluster.base import ALONE, Cluster
 from common.errors import BertError, DataError, FlagError
-from common.files import write_atomically
 from common.interruption import Interruption
 from common.run_directory import warn_of_another_head
 from estimator import devices, feature_cache, forecast, layer_mix, learning_curve, machines, memory, score_table
@@ -159,7 +157,7 @@ class Experiment:
             learning_curve.draw(self._metrics.read(), self.output_dir / learning_curve.FILE)
         if self.settings.model.reading.mix:
             layer_mix.report(self.trained_checkpoint(), self.settings.model.reading, self.output_dir)
-        self._report_memory()
+        memory.report(self._metrics)
         return self.global_step()
 
     def _forecast(self, record_set: record_sets.RecordSet, steps: int) -> None:
@@ -269,12 +267,6 @@ class Experiment:
             every=training.eval_every_n_steps,
         )
 
-    def _report_memory(self) -> None:
-        peak = memory.peak_memory()
-        shown = (f"{name.removesuffix('_mib')} {mib:,.0f} MiB" for name, mib in peak.items())
-        log.info("peak memory: %s", ", ".join(shown))
-        self._metrics.write("memory", peak)
-
     def _num_steps(self, record_set: record_sets.RecordSet) -> int:
         training = self.settings.training
         if training.num_train_steps is not None:
@@ -319,7 +311,7 @@ class Experiment:
             collected = collector.arrays()
             scores |= self.task.score(collected)
         scores |= self.task.derived(scores)
-        self._write_scores(scores, is_brief=latest)
+        score_table.write(scores, self.output_dir, self._metrics, is_brief=latest)
         if collector is not None:  # after the scores, which no picture may cost
             self.task.write_evaluation(collected, self.output_dir, int(scores["global_step"]))
         return scores
@@ -448,14 +440,3 @@ class Experiment:
         if not self._checkpoints.latest():
             return dataclasses.replace(model, label_places=self._label_places)
         return model if model.needs_base else dataclasses.replace(model, init_checkpoint=None)
-
-    def _write_scores(self, scores: Mapping[str, float], is_brief: bool) -> None:
-        lines = [f"{key} = {scores[key]}" for key in sorted(scores)]
-        step = int(scores.get("global_step", 0))
-        for line in [score_table.brief(scores, step)] if is_brief else score_table.lines(scores, step):
-            log.info("%s", line)
-        write_atomically(self.output_dir / "eval_results.txt", "".join(f"{line}\n" for line in lines))
-        # NaN (a correlation with a constant) is no JSON; null is.
-        finite = {key: value if math.isfinite(value) else None for key, value in sorted(scores.items())}
-        write_atomically(self.output_dir / "eval_results.json", json.dumps(finite, indent=2, ensure_ascii=False) + "\n")
-        self._metrics.write("eval", finite)

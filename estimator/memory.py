@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from common.errors import BertError
 from estimator.config import TrainingSettings
+from estimator.hooks.metrics_log import MetricsLog
 
 log = logging.getLogger(__name__)
 
@@ -70,3 +71,11 @@ def smaller(training: TrainingSettings) -> list[str]:
     if rows // 2 >= steps and rows // 2 % steps == 0:
         found.append(f"--train_batch_size={rows // 2}")
     return [*found, "a smaller --max_seq_length"]
+
+
+def report(metrics: MetricsLog) -> None:
+    """Logs the peak memory, and writes a line of metrics."""
+    peak = peak_memory()
+    shown = (f"{name.removesuffix('_mib')} {mib:,.0f} MiB" for name, mib in peak.items())
+    log.info("peak memory: %s", ", ".join(shown))
+    metrics.write("memory", peak)

@@ -1,10 +1,19 @@
 """Scores of an evaluation as a small table for a person; the files hold all of them in full."""
 
+import json
+import logging
+import math
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from common.files import write_atomically
+from estimator.hooks.metrics_log import MetricsLog
+
+log = logging.getLogger(__name__)
 
 BASELINE = "eval_majority_baseline"
 FIRST = ("eval_accuracy", BASELINE, "exact_match", "f1", "eval_f1", "eval_pearson", "eval_spearman", "loss")
@@ -63,3 +72,22 @@ def _class_lines(scores: Mapping[str, float]) -> Iterator[str]:
 def plain(value: Any) -> float:
     """A Python number; a float32 by its shortest digits, 0.775 rather than 0.7749999761581421."""
     return float(str(value)) if isinstance(value, np.float32) else np.asarray(value).item()
+
+
+def write(scores: Mapping[str, float], folder: Path, metrics: MetricsLog, is_brief: bool) -> None:
+    """Logs the scores of an evaluation, and writes `eval_results.txt`, `eval_results.json` and a line of metrics.
+
+    Args:
+      scores: by name.
+      folder: of the files.
+      metrics: gets the line.
+      is_brief: whether the log gets one line alone.
+    """
+    step = int(scores.get("global_step", 0))
+    for line in [brief(scores, step)] if is_brief else lines(scores, step):
+        log.info("%s", line)
+    write_atomically(folder / "eval_results.txt", "".join(f"{key} = {scores[key]}\n" for key in sorted(scores)))
+    # NaN (a correlation with a constant) is no JSON; null is.
+    finite = {key: value if math.isfinite(value) else None for key, value in sorted(scores.items())}
+    write_atomically(folder / "eval_results.json", json.dumps(finite, indent=2, ensure_ascii=False) + "\n")
+    metrics.write("eval", finite)

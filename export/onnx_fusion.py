@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 MICROSOFT = "com.microsoft"
 """Domain of ONNX Runtime's own operations, which its CPU build always has."""
 
+_NOTHING = np.zeros(())
 _HALF_ROOT, _CUBE, _ROOT = 1 / np.sqrt(2), 0.044715, np.sqrt(2 / np.pi)
 
 
@@ -109,32 +110,45 @@ def _layer_norm(graph: _Graph, mean: Any) -> Found:
     if centred is None or centred.input[0] != x:
         return None
     squares = [node for node in graph.readers(centred.output[0]) if tuple(node.input) == (centred.output[0],) * 2]
-    chain = _chain(graph, squares[0].output[0], ("ReduceMean", "Add", "Sqrt", "Reciprocal", "Mul")) if squares else None
-    if chain is None or centred.output[0] not in chain[-1].input:
+    chain = _chain(graph, squares[0].output[0], ("ReduceMean", "Add", "Sqrt", "Reciprocal")) if squares else None
+    if chain is None or not _is_last_axis(mean) or not _is_last_axis(chain[0]):
         return None
     epsilon = graph.scalar(graph.other_input(chain[1], chain[0].output[0]))
-    width = _last_width(graph, x)
-    if epsilon is None or not _is_last_axis(mean) or not _is_last_axis(chain[0]):
+    scaled = _scaled(graph, centred.output[0], chain[-1].output[0])
+    if epsilon is None or scaled is None:
         return None
-    last, gamma, beta = _scale_and_shift(graph, chain[-1])
-    if gamma is None or beta is None:
-        if width is None:
-            return None
-        gamma, beta = _constant(graph, np.ones(width, np.float32)), _constant(graph, np.zeros(width, np.float32))
+    last, gamma = scaled
+    shift = graph.only_reader(last.output[0], "Add")
+    beta = None if shift is None else graph.other_input(shift, last.output[0])
+    width = _last_width(graph, x) if gamma is None else len(graph.constants[gamma])
+    if beta in graph.constants and graph.constants[beta].shape == (width,):
+        last = shift
+    else:
+        beta = None
+    if width is None:
+        return None
+    gamma = gamma or _constant(graph, np.ones(width, np.float32))
+    beta = beta or _constant(graph, np.zeros(width, np.float32))
     # Upstream's epsilon of 1e-12 vanishes beside a variance in float32, here as there.
     made = onnx.helper.make_node("LayerNormalization", [x, gamma, beta], [], name=last.name, axis=-1, epsilon=epsilon)
     return made, last
 
 
-def _scale_and_shift(graph: _Graph, normalized: Any) -> tuple[Any, str | None, str | None]:
-    """The last node, and the names of gamma and beta."""
-    scale = graph.only_reader(normalized.output[0], "Mul")
-    gamma = None if scale is None else graph.other_input(scale, normalized.output[0])
-    shift = None if gamma not in graph.constants else graph.only_reader(scale.output[0], "Add")
-    beta = None if shift is None else graph.other_input(shift, scale.output[0])
-    if gamma is None or beta not in graph.constants or graph.constants[gamma].ndim != 1:
-        return normalized, None, None
-    return shift, gamma, beta
+def _scaled(graph: _Graph, centred: str, inverse: str) -> tuple[Any, str | None] | None:
+    """The product of what is centred, one over the deviation, and a constant where there is one, in any order.
+
+    Returns:
+      The node of the product, and the name of the constant; None where something else is computed.
+    """
+    first = graph.only_reader(inverse, "Mul")
+    if first is None:
+        return None
+    other = graph.other_input(first, inverse)
+    second = graph.only_reader(first.output[0], "Mul")
+    factor = None if second is None else graph.other_input(second, first.output[0])
+    if other == centred:
+        return (second, factor) if factor in graph.constants and graph.constants[factor].ndim == 1 else (first, None)
+    return (second, other) if factor == centred and graph.constants.get(other, _NOTHING).ndim == 1 else None
 
 
 def _erf_gelu(graph: _Graph, erf: Any) -> Found:

@@ -85,14 +85,14 @@ def test_layer_norms_and_activations_are_single_operations(exported):
     assert sorted(one.name for one in model.graph.output) == ["logits", "probabilities"]
 
 
-def normalizing(epsilon_input="eps", squared=("d", "d")):
+def normalizing(epsilon_input="eps", squared=("d", "d"), products=(("d", "i"), ("n", "gamma"))):
     """A graph of one layer normalization, and of a GELU by the error function behind it."""
     node = onnx.helper.make_node
     nodes = [
         node("ReduceMean", ["x"], ["m"], axes=[-1]), node("Sub", ["x", "m"], ["d"]),
         node("Mul", list(squared), ["s"]), node("ReduceMean", ["s"], ["v"], axes=[-1]),
         node("Add", ["v", epsilon_input], ["a"]), node("Sqrt", ["a"], ["r"]), node("Reciprocal", ["r"], ["i"]),
-        node("Mul", ["d", "i"], ["n"]), node("Mul", ["n", "gamma"], ["g"]), node("Add", ["g", "beta"], ["h"]),
+        node("Mul", list(products[0]), ["n"]), node("Mul", list(products[1]), ["g"]), node("Add", ["g", "beta"], ["h"]),
         node("Mul", ["h", "root"], ["e"]), node("Erf", ["e"], ["f"]), node("Add", ["f", "one"], ["o"]),
         node("Mul", ["half", "h"], ["b"]), node("Mul", ["b", "o"], ["y"]),
     ]  # fmt: skip
@@ -116,9 +116,10 @@ def computed(model, x):
     )[0]
 
 
-def test_fused_operations_compute_the_same():
+@pytest.mark.parametrize("products", [(("d", "i"), ("n", "gamma")), (("i", "gamma"), ("d", "n"))])
+def test_fused_operations_compute_the_same(products):
     x = np.random.default_rng(3).normal(size=(5, 4)).astype(np.float32)
-    model = normalizing()
+    model = normalizing(products=products)
     expected = computed(model, x)
     assert onnx_fusion.fuse(model) == {"LayerNormalization": 1, "Gelu": 1}
     assert [node.op_type for node in model.graph.node] == ["LayerNormalization", "Gelu"]
@@ -128,6 +129,7 @@ def test_fused_operations_compute_the_same():
 def test_what_only_looks_alike_stays():
     assert onnx_fusion.fuse(normalizing(squared=("d", "x"))) == {"Gelu": 1}
     assert onnx_fusion.fuse(normalizing(epsilon_input="m")) == {"Gelu": 1}
+    assert onnx_fusion.fuse(normalizing(products=(("i", "gamma"), ("x", "n")))) == {"Gelu": 1}
     other = normalizing()
     next(one for one in other.graph.initializer if one.name == "root").CopyFrom(
         onnx.numpy_helper.from_array(np.array(0.5, np.float32), "root")
