@@ -82,7 +82,7 @@ SCRIPT = Script(
     FlagSet(
         (
             CONVERSION,
-            MODEL.without("max_seq_length", "use_one_hot_embeddings")
+            MODEL.without("extra_tokens", "max_seq_length", "use_one_hot_embeddings")
             .changed(
                 "init_checkpoint",
                 help="Weights to convert: a TensorFlow 1 checkpoint (prefix, .index or folder), an "

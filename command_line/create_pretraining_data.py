@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from command_line.app import Script
+from command_line.extra_tokens import with_extra_tokens
 from command_line.flags.corpus import FILES, INSTANCES, STREAMING
 from command_line.flags.declaration import FlagSet
 from command_line.settings import require
@@ -152,6 +153,8 @@ def tokenizer(options: SimpleNamespace) -> Tokenizer:
     lower = options.do_lower_case if "do_lower_case" in options.given else None
     loaded = kind.load(path, Asked(lower, options.strip_accents), kind.special_tokens)
     kind.check(loaded, path, registry.tokenizer_classes(loaded.kind))
+    if options.extra_tokens:
+        loaded, _ = with_extra_tokens(kind, loaded, options.extra_tokens)
     if loaded.special_ids.mask is None:
         raise VocabularyError(
             f"{path}: {kind.special_tokens.mask} not among its {len(loaded.tokens)} tokens, which hides the tokens to "

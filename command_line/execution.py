@@ -221,7 +221,7 @@ def begin(
 
     devices.quiet_tensorflow()
     adapter = first_adapter.taken_over(flags, files.config, directory, list(identity.get("labels") or []))
-    settings = experiment_settings(flags, files.config)
+    settings = experiment_settings(flags, files.config, files.added_rows)
     settings, base = on_base(settings, directory, adapter)
     devices.check_gpus(settings.devices)
     flags.onednn = _onednn_state(flags.onednn)

@@ -249,5 +249,12 @@ def _writer(options: SimpleNamespace, width: int, pieces: Any, pyarrow: Any) -> 
 
 
 SCRIPT = Script(
-    FlagSet((VECTORS, MODEL, DEVICES.only("precision", "use_xla", "use_tpu", "master", "num_tpu_cores"))), run
+    FlagSet(
+        (
+            VECTORS,
+            MODEL.without("extra_tokens"),
+            DEVICES.only("precision", "use_xla", "use_tpu", "master", "num_tpu_cores"),
+        )
+    ),
+    run,
 )

@@ -1,5 +1,6 @@
 """Which vocabulary and architecture a run uses: by flag, from its output directory, or from beside the checkpoint."""
 
+import copy
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from command_line.extra_tokens import with_extra_tokens
 from common.errors import ConfigError, FlagError, VocabularyError, one_line
 from common.files import json_object
 from common.run_directory import RunDirectory, vocabulary_digest
@@ -21,11 +23,16 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class ModelFiles:
-    """The model's files, read and checked against each other; no tokenizer where no text is read."""
+    """The model's files, read and checked against each other; no tokenizer where no text is read.
+
+    Attributes:
+      added_rows: how many rows the embedding table has beyond that of `--init_checkpoint`.
+    """
 
     config: BertConfig
     tokenizer: Tokenizer | None
     vocab_file: Path | None
+    added_rows: int = 0
 
     @property
     def vocabulary(self) -> dict[str, Path]:
@@ -90,7 +97,48 @@ def load(
         flags.do_lower_case, flags.strip_accents = lower, strips if strips != lower else None
         _check_sizes(config, config_file, tokenizer, vocab_file)
     _check_length(flags, config, config_file)
-    return ModelFiles(config, tokenizer, vocab_file)
+    return _extended(flags, ModelFiles(config, tokenizer, vocab_file))
+
+
+def _extended(flags: SimpleNamespace, files: ModelFiles) -> ModelFiles:
+    """The files with the tokens of `--extra_tokens`, if it is given, and an embedding table that has them all.
+
+    Raises:
+      BertError: there is no vocabulary, or it cannot have them.
+    """
+    given = getattr(flags, "extra_tokens", None)
+    if not given:
+        return files
+    if files.tokenizer is None:
+        raise FlagError(f"--extra_tokens={given} adds to a vocabulary, and there is none; give --vocab_file")
+    tokenizer, path = with_extra_tokens(KINDS[files.config.family.tokenizer], files.tokenizer, given)
+    config = copy.deepcopy(files.config)
+    config.vocab_size = max(config.vocab_size, len(tokenizer.tokens))
+    added = _added_rows(flags.init_checkpoint, config, len(tokenizer.tokens), files.config.vocab_size)
+    inserts = [name for name in ("adapter_size", "lora_rank", "cache_features") if getattr(flags, name, None)]
+    if added and inserts:
+        raise FlagError(
+            f"--extra_tokens={given}: {added} of them need new rows of the embedding table, which --{inserts[0]} "
+            "leaves as it is in --init_checkpoint; train the whole model, or give no more than there are [unused] ones"
+        )
+    return ModelFiles(config, tokenizer, path, added)
+
+
+def _added_rows(init_checkpoint: str | None, config: BertConfig, tokens: int, rows: int) -> int:
+    """How many rows the table of a model has beyond that of its checkpoint.
+
+    Args:
+      init_checkpoint: as the flag; None for a model that starts at random.
+      config: of the model with further tokens.
+      tokens: of its vocabulary.
+      rows: of the table without them; a command that was stopped may have left a configuration that has them.
+    """
+    if init_checkpoint and tokens == config.vocab_size == rows:
+        from modeling.checkpoints.restore import checkpoint_variables
+        from modeling.checkpoints.variable_names import WORD_EMBEDDINGS
+
+        rows = checkpoint_variables(init_checkpoint).get(WORD_EMBEDDINGS, (rows,))[0]
+    return max(config.vocab_size - rows, 0)
 
 
 def of_export(flags: SimpleNamespace, export_dir: Path) -> ModelFiles:

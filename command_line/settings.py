@@ -16,8 +16,14 @@ from modeling.training.freezing import FrozenParts, parse_frozen_parts
 from tasks.base import DEV, TEST, TRAIN
 
 
-def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> ExperimentSettings:
-    """The settings of a run, from flags that are checked by their definitions."""
+def experiment_settings(flags: SimpleNamespace, config: BertConfig, added_rows: int = 0) -> ExperimentSettings:
+    """The settings of a run, from flags that are checked by their definitions.
+
+    Args:
+      flags: of the command.
+      config: of the encoder.
+      added_rows: as of `ModelSettings`.
+    """
     frozen = parse_frozen_parts(flags.freeze, config.num_hidden_layers)
     check_cache(flags, frozen, config)
     if flags.layerwise_lr_decay is not None and config.num_hidden_groups:
@@ -27,7 +33,7 @@ def experiment_settings(flags: SimpleNamespace, config: BertConfig) -> Experimen
         )
     return ExperimentSettings(
         output_dir=Path(flags.output_dir),
-        model=model_settings(flags, config),
+        model=dataclasses.replace(model_settings(flags, config), added_rows=added_rows),
         training=dataclasses.replace(training_settings(flags), frozen=frozen),
         devices=device_settings(flags),
         num_workers=flags.num_workers,

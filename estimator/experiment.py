@@ -81,7 +81,7 @@ class Experiment:
         if self._checkpoints.verify() is not None and not model.needs_base:
             return
         if model.init_checkpoint is not None:
-            check_weights(model.bert_config, model.init_checkpoint, model.is_cut)
+            check_weights(model.bert_config, model.init_checkpoint, model.is_cut, model.added_rows)
             identity, head = self.task.identity(), self.task.head(is_training=False)
             lacking = lacking_weights(model, head)
             self._is_head_there = not lacking

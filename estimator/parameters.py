@@ -33,6 +33,8 @@ def warm_start(model: ModelSettings, head: Reader) -> tuple[str, ...]:
         return _start_of_heads(model.init_checkpoint)
     report = load_first_weights(model, head)
     log.info("%s: %s", model.init_checkpoint, report.summary())
+    if model.added_rows:
+        log.info("%d rows for further tokens start as the mean of those there", model.added_rows)
     if model.init_adapter is not None:
         _start_from_adapter(model.init_adapter)
     return (*report.new, *report.reshaped)

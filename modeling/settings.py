@@ -25,6 +25,7 @@ class ModelSettings:
       init_adapter: TensorFlow checkpoint of what is inserted, and perhaps of a head, to start from.
       cached_as: one of `CACHES`, in which a wholly frozen encoder's outputs are kept; None computes them anew.
       is_cut: whether the encoder ends below the last layer of `init_checkpoint`, whose further layers are not read.
+      added_rows: how many rows the embedding table has beyond that of `init_checkpoint`.
       label_places: where in the head of `init_checkpoint` each label of the task lies; none where it is in their order.
     """
 
@@ -37,6 +38,7 @@ class ModelSettings:
     is_cut: bool = False
     cached_as: str | None = None
     label_places: tuple[int, ...] = ()
+    added_rows: int = 0
 
     @property
     def needs_base(self) -> bool:

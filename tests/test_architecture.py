@@ -34,7 +34,7 @@ ORDER = {
     ),
     "tokenization": (
         "characters base vocabulary tokenizer_json stated_settings casing wordpiece byte_bpe unigram sentencepiece "
-        "natural_text kinds"
+        "natural_text extra_tokens kinds"
     ),
     "processors": (
         "problem_types reading json_stream base example_source registry text_lines records tables report entities "
@@ -64,8 +64,8 @@ ORDER = {
         "run_pretraining create_pretraining_data extract_features"
     ),
     "command_line": (
-        "flags app settings model_files scopes first_adapter execution seeds distillation frame table run_classifier "
-        "run_classifier_with_tfhub run_squad run_ner "
+        "flags app settings extra_tokens model_files scopes first_adapter execution seeds distillation frame table "
+        "run_classifier run_classifier_with_tfhub run_squad run_ner "
         "run_multiple_choice run_seq2seq run_pretraining create_pretraining_data extract_features convert_checkpoint "
         "run_server run_task python_api reference"
     ),

@@ -9,6 +9,7 @@ from common.errors import FlagError, VocabularyError, one_line
 from tokenization.base import SpecialTokens, Tokenizer
 from tokenization.byte_bpe import BYTE_BPE_TOKENS, MERGES, ByteBpeTokenizer
 from tokenization.casing import check_vocabulary_casing
+from tokenization.extra_tokens import ExtendedVocabulary, extend
 from tokenization.sentencepiece import SENTENCEPIECE_TOKENS, SentencePieceTokenizer
 from tokenization.stated_settings import (
     TOKENIZER_CONFIG,
@@ -50,6 +51,7 @@ class Kind:
       stated: what `tokenizer_config.json` says of one, by whether it lower-cases and whether it drops accents.
       restored: makes one from the folder of its `assets`, its `settings` and special tokens.
       further: names of files that belong to the vocabulary file.
+      extended: a tokenizer's vocabulary with the tokens of a file; None where a vocabulary cannot have any.
     """
 
     names: tuple[str, ...]
@@ -60,6 +62,7 @@ class Kind:
     restored: Callable[[Path, Mapping[str, Any], SpecialTokens], Tokenizer]
     further: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    extended: Callable[[Any, Path], ExtendedVocabulary] | None = None
 
     def files(self, vocab_file: Path) -> dict[str, Path]:
         """The files of a tokenizer by the names that they get in a folder that is written here."""
@@ -178,6 +181,7 @@ KINDS: Mapping[str, Kind] = {
         restored=lambda folder, settings, special: BulkTokenizer(
             folder / "vocab.txt", settings["do_lower_case"], special, settings.get("strip_accents")
         ),
+        extended=extend,
     ),
     SentencePieceTokenizer.kind: Kind(
         names=("spiece.model", "30k-clean.model"),

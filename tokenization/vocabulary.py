@@ -1,7 +1,7 @@
 """The vocabulary file: a token a line, whose id is the line's number from 0."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,15 +87,25 @@ def _warn_of_repeated(tokens: Sequence[str], vocab_file: str | Path) -> None:
     )  # fmt: skip
 
 
-def _lines(path: Path) -> list[bytes]:
+def text_lines(path: Path, flag: str) -> Iterator[tuple[int, str]]:
+    """Lines of a UTF-8 file with their numbers, from 1.
+
+    Raises:
+      VocabularyError: it cannot be read, is empty, or is not UTF-8.
+    """
+    for index, line in enumerate(_lines(path, flag)):
+        yield index + 1, _decode(line, path, index + 1)
+
+
+def _lines(path: Path, flag: str = "--vocab_file") -> list[bytes]:
     """Lines of a file, cut at line feeds alone: U+2028 and the like are pieces of some vocabularies."""
     try:
         content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise VocabularyError(
-            f"--vocab_file={path} cannot be read ({reason}), expected a text file with a token a line; "
-            "give the path of the vocab.txt that came with the checkpoint"
+            f"{flag}={path} cannot be read ({reason}), expected a text file with a token a line; "
+            + ("give the path of the vocab.txt that came with the checkpoint" if flag == "--vocab_file" else "check it")
         ) from error
     if not content.strip():
         raise VocabularyError(f"{path} is empty, expected a token a line; fetch the file again")

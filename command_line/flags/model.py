@@ -61,6 +61,15 @@ MODEL = Group(
             same=_same_accents,
         ),
         Flag(
+            "extra_tokens",
+            str,
+            None,
+            "File with further tokens for a WordPiece vocabulary, a token a line. They take the places of [unused] "
+            "tokens; the others get new rows of the embedding table, which start as the mean of the rows there.",
+            Scope.FREE,
+            is_path=True,
+        ),
+        Flag(
             "max_seq_length",
             int,
             128,

@@ -36,6 +36,7 @@ def load_weights(
     starts: Callable[[Collection[str]], Mapping[str, str]] | None = None,
     is_cut: bool = False,
     label_order: LabelOrder = UNCHANGED,
+    added_rows: int = 0,
 ) -> RestoreReport:
     """Lets the graph's variables start from a checkpoint that has the whole encoder.
 
@@ -45,6 +46,7 @@ def load_weights(
       starts: `Reader.starts` of the head; default none.
       is_cut: the encoder ends below the checkpoint's last layer; the layers above are not read.
       label_order: as for `initialize_from_checkpoint`; default as they are.
+      added_rows: as for `initialize_from_checkpoint`; default none.
 
     Returns:
       What was restored, what is new, what was left over.
@@ -55,7 +57,8 @@ def load_weights(
     _refuse_part(init_checkpoint)
     variables = tf.compat.v1.trainable_variables()
     copies = starts([variable.op.name for variable in variables]) if starts else {}
-    return _whole(initialize_from_checkpoint(variables, init_checkpoint, replaceable, copies, label_order), is_cut)
+    report = initialize_from_checkpoint(variables, init_checkpoint, replaceable, copies, label_order, added_rows)
+    return _whole(report, is_cut)
 
 
 def load_first_weights(model: ModelSettings, head: Reader) -> RestoreReport:
@@ -63,15 +66,15 @@ def load_first_weights(model: ModelSettings, head: Reader) -> RestoreReport:
     if model.init_checkpoint is None:
         raise ValueError("the model has no init_checkpoint")
     order = LabelOrder(model.label_places, head.label_axes)
-    return load_weights(model.init_checkpoint, head.replaceable, head.starts, model.is_cut, order)
+    return load_weights(model.init_checkpoint, head.replaceable, head.starts, model.is_cut, order, model.added_rows)
 
 
-def check_weights(config: BertConfig, init_checkpoint: str, is_cut: bool = False) -> None:
+def check_weights(config: BertConfig, init_checkpoint: str, is_cut: bool = False, added_rows: int = 0) -> None:
     """Reads a checkpoint that is to be loaded later, and compares it with the encoder.
 
     Args:
       config: of the encoder.
-      init_checkpoint, is_cut: as for `load_weights`.
+      init_checkpoint, is_cut, added_rows: as for `load_weights`.
 
     Raises:
       CheckpointError: as for `load_weights`.
@@ -84,7 +87,7 @@ def check_weights(config: BertConfig, init_checkpoint: str, is_cut: bool = False
             f"configuration is of {config.family.title}; give the configuration of the checkpoint, with "
             f'"model_type": "{stated.model_type}"'
         )
-    _whole(compare_with_checkpoint(_encoder_shapes(config), init_checkpoint), is_cut)
+    _whole(compare_with_checkpoint(_encoder_shapes(config), init_checkpoint, added_rows=added_rows), is_cut)
 
 
 def _encoder_shapes(config: BertConfig) -> Shapes:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.errors import CheckpointError, closest
+from modeling.checkpoints.added_rows import OF_TOKENS, lengthened, with_rows
 from modeling.checkpoints.label_order import UNCHANGED, LabelOrder
 from modeling.checkpoints.object_based import ObjectCheckpoint
 from modeling.checkpoints.sources import Shapes, open_checkpoint, save_tensors, temporary_checkpoint, verified_values
@@ -143,6 +144,7 @@ def initialize_from_checkpoint(
     replaceable: Collection[str] = (),
     starts: Mapping[str, str] = types.MappingProxyType({}),
     label_order: LabelOrder = UNCHANGED,
+    added_rows: int = 0,
 ) -> RestoreReport:
     """Let variables start from a checkpoint's values, matched by name.
 
@@ -156,6 +158,7 @@ def initialize_from_checkpoint(
         the labels; default none.
       starts: of variables that the checkpoint may lack, the name of another whose value they start from; default none.
       label_order: how the labels of the checkpoint's head lie in the model's; default as they are.
+      added_rows: how many tokens the model has beyond the checkpoint's; default none.
 
     Returns:
       What was restored, what is new, what was left over.
@@ -165,17 +168,21 @@ def initialize_from_checkpoint(
         has another shape.
     """
     model = {_name_of(variable): tuple(variable.shape.as_list()) for variable in variables}
-    report, prefix, assignment = _compared(model, init_checkpoint, replaceable)
+    report, prefix, assignment = _compared(model, init_checkpoint, replaceable, added_rows)
     report = _with_copies(report, starts)
     in_file = {name: source for source, name in assignment.items()}
+    grown = [name for name in report.restored if added_rows and name in OF_TOKENS]
     reordered = [name for name in report.restored if label_order.moves(name)]
-    tf.compat.v1.train.init_from_checkpoint(prefix, {in_file[name]: name for name in in_file if name not in reordered})
+    changed = [*grown, *reordered]
+    tf.compat.v1.train.init_from_checkpoint(prefix, {in_file[name]: name for name in in_file if name not in changed})
     for name in report.copied:
         tf.compat.v1.train.init_from_checkpoint(prefix, {in_file[starts[name]]: name})
-    if reordered:
-        tensors = dict(read_tensors(init_checkpoint, reordered))
-        prefix = temporary_checkpoint({name: label_order.arranged(name, value) for name, value in tensors.items()})
-        tf.compat.v1.train.init_from_checkpoint(prefix, {name: name for name in reordered})
+    if changed:
+        tensors = dict(read_tensors(init_checkpoint, changed))
+        values = {name: lengthened(tensors[name], added_rows) for name in grown}
+        values |= {name: label_order.arranged(name, tensors[name]) for name in reordered}
+        prefix = temporary_checkpoint(values)
+        tf.compat.v1.train.init_from_checkpoint(prefix, {name: name for name in changed})
     return report
 
 
@@ -190,25 +197,26 @@ def compare_with_checkpoint(
     init_checkpoint: str,
     replaceable: Collection[str] = (),
     starts: Mapping[str, str] = types.MappingProxyType({}),
+    added_rows: int = 0,
 ) -> RestoreReport:
     """What `initialize_from_checkpoint` would do for variables of these shapes; it reads the values as well.
 
     Args:
       model: shapes of a model's variables, by name.
-      init_checkpoint, replaceable, starts: as for `initialize_from_checkpoint`.
+      init_checkpoint, replaceable, starts, added_rows: as for `initialize_from_checkpoint`.
 
     Raises:
       CheckpointError: as for `initialize_from_checkpoint`.
     """
-    return _with_copies(_compared(model, init_checkpoint, replaceable)[0], starts)
+    return _with_copies(_compared(model, init_checkpoint, replaceable, added_rows)[0], starts)
 
 
 def _compared(
-    model: Shapes, init_checkpoint: str, replaceable: Collection[str]
+    model: Shapes, init_checkpoint: str, replaceable: Collection[str], added_rows: int
 ) -> tuple[RestoreReport, str, dict[str, str]]:
     """The report, the prefix of a TensorFlow checkpoint whose values have been read, and its names with the model's."""
     source = open_checkpoint(init_checkpoint)
-    shapes = source.shapes()
+    shapes = with_rows(source.shapes(), added_rows)
     reshaped = tuple(name for name in model if name in replaceable and shapes.get(name, model[name]) != model[name])
     restored = tuple(name for name in model if name in shapes and name not in reshaped)
     require_google_style(model, shapes, source.path)

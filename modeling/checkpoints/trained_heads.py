@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from modeling.build import ENCODER_INPUTS, build_encoder
+from modeling.checkpoints.added_rows import with_rows
 from modeling.checkpoints.restore import checkpoint_variables
 from modeling.checkpoints.sources import Shapes
 from modeling.encoder.model import BertModel
@@ -24,7 +25,7 @@ def lacking_weights(model: ModelSettings, head: Reader) -> tuple[str, ...]:
     Raises:
       CheckpointError: the checkpoint cannot be read.
     """
-    held = checkpoint_variables(model.init_checkpoint or "")
+    held = with_rows(checkpoint_variables(model.init_checkpoint or ""), model.added_rows)
     needed = _needed(model, head)
     copies = head.starts(list(needed))
     return tuple(

@@ -34,6 +34,7 @@ NOT_FLAGS = {
         "insertions": "parsed from --adapter_size or --lora_rank and those beside them",
         "is_cut": "--num_layers_used",
         "cached_as": "--cache_features",
+        "added_rows": "told by --extra_tokens",
         "label_places": "told by the labels of the run and of its first weights",
     },
     TrainingSettings: {"frozen": "parsed from --freeze"},

@@ -1,17 +1,24 @@
-"""Accents apart from case: from flags and files to later commands, exports and converted folders."""
+"""Accents apart from case, and further tokens: from flags to later commands, exports and conversions."""
 
 import json
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import convert_checkpoint
+import create_pretraining_data
 import extract_features
 import run_classifier
+import run_pretraining
 from common.run_directory import RunDirectory
+from modeling.checkpoints.restore import read_tensor
+from modeling.checkpoints.variable_names import WORD_EMBEDDINGS
 from serving.predictor import Predictor
 from tests.support import tiny
 
+DATA = Path(__file__).resolve().parents[1] / "data" / "families"
 TABLE = ["--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=12", "--train_batch_size=8"]
 WORDS = {"good": "göod", "bad": "bäd"}
 """Words that tell the labels apart, as the table has them."""
@@ -84,3 +91,121 @@ def test_an_export_reads_text_as_the_run(model, tmp_path, run_script):
             answers = predictor.answer([{"text_a": row["text_a"]} for row in rows])
         for row, answer in zip(rows, answers, strict=True):
             assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+
+
+NEW = ["fabulous", "dreadful", "##ish"]
+
+
+@pytest.fixture
+def extra(tiny_model, tmp_path):
+    """Words for all unused tokens but for the three of NEW, which need rows."""
+    unused = (tiny_model / "vocab.txt").read_text().count("[unused")
+    path = tmp_path / "extra.txt"
+    path.write_text("".join(f"{word}\n" for word in [*(f"word{i}" for i in range(unused)), *NEW]))
+    return path
+
+
+def medical(folder):
+    tiny.write_table(folder, train=16, dev=8, test=4)
+    for path in folder.glob("*.tsv"):
+        path.write_text(path.read_text().replace("good", "fabulous").replace("bad", "dreadful"))
+    return folder
+
+
+def test_further_tokens_come_with_the_run(tiny_model, extra, tmp_path, run_script):
+    data, run = medical(tmp_path / "data"), tmp_path / "run"
+    common = [*TABLE, f"--data_dir={data}", f"--init_checkpoint={tiny_model}", f"--output_dir={run}"]
+    tokens = (tiny_model / "vocab.txt").read_text().splitlines()
+    code, _, err = run_script(
+        run_classifier.main, *common, f"--extra_tokens={extra}", "--do_train", "--num_train_epochs=0.5",
+        "--learning_rate=0.0",
+    )  # fmt: skip
+    assert code == 0, err
+    unused = len(tokens) - len(tiny.TOKENS)
+    assert f"--extra_tokens={extra}: {unused} in the places of unused tokens, 3 behind the last" in err
+    assert "3 rows for further tokens start as the mean of those there" in err
+    assert (run / "vocab.txt").read_text().splitlines() == [*tiny.TOKENS, *extra.read_text().splitlines()]
+    assert json.loads((run / "bert_config.json").read_text())["vocab_size"] == len(tokens) + 3
+    before, after = (read_tensor(str(one), WORD_EMBEDDINGS) for one in (tiny_model, run))
+    np.testing.assert_array_equal(after[:-3], before)
+    np.testing.assert_allclose(after[-3:], np.repeat(before.mean(axis=0, keepdims=True), 3, axis=0), atol=1e-7)
+    # Later commands need not be told, and may be.
+    for given in ([], [f"--extra_tokens={extra}"]):
+        code, _, err = run_script(run_classifier.main, *common, *given, "--do_predict")
+        assert code == 0, err
+    code, _, err = run_script(
+        convert_checkpoint.main, f"--init_checkpoint={run}", f"--output_dir={tmp_path / 'hf'}", "--format=huggingface"
+    )
+    assert code == 0, err
+    assert (tmp_path / "hf" / "vocab.txt").read_text().splitlines()[-3:] == NEW
+    assert json.loads((tmp_path / "hf" / "config.json").read_text())["vocab_size"] == len(tokens) + 3
+    # Other tokens are another model.
+    (tmp_path / "more.txt").write_text("another\n")
+    code, _, err = run_script(run_classifier.main, *common, f"--extra_tokens={tmp_path / 'more.txt'}", "--do_eval")
+    assert code == 2
+    assert f"--output_dir={run} belongs to another run (vocabulary: " in err
+
+
+@pytest.mark.slow
+def test_a_command_that_was_stopped_is_given_again(tiny_model, extra, tmp_path, run_script):
+    """It has left the vocabulary and its configuration, and no weights."""
+    data, run = medical(tmp_path / "data"), tmp_path / "run"
+    common = [*TABLE, f"--data_dir={data}", f"--init_checkpoint={tiny_model}", f"--output_dir={run}"]
+    run.mkdir()
+    (run / "vocab.txt").write_text("".join(f"{one}\n" for one in [*tiny.TOKENS, *extra.read_text().splitlines()]))
+    config = json.loads((tiny_model / "bert_config.json").read_text())
+    (run / "bert_config.json").write_text(json.dumps(config | {"vocab_size": config["vocab_size"] + 3}))
+    given = [f"--extra_tokens={extra}", "--do_train", "--num_train_epochs=0.5"]
+    code, _, err = run_script(run_classifier.main, *common, *given)
+    assert code == 0, err
+    assert "3 rows for further tokens start as the mean of those there" in err
+
+
+def test_what_cannot_have_further_tokens(tiny_model, extra, tmp_path, run_script):
+    data = medical(tmp_path / "data")
+    common = [*TABLE, f"--data_dir={data}", f"--output_dir={tmp_path / 'run'}", "--do_train"]
+    code, _, err = run_script(
+        run_classifier.main, *common, f"--init_checkpoint={tiny_model}", f"--extra_tokens={extra}", "--lora_rank=2"
+    )
+    assert code == 2
+    assert f"--extra_tokens={extra}: 3 of them need new rows of the embedding table, which --lora_rank leaves" in err
+    source = DATA / "roberta"
+    folder = shutil.copytree(source / "RobertaForSequenceClassification", tmp_path / "roberta")
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(source / "tokenizer" / name, folder / name)
+    code, _, err = run_script(run_classifier.main, *common, f"--init_checkpoint={folder}", f"--extra_tokens={extra}")
+    assert code == 2
+    assert "a byte_bpe vocabulary is one with the model that cuts text, and takes no further tokens" in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_exports_and_pretraining_have_further_tokens(tiny_model, extra, tmp_path, run_script):
+    (tmp_path / "corpus.txt").write_text(
+        "the film was fabulous\nthe day was dreadful\n\nit was good\nfood was bad\n" * 3
+    )
+    code, _, err = run_script(
+        create_pretraining_data.main, f"--input_file={tmp_path / 'corpus.txt'}", "--max_seq_length=16",
+        f"--output_file={tmp_path / 'records'}", f"--vocab_file={tiny_model / 'vocab.txt'}", f"--extra_tokens={extra}",
+        "--max_predictions_per_seq=3", "--dupe_factor=2",
+    )  # fmt: skip
+    assert code == 0, err
+    code, _, err = run_script(
+        run_pretraining.main, f"--input_file={tmp_path / 'records'}", f"--output_dir={tmp_path / 'pretrained'}",
+        f"--init_checkpoint={tiny_model}", f"--extra_tokens={extra}", "--max_seq_length=16", "--train_batch_size=4",
+        "--max_predictions_per_seq=3", "--num_train_steps=2", "--num_warmup_steps=1", "--do_train",
+    )  # fmt: skip
+    assert code == 0, err
+    data, run = medical(tmp_path / "data"), tmp_path / "run"
+    code, _, err = run_script(
+        run_classifier.main, *TABLE, f"--data_dir={data}", f"--init_checkpoint={tmp_path / 'pretrained'}",
+        f"--output_dir={run}", "--do_train", "--do_predict", "--do_export", "--num_train_epochs=2",
+        "--learning_rate=1e-2",
+    )  # fmt: skip
+    assert code == 0, err
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert any(word in row["text_a"] for row in rows for word in NEW)
+    with Predictor(RunDirectory(run).latest_export()) as predictor:
+        answers = predictor.answer([{"text_a": row["text_a"]} for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)

@@ -136,6 +136,10 @@ class BulkTokenizer:
         """Turn words into ids: a word's tokens do not depend on what stands before it; see `encode`."""
         return self.encode(words)
 
+    def words(self, text: str) -> list[str]:
+        """Words of a text as they are looked up: cased, without control characters, cut at blanks and punctuation."""
+        return self._table.normalize(convert_to_unicode(text)).split()
+
     def tokenize(self, text: str) -> list[str]:
         """Cut text into tokens.
 
