@@ -101,7 +101,7 @@ def settings_of(flags: argparse.Namespace, work: str) -> Settings:
       FlagError: a path that is not there, or a number of rounds below 1.
     """
     paths = {name: getattr(flags, name) for name in ("data_dir", "squad_file", "corpus", "tagged_dir")}
-    paths["weights"] = flags.weights or _demo_weights()
+    paths["weights"] = flags.weights or demo_weights()
     for name, path in paths.items():
         if path and not Path(path).exists():
             raise FlagError(f"--{name}={path}: no such file or folder; check the path")
@@ -116,7 +116,8 @@ def settings_of(flags: argparse.Namespace, work: str) -> Settings:
     return Settings(work, effort=effort, **absolute)
 
 
-def _demo_weights() -> str:
+def demo_weights() -> str:
+    """Folder of the demo's weights; empty where they are not installed."""
     spec = importlib.util.find_spec(DEMO_WEIGHTS)
     if spec is None or not spec.submodule_search_locations:
         return ""

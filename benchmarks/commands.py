@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.worker import ROOT, WorkerError
@@ -29,22 +29,37 @@ class Ran:
     output: str
 
 
-def python(arguments: Sequence[str], folder: Path, expected: int = 0) -> Ran:
+def python(
+    arguments: Sequence[str],
+    folder: Path,
+    expected: int = 0,
+    environment: Mapping[str, str] | None = None,
+    given: str = "",
+) -> Ran:
     """Runs Python, that of this process, in the project's root.
 
     Args:
       arguments: of Python: a script or `-m`, and what follows.
       folder: for the output.
       expected: the exit code.
+      environment: variables besides those of this process.
+      given: standard input.
 
     Raises:
       WorkerError: it ended with another.
     """
     printed, log = folder / "command.out", folder / "command.log"
-    with printed.open("wb") as output, log.open("wb") as error:
+    asked = folder / "command.in"
+    asked.write_text(given, encoding="utf-8")
+    with printed.open("wb") as output, log.open("wb") as error, asked.open("rb") as stream:
         started, clock = time.time(), time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=error
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            stdin=stream,
+            stdout=output,
+            stderr=error,
+            env={**os.environ, **(environment or {})},
         )
         _, status, usage = os.wait4(process.pid, 0)
         taken = time.perf_counter() - clock

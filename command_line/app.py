@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import NoReturn, Protocol
 
-from command_line import INTERRUPTED
+from command_line import INTERRUPTED, remote_files
 from command_line.flags import help as help_text
 from command_line.flags.declaration import FlagSet
 from command_line.flags.parsing import parse
@@ -70,6 +70,8 @@ def start(script: Runnable, description: str, argv: Sequence[str] | None = None)
             sys.exit(0)
         check_tensorflow()
         options = parse(argv, script.flags)
+        if isinstance(script, Script):
+            options = remote_files.inputs_alone(options, script.flags)
         if getattr(options, "use_xla", False):
             let_xla_compile_for_cpu()
         with interruption.sigterm_raises():

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from command_line import first_adapter, scopes
+from command_line import commands, first_adapter, scopes
 from command_line.flags.declaration import FlagSet
 from command_line.model_files import ModelFiles
 from command_line.settings import (
@@ -24,9 +24,10 @@ from common import onednn
 from common.cluster.base import Cluster
 from common.cluster.member import VARIABLE
 from common.errors import FlagError, RunDirectoryError
+from common.files import file_digest
+from common.paths import path_of
 from common.run_directory import RunDirectory
 from export.signatures import INT8, NOT_QUANTIZED, ExportSettings, Quantization
-from processors.records.record_sets import file_digest
 from tasks.base import DEV, TEST, TRAIN, Task
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,9 @@ def check_actions(flags: SimpleNamespace, *further: str) -> None:
     if not (flags.validate_only or flags.only_check_args):
         require_an_action(flags, *ACTIONS, *further, "validate_only")
         require(flags, "output_dir")
-        if Path(flags.output_dir).is_file():
-            RunDirectory(Path(flags.output_dir)).check({})
+        directory = RunDirectory(path_of(flags.output_dir))
+        if directory.path.is_file():
+            directory.check({})
     check_batches(flags)
     check_periodic_evaluation(flags)
     check_precision(flags)
@@ -240,7 +242,9 @@ def begin(
     experiment.prepare(splits)
     _compare_code(identity, task, directory)
     record = scopes.to_record(flags, declared, directory)
-    directory.write(identity, record, files.vocabulary, files.config.to_json_string(), held_out, base)
+    command = commands.begun(flags, declared, task, files, directory, splits)
+    command["device"] = devices.description(settings.devices, cluster)
+    directory.write(identity, record, files.vocabulary, files.config.to_json_string(), held_out, base, command)
     if cluster.member is not None:
         cluster.tell(experiment.common_state())
     return experiment

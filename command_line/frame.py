@@ -4,11 +4,11 @@ A new script declares its flags and says how they become a task.
 """
 
 import abc
-from pathlib import Path
+import time
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar, final
 
-from command_line import execution, model_files, scopes, seeds
+from command_line import commands, execution, model_files, remote_files, scopes, seeds
 from command_line.distillation.attach import attach
 from command_line.distillation.comparison import compare
 from command_line.distillation.student_layers import with_first_layers
@@ -22,6 +22,7 @@ from command_line.flags.transfer import INSERTED, READING
 from command_line.model_files import ModelFiles
 from common import onednn
 from common.cluster import machines, member
+from common.paths import path_of
 from common.run_directory import RunDirectory
 from processors.reading import MissingDataError
 from tasks.base import DEV, TEST, TRAIN, Task
@@ -52,9 +53,20 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
 
     Attributes:
       flags: every flag of the script.
+      found_as: how run_task.py was told to find the class; None for a script of this project.
     """
 
     flags: FlagSet
+    found_as: str | None = None
+
+    @final
+    @property
+    def program(self) -> list[str]:
+        """The script by its name, with the class of the user's where there is one, as on a command line."""
+        kind = type(self)
+        if self.found_as is None and kind.__module__.startswith("command_line."):
+            return [f"{kind.__module__.rpartition('.')[2]}.py"]
+        return ["run_task.py", self.found_as or f"{kind.__module__}:{kind.__qualname__}"]
 
     @final
     def run(self, flags: SimpleNamespace) -> Results:
@@ -66,15 +78,18 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
         Raises:
           BertError: an error that the user can fix.
         """
+        flags = remote_files.staged(flags, self.flags)
         self.check(flags)
+        flags.program = self.program
         if flags.num_seeds > 1 and not (flags.validate_only or flags.only_check_args):
             member.require_one_machine("--num_seeds")
             return seeds.run(flags, self.run)
-        directory = RunDirectory(Path(flags.output_dir or ""))
+        directory = RunDirectory(path_of(flags.output_dir or ""))
         if self.is_answered(flags, directory):
             return Results()
-        flags = self.settled(scopes.settle(flags, self.flags, directory))
-        flags = with_first_layers(flags, directory)
+        flags = remote_files.staged(scopes.settle(flags, self.flags, directory), self.flags)
+        flags = self.settled(flags)
+        flags = remote_files.renamed(flags, with_first_layers(flags, directory), "init_checkpoint")
         onednn.choose(flags.onednn)
         identity = (directory.description() or {}).get("identity", {})
         files = model_files.load(flags, directory.path, identity, self.reads_text(flags))
@@ -98,9 +113,12 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
             cluster.agree(scopes.in_common(flags, self.flags), "give every machine the same command")
             directory = RunDirectory(directory.path, cluster)
             with directory.owned():
+                started = time.monotonic()
                 results = self.execute(flags, task, directory, files)
                 if getattr(flags, "compare_teacher", False):
                     compare(self, flags, task, files, directory)
+                command = commands.same(flags, self.flags)
+                directory.write_end(command, time.monotonic() - started, results.scores)
                 return results
 
     def check(self, flags: SimpleNamespace) -> None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from command_line.extra_tokens import with_extra_tokens
+from command_line.remote_files import local
 from common.errors import ConfigError, FlagError, VocabularyError, one_line
 from common.files import json_object
 from common.run_directory import RunDirectory, vocabulary_digest
@@ -279,7 +280,7 @@ def _found(given: str | None, flag: str, output_dir: Path, own_names: Sequence[s
             raise error(f"--{flag}={given}: no such file; check the path")
         return path
     own = next((output_dir / name for name in own_names if (output_dir / name).is_file()), None)
-    return own or (Path(beside) if beside is not None else None)
+    return local(own) if own else (Path(beside) if beside is not None else None)
 
 
 def _missing_vocabulary(config: BertConfig, flags: SimpleNamespace) -> FlagError:

@@ -4,6 +4,7 @@ from command_line import (
     convert_checkpoint,
     create_pretraining_data,
     extract_features,
+    repeat_run,
     run_classifier,
     run_classifier_with_tfhub,
     run_multiple_choice,
@@ -28,6 +29,7 @@ SCRIPTS: dict[str, Runnable] = {
     "extract_features": extract_features.SCRIPT,
     "convert_checkpoint": convert_checkpoint.SCRIPT,
     "run_server": run_server.SCRIPT,
+    "repeat_run": repeat_run.SCRIPT,
 }
 """Every script by its name."""
 

@@ -62,4 +62,5 @@ def find(name: str) -> TaskScript[Any]:
 
     what = "a subclass of command_line.frame.TaskScript"
     script: TaskScript[Any] = find_class(name, "run_task.py", fits, what, TASKS)()
+    script.found_as = name
     return script

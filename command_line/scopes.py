@@ -8,6 +8,7 @@ from typing import Any
 
 from command_line.flags.declaration import Flag, FlagSet, Scope
 from command_line.flags.help import shown
+from command_line.remote_files import as_given
 from common.errors import FlagError, RunDirectoryError, one_line
 from common.run_directory import RUN_FILE, RunDirectory
 
@@ -39,8 +40,8 @@ def settle(flags: SimpleNamespace, declared: FlagSet, directory: RunDirectory) -
         value = _checked(flag, recorded[flag.name], directory)
         if flag.name not in flags.given:
             taken[flag.name] = _not_code(flag, value, directory)
-        elif _binds(flag, flags, directory) and not flag.same(getattr(flags, flag.name), value, identity):
-            raise _contradiction(flag, getattr(flags, flag.name), value, directory)
+        elif _binds(flag, flags, directory) and not flag.same(as_given(flags, flag.name), value, identity):
+            raise _contradiction(flag, as_given(flags, flag.name), value, directory)
     told = [flag for flag in declared if flag.name in taken and taken[flag.name] != flag.default]
     if told:
         log.info("from %s: %s", directory.path / RUN_FILE, " ".join(_as_given(f, taken[f.name]) for f in told))
@@ -58,7 +59,7 @@ def to_record(flags: SimpleNamespace, declared: Iterable[Flag], directory: RunDi
     recorded = dict((directory.description() or {}).get("flags", {}))
     if directory.is_trained() and not flags.do_train:
         return recorded
-    return recorded | {flag.name: getattr(flags, flag.name) for flag in declared if flag.scope is not Scope.FREE}
+    return recorded | {flag.name: as_given(flags, flag.name) for flag in declared if flag.scope is not Scope.FREE}
 
 
 def in_common(flags: SimpleNamespace, declared: Iterable[Flag]) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def in_common(flags: SimpleNamespace, declared: Iterable[Flag]) -> dict[str, Any
     """
     own = {"num_workers", "cluster_timeout", "log_every_n_steps"}
     alike = [flag.name for flag in declared if not (flag.is_path or flag.names_code or flag.name in own)]
-    return {f"--{name}": getattr(flags, name) for name in alike} | {"TensorFlow": version("tensorflow")}
+    return {f"--{name}": as_given(flags, name) for name in alike} | {"TensorFlow": version("tensorflow")}
 
 
 def _binds(flag: Flag, flags: SimpleNamespace, directory: RunDirectory) -> bool:

@@ -14,6 +14,7 @@ from command_line.settings import require
 from common.errors import FlagError, RunDirectoryError
 from common.exclusive import locked
 from common.files import write_atomically
+from common.paths import path_of
 from common.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def check(flags: SimpleNamespace) -> None:
     for name in ("do_train", "do_eval"):
         if not getattr(flags, name):
             raise FlagError(f"--num_seeds trains and evaluates with each seed: --{name} is missing; add it")
-    if RunDirectory(Path(flags.output_dir)).description() is not None:
+    if RunDirectory(path_of(flags.output_dir)).description() is not None:
         raise RunDirectoryError(
             f"--output_dir={flags.output_dir} holds one run; --num_seeds makes a folder for each seed; choose another"
         )
@@ -52,7 +53,7 @@ def run(flags: SimpleNamespace, run_one: Callable[[SimpleNamespace], Results]) -
       BertError: as one run.
     """
     check(flags)
-    folder = Path(flags.output_dir)
+    folder = path_of(flags.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     results: dict[int, Results] = {}
     with locked(folder):
@@ -71,7 +72,7 @@ def run(flags: SimpleNamespace, run_one: Callable[[SimpleNamespace], Results]) -
 
 def folder_of(flags: SimpleNamespace, seed: int) -> Path:
     """Where the run with one seed is."""
-    return Path(flags.output_dir) / f"seed-{seed}"
+    return path_of(flags.output_dir) / f"seed-{seed}"
 
 
 def with_seed(flags: SimpleNamespace, seed: int) -> SimpleNamespace:

@@ -2,11 +2,11 @@
 
 import copy
 import dataclasses
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from common.errors import FlagError
+from common.paths import path_of
 from estimator.config import SKIP, STOP, DeviceSettings, ExperimentSettings, TrainingSettings
 from modeling.config import BertConfig
 from modeling.insertions import parse_insertions
@@ -32,7 +32,7 @@ def experiment_settings(flags: SimpleNamespace, config: BertConfig, added_rows: 
             "so that they have one rate; leave it out"
         )
     return ExperimentSettings(
-        output_dir=Path(flags.output_dir),
+        output_dir=path_of(flags.output_dir),
         model=dataclasses.replace(model_settings(flags, config), added_rows=added_rows),
         training=dataclasses.replace(training_settings(flags), frozen=frozen),
         devices=device_settings(flags),

@@ -15,6 +15,7 @@ from google.protobuf import text_encoding
 
 from common.errors import CheckpointError, one_line
 from common.files import sync_file, sync_folder, write_atomically, writing
+from common.paths import is_remote
 
 STATE_FILE = "checkpoint"
 BASENAME = "model.ckpt"
@@ -72,7 +73,7 @@ def latest_checkpoint(folder: Path, damaged: Mapping[str, str] | None = None) ->
         named, problem = [], f"its file {STATE_FILE} {error}"
     if named:
         name = Path(named[0]).name
-        is_other = name not in parts and name not in damaged and os.path.isfile(folder / f"{name}.index")  # noqa: PTH113
+        is_other = name not in parts and name not in damaged and _is_file(folder / f"{name}.index")
         if name in whole or is_other:
             return LatestCheckpoint(name, str(folder / name))
         _refuse_foreign(folder, named[0], parts)
@@ -131,11 +132,36 @@ def record_checkpoint(folder: Path, name: str, keep: int) -> None:
             sync_file(folder / file)
     sync_folder(folder)
     _write_state(folder, listed)
-    surplus = listed[:-keep] if keep else []
+    _remove_surplus(folder, listed, keep)
+
+
+def drop_surplus(folder: Path, keep: int) -> list[str]:
+    """Removes the oldest checkpoints that the file `checkpoint` lists beyond those to keep, as a crash may leave them.
+
+    Args:
+      folder: of a run that has ended; what its file `checkpoint` does not list is left alone.
+      keep: most checkpoints to keep; 0 for all.
+
+    Returns:
+      The names of those removed.
+
+    Raises:
+      DataError: the disk is full, or a file cannot be removed.
+    """
+    parts = _parts(folder)
+    return _remove_surplus(folder, [one for one in _listed(folder) if one in parts and parts[one].is_whole], keep)
+
+
+def _remove_surplus(folder: Path, listed: Sequence[str], keep: int) -> list[str]:
+    """Removes all but the last ones of the checkpoints that are listed, whose names it returns, then lists the rest."""
+    surplus = list(listed[:-keep]) if keep else []
     if surplus:
+        parts = _parts(folder)
         for file in (file for one in surplus for file in parts[one].files):
-            (folder / file).unlink(missing_ok=True)
+            with writing(folder / file):
+                (folder / file).unlink(missing_ok=True)
         _write_state(folder, listed[-keep:])
+    return surplus
 
 
 def settle_checkpoint(folder: Path, latest: LatestCheckpoint) -> None:
@@ -206,6 +232,11 @@ def _parts(folder: Path) -> dict[str, _Parts]:
         else:
             part.shards[match[4]] += 1
     return dict(sorted(found.items(), key=lambda item: item[1].step))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file is there, where the name may be one that no file can have."""
+    return path.is_file() if is_remote(path) else os.path.isfile(path)  # noqa: PTH113
 
 
 def _missing(part: _Parts | None) -> str:

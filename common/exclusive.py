@@ -4,12 +4,12 @@ import contextlib
 import logging
 import os
 import re
-import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from common.checkpoints import parts_without_index
 from common.errors import RunDirectoryError
+from common.paths import is_remote, remove_tree
 
 try:
     import fcntl
@@ -34,7 +34,9 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
       RunDirectoryError: another process holds the lock.
     """
-    if fcntl is None:
+    if is_remote(folder):
+        log.warning("--output_dir=%s: cannot be locked there; let no other command write to it meanwhile", folder)
+    if fcntl is None or is_remote(folder):
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -68,7 +70,7 @@ def sweep(folders: Iterable[Path], copies: Collection[Path] = ()) -> None:
         found = sorted(path for path in folder.iterdir() if _LEFTOVER.fullmatch(path.name))
         for leftover in [*found, *parts_without_index(folder, is_copy=folder in copies)]:
             if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
+                remove_tree(leftover)
             else:
                 leftover.unlink(missing_ok=True)
             log.info("removed %s, which a process that was stopped has left", leftover)

@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import csv
 import functools
+import hashlib
 import io
 import json
 import os
@@ -15,9 +16,20 @@ from pathlib import Path
 from typing import IO, Any
 
 from common.errors import DataError
+from common.paths import copy_file, is_remote
 
 _JSON_NAMES = {list: "array", str: "string", bool: "boolean", type(None): "null"}
 _PATTERN = re.compile(r"[*?\[\]\\]")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
@@ -76,9 +88,13 @@ def rename_durably(temporary: Path, path: Path) -> None:
 def sync_file(path: Path) -> None:
     """Waits until the content of a file is on the disk.
 
+    A file with a scheme is as safe as its store makes it, once it is closed.
+
     Raises:
       OSError: the disk is full or broken.
     """
+    if is_remote(path):
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -149,7 +165,7 @@ def json_object(content: bytes) -> dict[str, Any]:
 def copy_atomically(source: Path, path: Path) -> None:
     """Copies a file, which appears at `path` as a whole; raises DataError as `atomic_writer` does."""
     with atomic_path(path) as temporary:
-        shutil.copyfile(source, temporary)
+        copy_file(source, temporary)
 
 
 def without_pattern(folder: str | os.PathLike[str]) -> str:
@@ -162,7 +178,7 @@ def without_pattern(folder: str | os.PathLike[str]) -> str:
       The folder itself where its name has no such character, else a link to it.
     """
     name = os.fspath(folder)
-    if "://" in name or not _PATTERN.search(name):
+    if is_remote(name) or not _PATTERN.search(name):
         return name
     return _link_to(str(Path(name).absolute()))
 

@@ -34,8 +34,8 @@ def save_picture(path: Path, draw: Callable[[Any], None], size: tuple[float, flo
         with matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}):
             figure = Figure(figsize=size, layout="constrained")
             draw(figure)
-            with atomic_path(path) as temporary:
-                figure.savefig(temporary, format="png")
+            with atomic_path(path) as temporary, temporary.open("wb") as stream:
+                figure.savefig(stream, format="png")
     except Exception as error:
         log.warning("%s: not drawn (%s: %s); the results are complete", path, type(error).__name__, one_line(error))
         return False

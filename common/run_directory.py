@@ -6,18 +6,20 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import os
-import platform
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from common import command_records
 from common.checkpoints import latest_checkpoint
 from common.cluster.base import ALONE, Cluster
 from common.errors import BertError, RunDirectoryError
 from common.exclusive import locked, sweep
 from common.files import copy_atomically, json_object, write_atomically
+from common.paths import is_remote, path_of
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,9 @@ class RunDirectory:
                     raise ValueError(f"has no object under {part}")
             if not isinstance(found.get("identity", {}).get("labels") or [], list):
                 raise ValueError("has no list under identity.labels")
+            commands = found.get(command_records.KEY) or []
+            if not isinstance(commands, list) or not all(isinstance(one, dict) for one in commands):
+                raise ValueError(f"has no list of objects under {command_records.KEY}")
         except ValueError as error:
             raise RunDirectoryError(f"{path}: {error}; restore it or choose another --output_dir") from None
         except OSError as error:
@@ -123,12 +128,13 @@ class RunDirectory:
         if not self.cluster.is_chief:
             yield
             return
-        absent = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        above = () if is_remote(self.path) else self.path.parents
+        absent = [folder for folder in (self.path, *above) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._unusable(error) from error
-        if not os.access(self.path, os.W_OK | os.X_OK):
+        if not is_remote(self.path) and not os.access(self.path, os.W_OK | os.X_OK):
             raise self._unusable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
         try:
             with locked(self.path):
@@ -159,6 +165,7 @@ class RunDirectory:
         config_json: str,
         held_out: Mapping[str, str] | None = None,
         base: Mapping[str, str] | None = None,
+        command: Mapping[str, Any] | None = None,
     ) -> None:
         """Makes the directory and what describes it; `check` comes first.
 
@@ -169,6 +176,7 @@ class RunDirectory:
           config_json: content of `bert_config.json`.
           held_out: name and digest of the training file that dev rows are held out from, if any.
           base: path and fingerprint of the weights that checkpoints leave out, if any.
+          command: what is known of the command that begins, see `common.command_records`.
 
         Raises:
           RunDirectoryError: the directory cannot be made.
@@ -184,14 +192,37 @@ class RunDirectory:
         if identity.get("labels"):
             write_atomically(self.labels_file, "".join(f"{label}\n" for label in identity["labels"]))
         description = self.description() or {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        description |= {"identity": dict(identity), "flags": dict(flags), "versions": _versions()}
+        versions = command_records.versions()
+        description |= {"identity": dict(identity), "flags": dict(flags), "versions": versions}
         if held_out:
             description["held_out"] = dict(held_out)
         if base:
             description["base"] = dict(base)
-        write_atomically(
-            self.path / RUN_FILE, json.dumps(description, indent=2, ensure_ascii=False, default=str) + "\n"
-        )
+        if command:
+            begun = {**command, "versions": versions}
+            description[command_records.KEY] = command_records.begun(description.get(command_records.KEY) or [], begun)
+        self._write_description(description)
+
+    def write_end(self, command: Mapping[str, Any], seconds: float, scores: Mapping[str, float]) -> None:
+        """Notes that a command has ended well, where `write` has noted its begin.
+
+        Args:
+          command: `program` and `given`, as for `write`.
+          seconds: that it took.
+          scores: that it found, by name.
+        """
+        description = self.description() or {}
+        commands = description.get(command_records.KEY)
+        if not commands or not self.cluster.is_chief:
+            return
+        finite = {name: value if math.isfinite(value) else None for name, value in scores.items()}
+        results = {"scores": finite, "training": command_records.last_training(self.path)}
+        description[command_records.KEY] = command_records.ended(commands, command, seconds, results)
+        self._write_description(description)
+
+    def _write_description(self, description: Mapping[str, Any]) -> None:
+        text = json.dumps(description, indent=2, ensure_ascii=False, default=str)
+        write_atomically(self.path / RUN_FILE, f"{text}\n")
 
     def latest_export(self) -> Path | None:
         """The newest export with all signatures, else the newest with those on ids; None where there is neither."""
@@ -209,7 +240,7 @@ def warn_of_another_head(init_checkpoint: str, head: str | None) -> None:
       init_checkpoint: prefix, file or directory.
       head: class of the user's head in this run; None for a head of this project.
     """
-    path = Path(init_checkpoint)
+    path = path_of(init_checkpoint)
     folder = path if path.is_dir() else path.parent
     try:
         described = RunDirectory(folder.parent if folder.name == BEST else folder).description() or {}
@@ -235,10 +266,3 @@ def vocabulary_digest(vocab: Mapping[str, int]) -> str:
 def _short(value: Any, limit: int = 80) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    names = ("tensorflow", "tensorflow-text", "tokenizers", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import config as tensorflow_config
 
-from common import onednn
+from common import command_records, onednn
 from common.cluster.base import ALONE, Cluster
 from common.errors import FlagError
 from common.files import without_pattern
@@ -72,6 +72,18 @@ def banner(device: DeviceSettings = PLAIN) -> str:
         how += " (a CPU emulates float16, at a hundredth of its speed: --precision=bf16 is the one to use)"
     kernels = " with oneDNN" if onednn.state() == onednn.ON else ""
     return f"TensorFlow {tf.__version__}{kernels} on {where}, {os.cpu_count()} CPU threads, {how}"
+
+
+def description(device: DeviceSettings, cluster: Cluster = ALONE) -> dict[str, Any]:
+    """What a run computes on, as plain JSON: the parts that decide the last bits of its results."""
+    gpus = tf.config.list_physical_devices("GPU")[: num_gpus(device)]
+    return {
+        "banner": banner(device),
+        "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus],
+        "onednn": onednn.state(),
+        "machines": len(cluster.member.names) if cluster.member else 1,
+        **command_records.machine(),
+    }
 
 
 @contextlib.contextmanager

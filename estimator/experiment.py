@@ -208,6 +208,7 @@ class Experiment:
             log.info("%s was stopped early at step %d: %s", self.output_dir, start, watch.summary())
         else:
             return False
+        self._checkpoints.drop_surplus(self.settings.training.keep_checkpoint_max)
         curve = self.output_dir / learning_curve.FILE
         if watch and not curve.exists():
             learning_curve.draw(self._metrics.read(), curve)

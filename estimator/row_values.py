@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import DataError, one_line
-from common.files import atomic_path, json_object, write_atomically
-from processors.records.record_sets import RecordSet, file_digest
+from common.files import atomic_path, file_digest, json_object, write_atomically
+from processors.records.record_sets import RecordSet
 
 log = logging.getLogger(__name__)
 

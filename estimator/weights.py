@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from common.checkpoints import LatestCheckpoint, latest_checkpoint, settle_checkpoint
+from common.checkpoints import LatestCheckpoint, drop_surplus, latest_checkpoint, settle_checkpoint
 from common.errors import CheckpointError
 from estimator.hooks.periodic_evaluation import best_checkpoint
 from modeling.checkpoints.restore import read_tensor, verify_checkpoint
@@ -85,6 +85,18 @@ class RunCheckpoints:
         if found is not None:
             settle_checkpoint(self._folder, found)
         self._damaged.clear()  # training writes these anew
+
+    def drop_surplus(self, keep: int) -> None:
+        """Removes the oldest checkpoints beyond `keep` of a run that has ended, where all is as its file says.
+
+        Raises:
+          DataError: a file cannot be written or removed.
+        """
+        found = self._latest()
+        if found is None or found.contradiction or self._damaged:
+            return
+        for name in drop_surplus(self._folder, keep):
+            log.info("removed %s: --keep_checkpoint_max=%d", self._folder / name, keep)
 
     def _latest(self) -> LatestCheckpoint | None:
         return latest_checkpoint(self._folder, self._damaged)

@@ -29,8 +29,8 @@ PACKAGES = set(MAY_IMPORT)
 
 ORDER = {
     "common": (
-        "errors files source_code user_code pictures garbage_collection onednn interruption workers checkpoints "
-        "exclusive cluster run_directory"
+        "errors paths files source_code user_code pictures garbage_collection onednn interruption workers checkpoints "
+        "exclusive cluster command_records run_directory"
     ),
     "tokenization": (
         "characters base vocabulary tokenizer_json stated_settings casing wordpiece byte_bpe unigram sentencepiece "
@@ -64,10 +64,10 @@ ORDER = {
         "run_pretraining create_pretraining_data extract_features"
     ),
     "command_line": (
-        "flags app settings extra_tokens model_files scopes first_adapter execution seeds distillation frame table "
-        "run_classifier run_classifier_with_tfhub run_squad run_ner "
+        "flags remote_files app settings extra_tokens model_files scopes first_adapter commands execution seeds "
+        "distillation frame table run_classifier run_classifier_with_tfhub run_squad run_ner "
         "run_multiple_choice run_seq2seq run_pretraining create_pretraining_data extract_features convert_checkpoint "
-        "run_server run_task python_api reference"
+        "run_server run_task python_api run_changes repeat_run reference"
     ),
 }
 """The modules and subpackages of each package; each may import those before it. `__init__` may import any."""

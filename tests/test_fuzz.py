@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from common.checkpoints import latest_checkpoint
 from common.errors import BertError
+from common.files import file_digest
 from common.run_directory import RunDirectory
 from estimator.hooks.metrics_log import MetricsLog
 from estimator.hooks.periodic_evaluation import earlier_scores
@@ -280,9 +281,7 @@ def records(path: Path) -> Path:
 
 def record_readers(folder: Path) -> list[Reader]:
     path = records(folder / "train.tf_record")
-    write_manifest_of(
-        path, {"fingerprint": "a", "sha256": record_sets.file_digest(path), "num_examples": 4, "num_records": 4}
-    )
+    write_manifest_of(path, {"fingerprint": "a", "sha256": file_digest(path), "num_examples": 4, "num_records": 4})
     manifest = manifest_path(path)
     return [
         Reader(manifest.name, manifest.read_bytes(), lambda _: record_sets.load(path, "a")),

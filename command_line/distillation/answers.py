@@ -8,10 +8,9 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from common.errors import DataError, FlagError, one_line
-from common.files import json_object
+from common.files import file_digest, json_object
 from processors.base import InputExample
 from processors.records.featurizer import chunked
-from processors.records.record_sets import file_digest
 from tasks.base import Task
 from tasks.distillation import Scores, Teacher
 

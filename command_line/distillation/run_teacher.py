@@ -16,9 +16,9 @@ from command_line.flags.transfer import INSERTED, READING
 from command_line.model_files import ModelFiles
 from command_line.settings import experiment_settings
 from common.errors import FlagError
+from common.files import file_digest
 from common.run_directory import RUN_FILE, RunDirectory
 from processors.records.featurizer import chunked
-from processors.records.record_sets import file_digest
 from tasks.base import Task
 from tasks.distillation import Scores, Teacher
 

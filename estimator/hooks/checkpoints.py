@@ -10,6 +10,7 @@ import tensorflow as tf
 from common.checkpoints import BASENAME, checkpoint_name, latest_checkpoint, record_checkpoint
 from common.files import without_pattern
 from common.interruption import Interruption
+from common.paths import path_of
 
 v1 = tf.compat.v1
 SessionRunHook: Any = v1.train.SessionRunHook
@@ -105,7 +106,7 @@ class CheckpointHook(SessionRunHook):
             return self._evaluate(step)
 
     def _save(self, session: Any, step: int) -> None:
-        prefix = str(Path(without_pattern(self._saving.folder)) / BASENAME)
+        prefix = str(path_of(without_pattern(self._saving.folder)) / BASENAME)
         self._saver.save(session, prefix, global_step=step, write_meta_graph=False, write_state=False)
         record_checkpoint(self._saving.folder, checkpoint_name(step), self._saving.keep)
         self._saved = step

@@ -72,7 +72,7 @@ class ScaleSaver(Saver):
 
     def restore(self, sess: Any, save_path: str) -> None:
         """Restores what the checkpoint has."""
-        held = tf.train.load_checkpoint(save_path).get_variable_to_shape_map()
+        held = tf.compat.v1.train.NewCheckpointReader(save_path).get_variable_to_shape_map()
         if all(name in held for name in NAMES):
             super().restore(sess, save_path)
         else:

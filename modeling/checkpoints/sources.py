@@ -47,7 +47,8 @@ class Bundle:
         self.path = prefix
         self._readable = readable_prefix(prefix)
         try:
-            self.reader = tf.train.load_checkpoint(self._readable)
+            # Not load_checkpoint, which takes a prefix for a folder where the store has folders by beginnings of names.
+            self.reader = tf.compat.v1.train.NewCheckpointReader(self._readable)
             self._shapes: Shapes = {
                 name: tuple(shape) for name, shape in self.reader.get_variable_to_shape_map().items()
             }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError
+from common.files import file_digest
 from processors.pretraining.corpus import matching_files
 from processors.pretraining.instances import TrainingInstance
 from processors.records import record_sets
@@ -153,7 +154,7 @@ def write_manifest(path: Path, digest: str, spec: FeatureSpec, num_records: int,
     manifest = {
         "format_version": record_sets.FORMAT_VERSION,
         "fingerprint": digest,
-        "sha256": record_sets.file_digest(path),
+        "sha256": file_digest(path),
         "spec": spec.to_json(),
         "num_examples": num_records,
         "num_records": num_records,

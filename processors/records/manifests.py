@@ -8,6 +8,7 @@ from typing import Any
 
 from common.errors import DataError
 from common.files import json_object, write_atomically
+from common.paths import is_remote
 
 _CHECKSUM, _SIZE = "checksum", "num_bytes"
 _LENGTH_BYTES, _BYTES_AROUND_A_RECORD = 8, 16
@@ -71,15 +72,32 @@ def count_by_lengths(path: Path) -> int:
     size = path.stat().st_size
     if size == 0:
         return 0
+    count, position = _count_in_stream(path, size) if is_remote(path) else _count_in_memory(path, size)
+    if position > size:
+        raise DataError(f"{path}: ends within record {count}; expected a whole TFRecord file; copy it or make it again")
+    return count
+
+
+def _count_in_memory(path: Path, size: int) -> tuple[int, int]:
+    """Records, and where the last one ends."""
     count = position = 0
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         while position < size:
             length = int.from_bytes(content[position : position + _LENGTH_BYTES], "little")
             position += length + _BYTES_AROUND_A_RECORD
             count += 1
-    if position > size:
-        raise DataError(f"{path}: ends within record {count}; expected a whole TFRecord file; copy it or make it again")
-    return count
+    return count, position
+
+
+def _count_in_stream(path: Path, size: int) -> tuple[int, int]:
+    """Records, and where the last one ends, of a file that cannot be mapped into memory."""
+    count = position = 0
+    with path.open("rb") as stream:
+        while position < size:
+            stream.seek(position)
+            position += int.from_bytes(stream.read(_LENGTH_BYTES), "little") + _BYTES_AROUND_A_RECORD
+            count += 1
+    return count, position
 
 
 def _checksum(content: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError, one_line
-from common.files import atomic_writer, rename_durably
+from common.files import atomic_writer, file_digest, rename_durably
 from common.garbage_collection import old_objects_left_alone
 from common.workers import ordered_map
 from processors.records.featurizer import Featurizer, chunked
@@ -102,12 +102,6 @@ def fingerprint(inputs: dict[str, Any], files: Iterable[Path]) -> str:
     for path in files:
         digest.update(f"{path.name}:{file_digest(path)}".encode())
     return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def build(

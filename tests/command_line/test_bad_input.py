@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import run_classifier
+from common.files import file_digest
 from tests.support import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -361,13 +362,11 @@ def test_damaged_run_directory(refused, run_dir, change, message):
 
 def damaged_records(path):
     """Turns a bit of a record over and makes the manifest agree, as if the disk had done it after the check."""
-    from processors.records import record_sets
-
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     manifest = path.with_name(path.name + ".manifest.json")
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "sha256": record_sets.file_digest(path)}))
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "sha256": file_digest(path)}))
 
 
 def test_damage_that_shows_while_reading_is_one_line_and_the_next_run_rebuilds(run_script, run_dir, trained):

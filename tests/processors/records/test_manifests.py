@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from common.errors import DataError
+from common.files import file_digest
 from processors.records import record_sets
 from processors.records.manifests import count_by_lengths, manifest_path, read_manifest_of, write_manifest_of
 
@@ -20,7 +21,7 @@ def records(tmp_path):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in (b"", b"one", b"more" * 1000):
             writer.write(record)
-    write_manifest_of(path, {**CONTENT, "sha256": record_sets.file_digest(path)})
+    write_manifest_of(path, {**CONTENT, "sha256": file_digest(path)})
     return path
 
 

@@ -1,0 +1,134 @@
+"""A command as `run.json` keeps it: every flag, and digests of all that it reads."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from command_line.flags.declaration import Flag, FlagSet
+from command_line.model_files import ModelFiles
+from command_line.remote_files import as_given, original
+from common import command_records
+from common.errors import CheckpointError
+from common.paths import is_remote
+from common.run_directory import RunDirectory
+from common.user_code import is_file
+from modeling.checkpoints.locate import find_beside, locate_checkpoint
+from modeling.checkpoints.weight_files import weight_files
+from processors.records.manifests import read_manifest_of
+from tasks.base import Task
+
+OUTPUT_DIR = "output_dir"
+
+_OWN = {OUTPUT_DIR, "traceback", "num_seeds"}
+"""Flags that say where a run is or how it speaks, not what it is."""
+
+
+def same(flags: SimpleNamespace, declared: FlagSet) -> dict[str, Any]:
+    """What makes two commands the same: the script, and the flags that are on the command line."""
+    typed = getattr(flags, "typed", flags.given)
+    given = [
+        one for flag in declared if flag.name in typed - _OWN for one in as_arguments(flag, as_given(flags, flag.name))
+    ]
+    return {"program": list(flags.program), "given": given}
+
+
+def begun(
+    flags: SimpleNamespace,
+    declared: FlagSet,
+    task: Task,
+    files: ModelFiles,
+    directory: RunDirectory,
+    splits: Sequence[str],
+) -> dict[str, Any]:
+    """What is known of a command once all its input is read.
+
+    Args:
+      flags: after `scopes.settle`.
+      declared: the flags of the script.
+      splits: that it reads.
+    """
+    values = {flag.name: as_given(flags, flag.name) for flag in declared if flag.name not in _OWN}
+    folder = directory.path
+    record = {
+        **same(flags, declared),
+        "flags": values,
+        "folder": str(Path.cwd()),
+        "data": _data(task, splits, folder),
+        "weights": _digests(_weights(flags, files), folder),
+        "named": _digests(_named(flags, declared), folder),
+    }
+    processor = getattr(flags, "processor", None)
+    return record if processor is None else {**record, "processor": type(processor).__name__}
+
+
+def as_arguments(flag: Flag, value: Any) -> list[str]:
+    """A value of a flag as it is on a command line; nothing for None, which no command line can say."""
+    if value is None:
+        return []
+    if flag.type is bool:
+        return [f"--{flag.name}" if value else f"--no{flag.name}"]
+    return [f"--{flag.name}={one}" for one in (value if flag.is_repeated else [value])]
+
+
+def _data(task: Task, splits: Iterable[str], folder: Path) -> dict[str, str]:
+    """Digests of the files of splits: of finished record files as their manifests have them, else their sizes."""
+    found: dict[str, str] = {}
+    for split in splits:
+        records = task.record_files(split)
+        found |= {original(str(path.absolute())): _of_records(path) for path in records}
+        if not records:
+            found |= _digests(task.data_files(split), folder)
+    return found
+
+
+def _digests(paths: Iterable[Path], folder: Path) -> dict[str, str]:
+    """Digests of files outside of the output directory, under the names that the command gave."""
+    return {original(name): digest for name, digest in command_records.digests(paths, folder).items()}
+
+
+def _of_records(path: Path) -> str:
+    try:
+        manifest = read_manifest_of(path)
+    except ValueError:
+        manifest = None
+    return f"{path.stat().st_size} bytes" if manifest is None else str(manifest["sha256"])
+
+
+def _weights(flags: SimpleNamespace, files: ModelFiles) -> Iterator[Path]:
+    """Files of the first weights and of a teacher, the configuration beside them, and those of the tokenizer."""
+    given = as_given(flags, "init_checkpoint")
+    first = flags.init_checkpoint if given and is_remote(given) else given
+    made_here = Path(flags.init_checkpoint) if flags.init_checkpoint != first else None
+    yield from (path for path in files.vocabulary.values() if path.parent != made_here)
+    for name in (first, getattr(flags, "teacher", None)):
+        if name and not is_remote(name):
+            yield from _of_checkpoint(name)
+
+
+def _of_checkpoint(name: str) -> Iterator[Path]:
+    beside = find_beside(name).config_file
+    if beside is not None:
+        yield Path(beside)
+    try:
+        location = locate_checkpoint(name)
+    except CheckpointError:  # a trained run goes on without it
+        return
+    if location.is_hugging_face:
+        yield Path(location.path)
+        yield from (Path(file.path) for file in weight_files(location.path))
+        return
+    prefix = Path(location.path)
+    parts = (f"{prefix.name}.index", f"{prefix.name}.data-")
+    yield from (path for path in prefix.parent.iterdir() if path.name.startswith(parts))
+
+
+def _named(flags: SimpleNamespace, declared: FlagSet) -> Iterator[Path]:
+    """Files that flags and the command itself name: tables, vocabularies, code of the user's."""
+    for flag in declared:
+        value = getattr(flags, flag.name)
+        if isinstance(value, str) and value and (flag.is_path or flag.names_code) and flag.name not in _OWN:
+            yield from (Path(one) for one in (value, value.rpartition(":")[0]) if one)
+    for name in flags.program[1:]:
+        if is_file(name):
+            yield Path(name.rpartition(":")[0] or name)
