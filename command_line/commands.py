@@ -7,7 +7,7 @@ from typing import Any
 
 from command_line.flags.declaration import Flag, FlagSet
 from command_line.model_files import ModelFiles
-from command_line.remote_files import as_given, original
+from command_line.remote_files import as_given, is_made_here, original
 from common import command_records
 from common.errors import CheckpointError
 from common.paths import is_remote
@@ -99,8 +99,8 @@ def _weights(flags: SimpleNamespace, files: ModelFiles) -> Iterator[Path]:
     """Files of the first weights and of a teacher, the configuration beside them, and those of the tokenizer."""
     given = as_given(flags, "init_checkpoint")
     first = flags.init_checkpoint if given and is_remote(given) else given
-    made_here = Path(flags.init_checkpoint) if flags.init_checkpoint != first else None
-    yield from (path for path in files.vocabulary.values() if path.parent != made_here)
+    # A vocabulary that this process has written follows from flags that are recorded.
+    yield from (path for path in files.vocabulary.values() if not is_made_here(path))
     for name in (first, getattr(flags, "teacher", None)):
         if name and not is_remote(name):
             yield from _of_checkpoint(name)

@@ -20,6 +20,7 @@ from modeling.checkpoints.safetensors import SAFETENSORS
 log = logging.getLogger(__name__)
 
 WRITTEN = "output_dir"
+_TEMPORARY = "bert_"
 LARGEST_BESIDE = 64 << 20
 """Bytes of a file beside a checkpoint (configuration, vocabulary, tokenizer) at most; larger ones are other weights."""
 
@@ -97,6 +98,13 @@ def original(path: str) -> str:
         if path == folder or path.startswith(f"{folder}/"):
             return f"{name}{path[len(folder) :]}"
     return path
+
+
+def is_made_here(path: Path) -> bool:
+    """Whether a file is in a temporary folder of this program's, and no copy of a remote one."""
+    folder = path.parent
+    is_temporary = folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith(_TEMPORARY)
+    return is_temporary and str(folder) not in _folders
 
 
 _folders: dict[str, str] = {}
