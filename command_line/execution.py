@@ -70,6 +70,8 @@ def check_actions(flags: SimpleNamespace, *further: str) -> None:
     check_batches(flags)
     check_periodic_evaluation(flags)
     check_precision(flags)
+    if hasattr(flags, "runner"):  # a task of a user's file may have no such flag
+        check_runner(flags)
     for name in ("export_frozen_graph", "export_onnx"):
         if getattr(flags, name) and not flags.do_export:
             raise FlagError(f"--{name} needs --do_export; add it")
@@ -181,7 +183,7 @@ def execute(
     if flags.do_eval:
         results.scores = experiment.evaluate()
     if answers_test:
-        experiment.predict()
+        experiment.predict(runner=_runner(flags))
     if flags.do_export:
         results.export = write_export(flags, experiment)
     if flags.do_predict and flags.predict_file == STANDARD_INPUT:
@@ -191,6 +193,27 @@ def execute(
         encoding = flags.encoding if "encoding" in flags.typed else None
         answer_standard_input(directory, flags, encoding)
     return results
+
+
+def _runner(flags: SimpleNamespace) -> Any:
+    """Where a Beam pipeline predicts; None where this process does."""
+    if not getattr(flags, "runner", None):
+        return None
+    from estimator.bulk import Runner
+
+    return Runner(flags.runner, flags.beam_options)
+
+
+def check_runner(flags: SimpleNamespace) -> None:
+    """Checks the flags of a Beam pipeline against the others.
+
+    Raises:
+      FlagError: two flags do not go together.
+    """
+    if flags.beam_options and not flags.runner:
+        raise FlagError("--beam_options are for Apache Beam; name a --runner, as in --runner=DirectRunner")
+    if flags.runner and not (flags.do_predict and flags.predict_file != STANDARD_INPUT):
+        raise FlagError(f"--runner={flags.runner} predicts files; add --do_predict, or leave it out")
 
 
 def begin(

@@ -8,6 +8,7 @@ from typing import Any
 
 from command_line.execution import STANDARD_INPUT, check_actions
 from command_line.flags.data import TABLE, TASK
+from command_line.flags.devices import BEAM
 from command_line.flags.distillation import DISTILLATION
 from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
@@ -33,7 +34,7 @@ ROW_FLAGS = (
 class ClassifierScript(TaskScript[ClassificationTask]):
     """run_classifier.py."""
 
-    flags = task_flags(TASK, TABLE, DISTILLATION)
+    flags = task_flags(TASK, TABLE, DISTILLATION, BEAM)
 
     def check(self, flags: SimpleNamespace) -> None:
         """Checks the flags against each other."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from command_line.execution import STANDARD_INPUT, Results, check_actions
+from command_line.flags.devices import BEAM
 from command_line.flags.distillation import OF_RUNS
 from command_line.flags.squad import QUESTIONS, WINDOWS
 from command_line.frame import TaskScript, task_flags
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 class SquadScript(TaskScript[SpanTask]):
     """run_squad.py."""
 
-    flags = task_flags(QUESTIONS, WINDOWS, OF_RUNS, max_seq_length=SpanSettings.max_seq_length)
+    flags = task_flags(QUESTIONS, WINDOWS, OF_RUNS, BEAM, max_seq_length=SpanSettings.max_seq_length)
 
     def check(self, flags: SimpleNamespace) -> None:
         """Checks the flags against each other."""

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from common.errors import DataError
 from modeling.settings import FLOAT32, ModelSettings, UpdateRule
 from modeling.training.freezing import NOTHING_FROZEN, FrozenParts
 
@@ -83,6 +84,26 @@ class TrainingSettings:
     def rule(self) -> UpdateRule:
         """The optimizer's numbers."""
         return UpdateRule(**{field.name: getattr(self, field.name) for field in dataclasses.fields(UpdateRule)})
+
+    def steps_over(self, num_records: int) -> int:
+        """Updates of a whole training.
+
+        Args:
+          num_records: of the training set.
+
+        Raises:
+          DataError: the epochs over so many records make no update.
+        """
+        if self.num_train_steps is not None:
+            return self.num_train_steps
+        steps = int(num_records / self.train_batch_size * self.num_train_epochs)
+        if steps < 1:
+            raise DataError(
+                f"{num_records} training rows, --train_batch_size={self.train_batch_size} and "
+                f"--num_train_epochs={self.num_train_epochs:g} make no step; train for more epochs, lower the batch "
+                "size or add rows"
+            )
+        return steps
 
 
 @dataclasses.dataclass(frozen=True)

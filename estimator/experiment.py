@@ -6,17 +6,17 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from common.cluster.base import ALONE, Cluster
-from common.errors import BertError, DataError, FlagError
+from common.errors import BertError, FlagError
 from common.interruption import Interruption
 from common.run_directory import warn_of_another_head
-from estimator import devices, feature_cache, forecast, layer_mix, learning_curve, machines, memory, score_table
+from estimator import bulk, devices, feature_cache, forecast, layer_mix, learning_curve, machines, memory, score_table
 from estimator.config import SKIP, ExperimentSettings
 from estimator.engine_accuracy import accuracy_of
 from estimator.failures import running
@@ -33,7 +33,7 @@ from estimator.soft_targets import SoftTargets, soft_targets_of, trained_head
 from estimator.streaming import AnsweredExample, ExampleStream, answered, rows_in_order
 from estimator.task_records import TaskRecords, other_rows
 from estimator.weights import RunCheckpoints
-from export.signatures import PLAIN, ExportSettings, Predict
+from export.signatures import IDS, PLAIN, ExportSettings, Predict
 from modeling.checkpoints.bases import completed
 from modeling.checkpoints.first_weights import check_weights
 from modeling.checkpoints.label_order import places_of_labels
@@ -126,7 +126,7 @@ class Experiment:
         for split in splits:
             record_set = self.record_set(split)
             if split == TRAIN:
-                self._num_steps(record_set)
+                self.settings.training.steps_over(record_set.num_records)
                 self._soft_targets(record_set)
 
     def common_state(self) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class Experiment:
           BertError: the loss became NaN, or the memory did not suffice.
         """
         record_set = self.record_set(TRAIN)
-        num_steps = self._num_steps(record_set)
+        num_steps = self.settings.training.steps_over(record_set.num_records)
         start = self.global_step()
         watch = self._periodic_evaluation(start)
         if self._cluster.tell(self._cluster.is_chief and self._has_ended(start, num_steps, watch)):
@@ -268,19 +268,6 @@ class Experiment:
             every=training.eval_every_n_steps,
         )
 
-    def _num_steps(self, record_set: record_sets.RecordSet) -> int:
-        training = self.settings.training
-        if training.num_train_steps is not None:
-            return training.num_train_steps
-        num_steps = int(record_set.num_records / training.train_batch_size * training.num_train_epochs)
-        if num_steps < 1:
-            raise DataError(
-                f"{record_set.num_records} training rows, --train_batch_size={training.train_batch_size} and "
-                f"--num_train_epochs={training.num_train_epochs:g} make no step; train for more epochs, lower the "
-                "batch size or add rows"
-            )
-        return num_steps
-
     def evaluate(self, latest: bool = False) -> dict[str, float]:
         """Evaluates the trained checkpoint (or the first weights) on the dev split.
 
@@ -325,8 +312,12 @@ class Experiment:
         batches = math.ceil(record_set.num_records / batch_size)
         return batches if limit is None else min(limit, batches)
 
-    def predict(self, split: str = TEST) -> int:
+    def predict(self, split: str = TEST, runner: bulk.Runner | None = None) -> int:
         """Answers a split (the test split by default) with the latest checkpoint; writes the task's prediction files.
+
+        Args:
+          split: its name.
+          runner: of a Beam pipeline that computes the outputs; None computes them here.
 
         Returns:
           The number of examples answered.
@@ -334,17 +325,14 @@ class Experiment:
         record_set = self.record_set(split)
         if self.global_step() == 0 and not self._is_head_there:
             log.warning("%s has no trained checkpoint: the head's weights are untrained", self.output_dir)
-        estimator = self._estimator()
-        batch_size = self.settings.training.predict_batch_size
-        input_fn = self._inputs.input_fn(record_set, batch_size, sorts=True)
-        predicted = estimator.predict(input_fn, None, None, self._checkpoints.answering(), False)
+        predicted = self._outputs(record_set, runner)
         with (
             running(record_set, self.settings.training.deterministic),
             contextlib.closing(predicted),
             self.task.answers(self.output_dir) as sink,
         ):
             # Rows that only fill a batch of static shape come last.
-            outputs = itertools.islice(rows_in_order(predicted), record_set.num_records)
+            outputs = itertools.islice(predicted, record_set.num_records)
             count = 0
             for example, windows in self._records.examples(split, record_set):
                 found = list(itertools.islice(outputs, len(windows)))
@@ -356,6 +344,21 @@ class Experiment:
                 raise other_rows(split, record_set)
         log.info("answered %d rows of %s", count, record_set.path.name)
         return count
+
+    def _outputs(
+        self, record_set: record_sets.RecordSet, runner: bulk.Runner | None
+    ) -> Generator[dict[str, Any], None, None]:
+        """The model's outputs for each row, in order."""
+        batch_size = self.settings.training.predict_batch_size
+        if runner is not None:
+            with bulk.temporary_folder(self.output_dir, "predict.export") as folder:
+                export = self._export_to(folder, ExportSettings(IDS), merge=False)
+                yield from bulk.answers(runner, export, record_set.path, record_set.num_records, batch_size)
+            return
+        input_fn = self._inputs.input_fn(record_set, batch_size, sorts=True)
+        predicted = self._estimator().predict(input_fn, None, None, self._checkpoints.answering(), False)
+        with contextlib.closing(predicted):
+            yield from rows_in_order(predicted)
 
     def stream(self, featurizer: Featurizer, chunks: Iterable[Sequence[Any]]) -> Iterator[AnsweredExample]:
         """Answers examples as they come, without records on disk, with the latest checkpoint or the first weights.
@@ -377,13 +380,16 @@ class Experiment:
           settings: what to write.
           merge: fold low-rank deltas into the layers.
         """
+        return self._export_to(self.output_dir, settings, merge)
+
+    def _export_to(self, folder: Path, settings: ExportSettings, merge: bool) -> Path:
         from export.savedmodel import export_saved_model
 
         checkpoint, model = self.exported_checkpoint(), self._model()
         if model.needs_base and checkpoint is not None:
             checkpoint = completed(checkpoint, model.init_checkpoint, model.insertions if merge else None)
             model = dataclasses.replace(model, insertions=None if merge else model.insertions)
-        return export_saved_model(self.task, model, checkpoint, self.output_dir, settings)
+        return export_saved_model(self.task, model, checkpoint, folder, settings)
 
     def accuracy(self, predict: Predict) -> tuple[str, float]:
         """How right the answers on the dev split are that another engine computes; see `Task.accuracy`.

@@ -1,6 +1,7 @@
 """The id signature of an export as one ONNX file: the same unpadded graph, for ONNX Runtime and other engines.
 
-export/<timestamp>/model.onnx    inputs and outputs have the names of the signature `serving_default`
+export/<timestamp>/model.onnx    inputs and outputs have the names of the signature `serving_default`; inputs that no
+                                 output depends on are left out
 """
 
 import logging
@@ -58,7 +59,9 @@ def write_onnx(
     nodes = sorted({tensor.op.name for tensor in outputs.values()})
     frozen = tf.compat.v1.graph_util.convert_variables_to_constants(session, session.graph.as_graph_def(), nodes)
     weights = _taken_out(frozen)
-    model = _converted(frozen, inputs, outputs, weights, path)
+    there = {node.name for node in frozen.node}
+    read = {name: tensor for name, tensor in inputs.items() if tensor.op.name in there}
+    model = _converted(frozen, read, outputs, weights, path)
     fused = onnx_fusion.fuse(model)
     log.info("%s: %d operations, %s", path, len(model.graph.node), _listed(fused))
     content = model.SerializeToString()

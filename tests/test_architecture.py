@@ -37,7 +37,7 @@ ORDER = {
         "natural_text extra_tokens kinds"
     ),
     "processors": (
-        "problem_types reading json_stream base example_source registry text_lines records tables report entities "
+        "problem_types reading json_stream beam base example_source registry text_lines records tables report entities "
         "choices sequences squad pretraining graph"
     ),
     "modeling": (
@@ -52,7 +52,7 @@ ORDER = {
     "estimator": (
         "config forecast machines devices hooks weights score_table learning_curve layer_mix memory failures streaming "
         "parameters model_fn feature_extraction task_records inputs row_values feature_cache soft_targets "
-        "latency engine_accuracy experiment"
+        "latency engine_accuracy bulk experiment"
     ),
     "serving": (
         "saved_model onnx_engine engines lists predictor adapters engine_choice lines errors settings rows tensors "

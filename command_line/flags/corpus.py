@@ -4,7 +4,7 @@ from typing import Any
 
 from command_line.flags.data import ENCODING
 from command_line.flags.declaration import Flag, Group, Scope, default_of
-from command_line.flags.devices import DEVICES
+from command_line.flags.devices import BEAM, DEVICES
 from command_line.flags.model import MODEL
 from command_line.flags.pretraining import PRETRAINING
 from processors.pretraining.instances import InstanceSettings
@@ -153,21 +153,11 @@ STREAMING = Group(
             Scope.FREE,
             minimum=1,
         ),
-        Flag(
-            "runner",
-            str,
-            None,
-            "Stream as an Apache Beam pipeline on this runner (DirectRunner, FlinkRunner, ... or module.Class), a "
+        BEAM["runner"].changed(
+            help="Stream as an Apache Beam pipeline on this runner (DirectRunner, FlinkRunner, ... or module.Class), a "
             "worker a shard at a time; the records are the same. It needs apache-beam, and paths that every worker "
             "sees.",
-            Scope.FREE,
         ),
-        Flag(
-            "beam_options",
-            str,
-            "",
-            "Flags for Beam, as in '--direct_num_workers=4 --direct_running_mode=multi_processing'.",
-            Scope.FREE,
-        ),
+        BEAM["beam_options"],
     ),
 )

@@ -77,3 +77,24 @@ DEVICES = Group(
         ),
     ),
 )  # fmt: skip
+
+BEAM = Group(
+    "Apache Beam",
+    (
+        Flag(
+            "runner",
+            str,
+            None,
+            "With --do_predict: compute as an Apache Beam pipeline on this runner (DirectRunner, FlinkRunner, ... or "
+            "module.Class); the answers are the same. It needs apache-beam, and paths that every worker sees.",
+            Scope.FREE,
+        ),
+        Flag(
+            "beam_options",
+            str,
+            "",
+            "Flags for Beam, as in '--direct_num_workers=4 --direct_running_mode=multi_processing'.",
+            Scope.FREE,
+        ),
+    ),
+)

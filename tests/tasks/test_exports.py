@@ -49,7 +49,7 @@ def test_labels(tiny_model, tmp_path, classifier_export, problem_type):
     "settings",
     [
         {"pooling": "none", "layers": [-1, 0], "shows_tokens": True},
-        pytest.param({"pooling": "mean", "special_tokens": False}, marks=pytest.mark.slow),
+        pytest.param({"pooling": "mean", "uses_special_tokens": False}, marks=pytest.mark.slow),
     ],
 )
 def test_vectors(tiny_model, tmp_path, settings):
