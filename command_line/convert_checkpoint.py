@@ -38,7 +38,7 @@ def run(options: SimpleNamespace) -> None:
     options.max_seq_length = 1  # no text is read
     files = model_files.load(options, folder, stated, needs_vocabulary=False, reads_text=False)
     if files.tokenizer is None or files.vocab_file is None:
-        names = " or ".join(KINDS[files.config.family.tokenizer].names)
+        names = " or ".join(name for kind in files.config.family.tokenizers for name in KINDS[kind].names)
         raise FlagError(f"--vocab_file is missing: the folder of --init_checkpoint holds no {names}; give its path")
     description = dataclasses.replace(
         description,

@@ -29,7 +29,7 @@ def with_extra_tokens(kind: Kind, tokenizer: Tokenizer, extra_tokens: str) -> tu
     if kind.extended is None or not isinstance(tokenizer, BulkTokenizer):
         raise FlagError(
             f"--extra_tokens={extra_tokens}: a {tokenizer.kind} vocabulary is one with the model that cuts text, and "
-            "takes no further tokens; expected a WordPiece vocabulary (BERT, DistilBERT, ELECTRA)"
+            "takes no further tokens; expected a WordPiece vocabulary, as BERT has"
         )
     vocabulary = kind.extended(tokenizer, Path(extra_tokens))
     log.info("--extra_tokens=%s: %s", extra_tokens, vocabulary)

@@ -16,8 +16,9 @@ from common.run_directory import RunDirectory, vocabulary_digest
 from modeling.checkpoints.locate import ASSETS, HUB_FILE, SAVED_MODEL_FILE, FilesBeside, find_beside, locate_checkpoint
 from modeling.config import BertConfig
 from modeling.families import registry
+from modeling.families.base import Family
 from tokenization import Tokenizer, validate_case_matches_checkpoint
-from tokenization.kinds import KINDS, Asked, of_assets
+from tokenization.kinds import KINDS, Asked, kind_of, of_assets
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,9 @@ class ModelFiles:
     @property
     def vocabulary(self) -> dict[str, Path]:
         """The files of the tokenizer by the names that they get in a folder of a run; none without a tokenizer."""
-        return {} if self.vocab_file is None else KINDS[self.config.family.tokenizer].files(self.vocab_file)
+        if self.vocab_file is None or self.tokenizer is None:
+            return {}
+        return KINDS[self.tokenizer.kind].files(self.vocab_file)
 
     @property
     def text_tokenizer(self) -> Tokenizer:
@@ -83,22 +86,36 @@ def load(
     )
     config, config_file = _config(config_file, flags)
     _cut(config, config_file, getattr(flags, "num_layers_used", None))
-    kind = KINDS[config.family.tokenizer]
-    vocab_file = _found(flags.vocab_file, "vocab_file", output_dir, kind.names, _beside(flags, kind.names).vocab_file)
+    family = config.family
+    names = _vocabulary_names(family)
+    vocab_file = _found(flags.vocab_file, "vocab_file", output_dir, names, _beside(flags, names).vocab_file)
     if vocab_file is None and needs_vocabulary:
         raise _missing_vocabulary(config, flags)
     asked = _asked(flags, identity, vocab_file)
     validate_case_matches_checkpoint(asked.do_lower_case is not False, flags.init_checkpoint)
     tokenizer = None
     if vocab_file is not None:
-        tokenizer = kind.load(vocab_file, asked, config.family.special_tokens)
-        if reads_text:
-            kind.check(tokenizer, vocab_file, registry.tokenizer_classes(config.family.tokenizer))
+        tokenizer = _tokenizer(family, vocab_file, asked, reads_text)
         lower, strips = tokenizer.do_lower_case, tokenizer.strip_accents
         flags.do_lower_case, flags.strip_accents = lower, strips if strips != lower else None
         _check_sizes(config, config_file, tokenizer, vocab_file)
     _check_length(flags, config, config_file)
     return _extended(flags, ModelFiles(config, tokenizer, vocab_file))
+
+
+def _tokenizer(family: Family, vocab_file: Path, asked: Asked, reads_text: bool) -> Tokenizer:
+    """The tokenizer of a vocabulary file, as models of a family have it.
+
+    Raises:
+      BertError: the file cannot be used, or what lies beside it asks for another tokenizer.
+    """
+    name = kind_of(family.tokenizers, vocab_file)
+    kind = KINDS[name]
+    special = family.special_tokens if name == family.tokenizer else kind.special_tokens
+    tokenizer = kind.load(vocab_file, asked, special)
+    if reads_text:
+        kind.check(tokenizer, vocab_file, registry.tokenizer_classes(name))
+    return tokenizer
 
 
 def _extended(flags: SimpleNamespace, files: ModelFiles) -> ModelFiles:
@@ -112,7 +129,7 @@ def _extended(flags: SimpleNamespace, files: ModelFiles) -> ModelFiles:
         return files
     if files.tokenizer is None:
         raise FlagError(f"--extra_tokens={given} adds to a vocabulary, and there is none; give --vocab_file")
-    tokenizer, path = with_extra_tokens(KINDS[files.config.family.tokenizer], files.tokenizer, given)
+    tokenizer, path = with_extra_tokens(KINDS[files.tokenizer.kind], files.tokenizer, given)
     config = copy.deepcopy(files.config)
     config.vocab_size = max(config.vocab_size, len(tokenizer.tokens))
     added = _added_rows(flags.init_checkpoint, config, len(tokenizer.tokens), files.config.vocab_size)
@@ -283,15 +300,21 @@ def _found(given: str | None, flag: str, output_dir: Path, own_names: Sequence[s
     return local(own) if own else (Path(beside) if beside is not None else None)
 
 
+def _vocabulary_names(family: Family) -> list[str]:
+    """What the vocabularies of a family's models may be called, the preferred name first."""
+    return list(dict.fromkeys(name for kind in family.tokenizers for name in KINDS[kind].names))
+
+
 def _missing_vocabulary(config: BertConfig, flags: SimpleNamespace) -> FlagError:
     """Says which file the family reads, and which that it does not read is there."""
     family = config.family
-    names = " or ".join(KINDS[family.tokenizer].names)
+    own = _vocabulary_names(family)
+    names = " or ".join(own)
     message = (
         f"--vocab_file is missing: models of {family.title} read {names}, and neither --output_dir nor the folder of "
         "--init_checkpoint holds one"
     )
-    others = [name for kind in KINDS.values() for name in kind.names if name not in KINDS[family.tokenizer].names]
+    others = [name for kind in KINDS.values() for name in kind.names if name not in own]
     there = _beside(flags, others).vocab_file
     if there is not None:
         message += f" (they do not read {Path(there).name}, which is there)"

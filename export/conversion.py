@@ -300,7 +300,8 @@ def _write_vocabulary(folder: Path, model: Model) -> None:
             shutil.copyfile(file, folder / name)
     settings = huggingface_files.tokenizer_settings(
         model.config,
-        KINDS[model.config.family.tokenizer].stated(model.tokenizer.do_lower_case, model.tokenizer.strip_accents),
+        model.tokenizer,
+        KINDS[model.tokenizer.kind].stated(model.tokenizer.do_lower_case, model.tokenizer.strip_accents),
     )
     given = {key: settings[key] for key in ("do_lower_case", "strip_accents") if settings.get(key) is not None}
     settings |= stated_settings(vocab_file.parent) | given

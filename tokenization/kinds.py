@@ -20,6 +20,7 @@ from tokenization.stated_settings import (
     stated_settings,
 )
 from tokenization.tokenizer_json import TOKENIZER_JSON, read, wordpiece_tokens
+from tokenization.unigram_json import sentencepiece_model
 from tokenization.vocabulary import WORDPIECE_TOKENS, check_required
 from tokenization.wordpiece.bulk import BulkTokenizer
 
@@ -81,15 +82,20 @@ def _wordpiece(vocab_file: Path, asked: Asked, special_tokens: SpecialTokens) ->
     else:
         tokens, is_uncased, strips = wordpiece_tokens(vocab_file)
         check_required(tokens, special_tokens.required, vocab_file)
-        if lower != is_uncased:
-            raise FlagError(
-                f"--do_lower_case={str(lower).lower()}, but {vocab_file} says that the model is "
-                f"{'lower-cased' if is_uncased else 'cased'}; set --do_lower_case={str(is_uncased).lower()}"
-            )
+        _check_casing(lower, is_uncased, vocab_file)
         strips = _accents(asked, strips, vocab_file)
         tokenizer = BulkTokenizer.of_tokens(tokens, lower, special_tokens, strips)
     check_vocabulary_casing(lower, tokenizer.vocab, vocab_file)
     return tokenizer
+
+
+def _check_casing(lower: bool, is_uncased: bool, vocab_file: Path) -> None:
+    """Refuses a casing that is not that of a `tokenizer.json`."""
+    if lower != is_uncased:
+        raise FlagError(
+            f"--do_lower_case={str(lower).lower()}, but {vocab_file} says that the model is "
+            f"{'lower-cased' if is_uncased else 'cased'}; set --do_lower_case={str(is_uncased).lower()}"
+        )
 
 
 def _accents(asked: Asked, stated: Any, where: Path) -> bool | None:
@@ -125,9 +131,12 @@ def _check_wordpiece(tokenizer: Tokenizer, vocab_file: Path, classes: Sequence[s
 
 
 def _sentencepiece(vocab_file: Path, asked: Asked, special_tokens: SpecialTokens) -> Tokenizer:
-    lower = asked.do_lower_case is not False
+    lower, model = asked.do_lower_case is not False, None
     _refuse_accents(asked, SentencePieceTokenizer.strip_accents, vocab_file)
-    tokenizer = SentencePieceTokenizer(vocab_file, lower, special_tokens)
+    if vocab_file.suffix == ".json":
+        model, is_uncased = sentencepiece_model(vocab_file)
+        _check_casing(lower, is_uncased, vocab_file)
+    tokenizer = SentencePieceTokenizer(vocab_file, lower, special_tokens, model)
     words = {tokenizer.letters(token): index for token, index in tokenizer.vocab.items()}
     check_vocabulary_casing(lower, words, vocab_file)
     return tokenizer
@@ -184,7 +193,7 @@ KINDS: Mapping[str, Kind] = {
         extended=extend,
     ),
     SentencePieceTokenizer.kind: Kind(
-        names=("spiece.model", "30k-clean.model"),
+        names=("spiece.model", "30k-clean.model", TOKENIZER_JSON),
         special_tokens=SENTENCEPIECE_TOKENS,
         load=_sentencepiece,
         check=_check_sentencepiece,
@@ -207,6 +216,26 @@ KINDS: Mapping[str, Kind] = {
 """Kinds by name."""
 
 
+_OF_JSON = {"WordPiece": BulkTokenizer.kind, "Unigram": SentencePieceTokenizer.kind}
+"""Kinds by the type of the model in a `tokenizer.json`; byte-level BPE for others."""
+
+
+def kind_of(family_kinds: Sequence[str], vocab_file: Path) -> str:
+    """Name of the kind that a vocabulary file is of, among those that models of a family may have.
+
+    Args:
+      family_kinds: names of kinds, the usual one first, which is that of files that tell nothing.
+      vocab_file: the file.
+
+    Raises:
+      VocabularyError: it is JSON and cannot be read.
+    """
+    if len(family_kinds) == 1 or not vocab_file.suffix:
+        return family_kinds[0]
+    found = kind_of_file(vocab_file)
+    return next((name for name in family_kinds if KINDS[name] is found), family_kinds[0])
+
+
 def kind_of_file(vocab_file: Path) -> Kind:
     """The kind whose vocabulary files end like this one, or of what it holds (JSON); WordPiece for others.
 
@@ -215,8 +244,8 @@ def kind_of_file(vocab_file: Path) -> Kind:
     """
     if vocab_file.suffix == ".json":
         model = read(vocab_file).get("model")
-        is_wordpiece = isinstance(model, dict) and model.get("type") == "WordPiece"
-        return KINDS[BulkTokenizer.kind if is_wordpiece else ByteBpeTokenizer.kind]
+        stated = model.get("type") if isinstance(model, dict) else None
+        return KINDS[_OF_JSON.get(stated if isinstance(stated, str) else "", ByteBpeTokenizer.kind)]
     found = (kind for kind in KINDS.values() if any(name.endswith(vocab_file.suffix or "?") for name in kind.names))
     return next(found, KINDS[BulkTokenizer.kind])
 

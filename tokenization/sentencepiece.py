@@ -37,9 +37,10 @@ class SentencePieceTokenizer:
     """Gives the tokens of ALBERT's `FullTokenizer` with a SentencePiece model. Can be pickled and forked.
 
     Args:
-      vocab_file: the model, `spiece.model` or `30k-clean.model`.
+      vocab_file: the model, `spiece.model` or `30k-clean.model`; for messages alone where `model` is given.
       do_lower_case: lower-case; accents are dropped in any case; default True.
       special_tokens: of the vocabulary; ALBERT's by default.
+      model: content of the model; by default that of the file.
 
     Raises:
       VocabularyError: the file is missing, no SentencePiece model, or lacks special tokens.
@@ -53,9 +54,10 @@ class SentencePieceTokenizer:
         vocab_file: str | Path,
         do_lower_case: bool = True,
         special_tokens: SpecialTokens = SENTENCEPIECE_TOKENS,
+        model: bytes | None = None,
     ) -> None:
         try:
-            model = Path(vocab_file).read_bytes()
+            model = Path(vocab_file).read_bytes() if model is None else model
             state = {"model": model, "do_lower_case": do_lower_case, "special_tokens": special_tokens}
             self.__setstate__(state)
         except OSError as error:

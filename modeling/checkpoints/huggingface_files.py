@@ -8,7 +8,9 @@ from typing import Any
 
 from common.errors import ConfigError
 from modeling.config import BertConfig
+from modeling.families import registry
 from modeling.families.base import Family
+from tokenization.base import Tokenizer
 
 HUGGING_FACE, TENSORFLOW, HUB = "huggingface", "tensorflow", "hub"
 WEIGHTS = {HUGGING_FACE: "model.safetensors", TENSORFLOW: "model.ckpt", HUB: "encoder"}
@@ -64,16 +66,18 @@ def unnamed_labels(count: int) -> list[str]:
     return [f"LABEL_{index}" for index in range(count)]
 
 
-def tokenizer_settings(config: BertConfig, stated: Mapping[str, Any]) -> dict[str, Any]:
+def tokenizer_settings(config: BertConfig, tokenizer: Tokenizer, stated: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a `tokenizer_config.json` for which Hugging Face's tokenizer gives the ids of ours.
 
     Args:
       config: the encoder.
+      tokenizer: of the model.
       stated: what the kind of the tokenizer is to be told there.
     """
-    special = config.family.special_tokens
+    special, family = tokenizer.special_tokens, config.family
+    is_usual = tokenizer.kind == family.tokenizer
     return {
-        "tokenizer_class": config.family.tokenizer_class,
+        "tokenizer_class": family.tokenizer_class if is_usual else registry.tokenizer_classes(tokenizer.kind)[0],
         **stated,
         "model_max_length": config.longest_sequence,
         **{f"{role}_token": getattr(special, role) for role in ("pad", "unk", "cls", "sep", "mask")},

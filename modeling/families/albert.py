@@ -97,6 +97,7 @@ FAMILY = Family(
     projects_embeddings=True,
     shares_layers=True,
     tokenizer="sentencepiece",
+    further_tokenizers=("wordpiece",),  # Chinese ALBERT
     tokenizer_class="AlbertTokenizer",
     special_tokens=SENTENCEPIECE_TOKENS,
 )

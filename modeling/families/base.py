@@ -44,6 +44,7 @@ class Family:
       pooler: between the encoder and heads over a whole row.
       lacks: output heads that the family has not: the variable as in `HeadNames`, and why.
       tokenizer: kind of its tokenizer.
+      further_tokenizers: kinds that some of its models have in its place, with the special tokens of the kind.
       tokenizer_class: class of Hugging Face for it.
       special_tokens: of its vocabularies.
     """
@@ -66,5 +67,11 @@ class Family:
     pooler: Pooler = Pooler()
     lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     tokenizer: str = "wordpiece"
+    further_tokenizers: tuple[str, ...] = ()
     tokenizer_class: str = "BertTokenizer"
     special_tokens: SpecialTokens = SpecialTokens()  # noqa: RUF009 - frozen
+
+    @property
+    def tokenizers(self) -> tuple[str, ...]:
+        """Kinds of tokenizers that its models may have, the usual one first."""
+        return self.tokenizer, *self.further_tokenizers

@@ -93,6 +93,66 @@ def test_an_export_reads_text_as_the_run(model, tmp_path, run_script):
             assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
 
 
+def albert(folder, *names):
+    """A tiny ALBERT with these files of a tokenizer."""
+    source = DATA / "albert"
+    shutil.copytree(source / "AlbertForSequenceClassification", folder)
+    for name in names:
+        shutil.copy(source / "tokenizer" / name, folder / name)
+    return folder
+
+
+def test_an_albert_of_tokenizer_json_alone(tmp_path, run_script):
+    (tmp_path / "texts.txt").write_text("the Film was good\nfine food ||| it was\n")
+    written = {}
+    for name in ("spiece.model", "tokenizer.json"):
+        code, _, err = run_script(
+            extract_features.main, f"--init_checkpoint={albert(tmp_path / name[:5], name)}", "--max_seq_length=12",
+            f"--input_file={tmp_path / 'texts.txt'}", f"--output_file={tmp_path / name}.jsonl", "--layers=-1",
+        )  # fmt: skip
+        assert code == 0, err
+        written[name] = (tmp_path / f"{name}.jsonl").read_text(encoding="utf-8")
+    assert written["tokenizer.json"] == written["spiece.model"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["wordpiece", "json"])
+def test_an_albert_with_another_vocabulary_is_trained_and_converted(kind, tmp_path, run_script):
+    model = albert(tmp_path / "model", *(["tokenizer.json"] if kind == "json" else []))
+    if kind == "wordpiece":
+        (model / "vocab.txt").write_text("".join(f"{token}\n" for token in tiny.TOKENS), encoding="utf-8")
+    data, run = tiny.write_table(tmp_path / "data", train=16, dev=8, test=4), tmp_path / "run"
+    common = [*TABLE, f"--data_dir={data}", f"--output_dir={run}"]
+    code, _, err = run_script(
+        run_classifier.main, *common, f"--init_checkpoint={model}", "--num_train_epochs=1", "--do_train",
+        "--do_predict", "--do_export",
+    )  # fmt: skip
+    assert code == 0, err
+    assert (run / ("vocab.txt" if kind == "wordpiece" else "tokenizer.json")).is_file()
+    code, _, err = run_script(run_classifier.main, *common, "--do_eval")
+    assert code == 0, err
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    with Predictor(RunDirectory(run).latest_export()) as predictor:
+        answers = predictor.answer([{"text_a": row["text_a"]} for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+    code, _, err = run_script(
+        convert_checkpoint.main, f"--init_checkpoint={run}", f"--output_dir={tmp_path / 'hf'}", "--format=huggingface"
+    )
+    assert code == 0, err
+    settings = json.loads((tmp_path / "hf" / "tokenizer_config.json").read_text())
+    special = ("BertTokenizer", "[UNK]") if kind == "wordpiece" else ("AlbertTokenizer", "<unk>")
+    assert (settings["tokenizer_class"], settings["unk_token"]) == special
+    code, _, err = run_script(
+        run_classifier.main, *common[:-1], f"--init_checkpoint={tmp_path / 'hf'}", f"--output_dir={tmp_path / 'b'}",
+        "--do_predict",
+    )  # fmt: skip
+    assert code == 0, err
+    again = [json.loads(line) for line in (tmp_path / "b" / "predictions.jsonl").read_text().splitlines()]
+    for row, answer in zip(rows, again, strict=True):
+        assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+
+
 NEW = ["fabulous", "dreadful", "##ish"]
 
 
