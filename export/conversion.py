@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from safetensors import SafetensorError
 
@@ -22,7 +21,7 @@ from modeling.checkpoints.huggingface import write_safetensors
 from modeling.checkpoints.huggingface_files import HUB, HUGGING_FACE, TENSORFLOW, WEIGHTS
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.restore import checkpoint_variables, left_out, read_tensors, write_weights
-from modeling.checkpoints.sources import Shapes
+from modeling.checkpoints.sources import Shapes, as_float32
 from modeling.checkpoints.variable_names import GLOBAL_STEP, grouped, is_bookkeeping
 from modeling.config import BertConfig
 from modeling.families.bert import CLASSIFIER
@@ -254,7 +253,7 @@ def _with_outputs(model: Model, shapes: Shapes, heads: Sequence[HeadNames], sour
 
 def _write_hugging_face(init_checkpoint: str, names: Sequence[str], folder: Path, model: Model) -> None:
     naming = model.config.family.hugging_face
-    tensors = ((name, _as_float32(value)) for name, value in read_tensors(init_checkpoint, names))
+    tensors = ((name, as_float32(value)) for name, value in read_tensors(init_checkpoint, names))
     stated = model.description
     heads = naming.heads_of(names, stated.problem_type)
     write_safetensors(tensors, folder / WEIGHTS[HUGGING_FACE], naming, heads)
@@ -277,7 +276,7 @@ def _write_hub(init_checkpoint: str, names: Sequence[str], folder: Path, model: 
     (vocab_file, *_) = model.vocabulary.values()
     encoder = folder / hub.ENCODER
     told = []
-    tensors = ((name, _as_float32(value)) for name, value in read_tensors(init_checkpoint, names))
+    tensors = ((name, as_float32(value)) for name, value in read_tensors(init_checkpoint, names))
     if not hub.write_encoder(model.config, tensors, encoder, vocab_file, model.tokenizer.do_lower_case):
         told.append("the weights have no pooler: pooled_output is the vector of the first token")
     settings = huggingface_files.model_settings(model.config, names)
@@ -327,10 +326,6 @@ def _compare(init_checkpoint: str, written: str, names: Sequence[str], output_di
             "check the disk and run the same command again"
         )
     return tuple(cast)
-
-
-def _as_float32(value: np.ndarray) -> np.ndarray:
-    return value if value.dtype.kind in "iub" else value.astype(np.float32, copy=False)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,14 @@ from common.errors import CheckpointError, closest
 from modeling.checkpoints.added_rows import OF_TOKENS, lengthened, with_rows
 from modeling.checkpoints.label_order import UNCHANGED, LabelOrder
 from modeling.checkpoints.object_based import ObjectCheckpoint
-from modeling.checkpoints.sources import Shapes, open_checkpoint, save_tensors, temporary_checkpoint, verified_values
+from modeling.checkpoints.sources import (
+    Shapes,
+    as_float32,
+    open_checkpoint,
+    save_tensors,
+    temporary_checkpoint,
+    verified_values,
+)
 from modeling.checkpoints.variable_names import (
     GLOBAL_STEP,
     WORD_EMBEDDINGS,
@@ -233,7 +240,7 @@ def _compared(
 
 
 def write_weights(init_checkpoint: str, prefix: str, names: GoogleNames | None = None) -> None:
-    """Writes a TensorFlow checkpoint of the weights and the step alone, without the optimizer's slots: a third of it.
+    """Writes a TensorFlow checkpoint of weights, in float32, and step, without the optimizer's slots: a third of it.
 
     Args:
       init_checkpoint: prefix, file or directory of what to copy.
@@ -246,7 +253,7 @@ def write_weights(init_checkpoint: str, prefix: str, names: GoogleNames | None =
     source = open_checkpoint(init_checkpoint)
     shapes = source.shapes()
     kept = [name for name in shapes if name == GLOBAL_STEP or not is_bookkeeping(name, shapes)]
-    save_tensors({names.theirs(name) if names else name: source.tensor(name) for name in kept}, prefix)
+    save_tensors({names.theirs(name) if names else name: as_float32(source.tensor(name)) for name in kept}, prefix)
 
 
 def has_weights_of(prefix: str, init_checkpoint: str) -> bool:

@@ -87,6 +87,16 @@ class Bundle:
         reasons = {name: self._names.reason(name) if self._names else None for name in self._shapes}
         return precision_scalars(self.shapes()) | {name: reason for name, reason in reasons.items() if reason}
 
+    def files(self) -> list[Path]:
+        """The file that tells one checkpoint from another: it holds a checksum of each value."""
+        return [Path(f"{self._readable}.index")]
+
+    def is_of_other_types(self, names: Iterable[str]) -> bool:
+        """Whether any of these variables is of another floating type than float32, which TensorFlow does not cast."""
+        types = self.reader.get_variable_to_dtype_map()
+        found = (types[self._source_of[name]] for name in names)
+        return any(dtype.is_floating and dtype != tf.float32 for dtype in found)
+
     def verified(self, names: Iterable[str]) -> tuple[str, dict[str, str]]:
         """As `verified_values`."""
         names = list(names)
@@ -156,7 +166,8 @@ def open_checkpoint(init_checkpoint: str) -> Source:
 
 def verified_values(source: Source, names: Iterable[str]) -> tuple[str, dict[str, str]]:
     """Prefix of a TensorFlow 1 checkpoint whose values have been read, and its names with ours."""
-    if isinstance(source, Bundle):
+    names = list(names)
+    if isinstance(source, Bundle) and not source.is_of_other_types(names):
         return source.verified(names)
     files = [Path(file.path) for file in source.files] if isinstance(source, HuggingFaceFolder) else source.files()
     stats = [path.stat() for path in files]
@@ -174,12 +185,17 @@ def _converted(path: str, times_and_sizes: tuple[tuple[int, int], ...], names: t
 
 
 def temporary_checkpoint(tensors: Mapping[str, np.ndarray]) -> str:
-    """Prefix of a TensorFlow 1 checkpoint that is there until the process ends."""
+    """Prefix of a TensorFlow 1 checkpoint, in float32, that is there until the process ends."""
     directory = tempfile.mkdtemp(prefix="bert_weights_")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     prefix = f"{directory}/model.ckpt"
-    save_tensors(tensors, prefix)
+    save_tensors({name: as_float32(value) for name, value in tensors.items()}, prefix)
     return prefix
+
+
+def as_float32(value: np.ndarray) -> np.ndarray:
+    """A value as variables of the graph hold it: integers as they are, all others as float32."""
+    return value if value.dtype.kind in "iub" else value.astype(np.float32, copy=False)
 
 
 def save_tensors(tensors: Mapping[str, np.ndarray], prefix: str) -> None:

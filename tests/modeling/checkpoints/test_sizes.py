@@ -1,11 +1,18 @@
 """Checkpoints without a configuration: ELECTRA's as its owner leaves them, and TensorFlow Hub's modules."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 import convert_checkpoint
 from common.errors import CheckpointError
-from modeling.checkpoints.restore import checkpoint_variables, read_tensor, write_weights
+from modeling.checkpoints.restore import (
+    checkpoint_variables,
+    initialize_from_checkpoint,
+    read_tensor,
+    read_tensors,
+    write_weights,
+)
 from modeling.checkpoints.sizes import config_of_weights
 from modeling.config import BertConfig
 from modeling.encoder.model import BertModel
@@ -107,3 +114,41 @@ def test_shapes_that_do_not_tell(electra, golden, tmp_path):
         session.run(v1.global_variables_initializer())
         v1.train.Saver().save(session, str(tmp_path / "model.ckpt"), write_meta_graph=False)
     assert "is no whole encoder, as it lacks bert/encoder/layer_0/attention/self/query/kernel" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bfloat16", *(pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "float64"))]
+)
+def test_weights_of_other_types_start_a_model(tmp_path, dtype):
+    """Two data shards, with averages and slots, under the scope of a loaded module."""
+    write(BERT, tmp_path / "plain")
+    values = dict(read_tensors(str(tmp_path / "plain"), checkpoint_variables(str(tmp_path / "plain"))))
+    kept = [(name, value.astype(tf.as_dtype(dtype).as_numpy_dtype)) for name, value in values.items()]
+    with tf.Graph().as_default(), v1.Session() as session:
+        parts = [str(tmp_path / f"part{index}") for index in range(2)]
+        for index, part in enumerate(parts):
+            tensors = {
+                f"module/{name}{ending}": value if not ending else np.zeros_like(value)
+                for name, value in kept[index::2]
+                for ending in ("", "/ExponentialMovingAverage", "/adam_m")
+            }
+            names, constants = list(tensors), [tf.constant(value) for value in tensors.values()]
+            session.run(
+                tf.raw_ops.SaveV2(
+                    prefix=part, tensor_names=names, shape_and_slices=[""] * len(names), tensors=constants
+                )
+            )
+        prefix = str(tmp_path / "model.ckpt")
+        session.run(tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=parts, destination_prefix=prefix))
+    assert len(list(tmp_path.glob("model.ckpt.data-0000?-of-00002"))) == 2
+    with tf.Graph().as_default(), v1.Session() as session:
+        BertModel(BERT, False, tf.zeros([1, 4], tf.int32))
+        report = initialize_from_checkpoint(v1.trainable_variables(), prefix)
+        assert (report.new, report.unused) == ((), ())
+        session.run(v1.global_variables_initializer())
+        found = session.run({one.op.name: one for one in v1.trainable_variables()})
+    for name, value in kept:
+        np.testing.assert_array_equal(found[name], value.astype(np.float32))
+    write_weights(prefix, str(tmp_path / "copy"))
+    assert read_tensor(str(tmp_path / "copy"), kept[0][0]).dtype == np.float32
+    assert set(checkpoint_variables(str(tmp_path / "copy"))) == set(values)
