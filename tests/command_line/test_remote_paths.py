@@ -46,6 +46,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir() if "tfevents" not in path.name)
 
 
+@pytest.mark.slow
 def test_a_run_in_a_bucket_is_that_on_a_disk(bucket, run, tiny_model, run_script):
     _, here = bucket
     command = [*FLAGS, f"--data_dir={here / 'data'}", f"--init_checkpoint={tiny_model}"]
