@@ -57,6 +57,21 @@ def digests(paths: Iterable[Path], leave_out: Path) -> dict[str, str]:
     return {str(path): file_digest(path) for path in sorted(named) if path.is_file() and not path.is_relative_to(own)}
 
 
+def check(commands: object) -> None:
+    """Checks what a list of commands is made of.
+
+    Raises:
+      ValueError: it is no such list; the message completes "the file ...".
+    """
+    if not isinstance(commands, list) or not all(isinstance(one, dict) for one in commands):
+        raise ValueError(f"has no list of objects under {KEY}")
+    kinds = {"flags": dict, "sessions": int, "seconds": int | float}
+    for number, one in enumerate(commands):
+        for name, kind in kinds.items():
+            if name in one and not isinstance(one[name], kind):
+                raise ValueError(f"has something else than expected under {KEY}[{number}].{name}")
+
+
 def begun(commands: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The list with a command that begins: one that was given before goes on in its place.
 

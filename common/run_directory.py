@@ -82,9 +82,7 @@ class RunDirectory:
                     raise ValueError(f"has no object under {part}")
             if not isinstance(found.get("identity", {}).get("labels") or [], list):
                 raise ValueError("has no list under identity.labels")
-            commands = found.get(command_records.KEY) or []
-            if not isinstance(commands, list) or not all(isinstance(one, dict) for one in commands):
-                raise ValueError(f"has no list of objects under {command_records.KEY}")
+            command_records.check(found.get(command_records.KEY) or [])
         except ValueError as error:
             raise RunDirectoryError(f"{path}: {error}; restore it or choose another --output_dir") from None
         except OSError as error:

@@ -351,6 +351,11 @@ def test_run_of_another_task(refused, run_dir, table_dir):
         (rewritten("run.json", '{"identity": null}'), "run.json: has no object under identity"),
         (rewritten("run.json", '{"flags": 7}'), "run.json: has no object under flags"),
         (rewritten("run.json", '{"held_out": 7}'), "run.json: has no object under held_out"),
+        (rewritten("run.json", '{"commands": 7}'), "run.json: has no list of objects under commands"),
+        (
+            rewritten("run.json", '{"commands": [{"seconds": "x"}]}'),
+            "run.json: has something else than expected under commands[0].seconds",
+        ),
     ],
 )
 def test_damaged_run_directory(refused, run_dir, change, message):

@@ -4,10 +4,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import repeat_run
 import run_classifier
+from common import command_records
+from common.checkpoints import record_checkpoint
+from modeling.checkpoints.sources import save_tensors
 from tests.support import tiny
 
 FLAGS = [
@@ -145,3 +149,44 @@ def test_standard_input_is_not_read_again():
         "flags": values | {"do_lower_case": False},
     }
     assert repeat_run.repeat_run.arguments(command, script) == ["--nodo_predict", "--nodo_lower_case"]
+
+
+def test_a_bit_of_a_tensor_is_a_difference(tmp_path):
+    for name, value in (("run", 1.0), ("same", 1.0), ("other", np.nextafter(np.float32(1), np.float32(2)))):
+        (tmp_path / name).mkdir()
+        values = {"a": np.array([value, np.nan], np.float32), "b": np.zeros(3, np.float32), "global_step": np.int64(4)}
+        save_tensors(values, str(tmp_path / name / "model.ckpt-4"))
+        record_checkpoint(tmp_path / name, "model.ckpt-4", keep=1)
+    (tmp_path / "none").mkdir()
+    differences = repeat_run.repeat_run._tensors
+    assert list(differences(tmp_path / "run", tmp_path / "same")) == []
+    assert list(differences(tmp_path / "none", tmp_path / "none")) == []
+    assert list(differences(tmp_path / "run", tmp_path / "other")) == ["model.ckpt-4: 1 of 3 tensors differ (a ...)"]
+    assert list(differences(tmp_path / "run", tmp_path / "none")) == [
+        "checkpoint: model.ckpt-4 there, None in the repeat"
+    ]
+
+
+def test_a_score_is_a_difference():
+    there = [{"scores": {"eval_loss": 0.5, "eval_f1": None}}, {}]
+    assert list(repeat_run.repeat_run._scores(there, there)) == []
+    here = [{"scores": {"eval_loss": 0.25}}, {"scores": None}]
+    assert list(repeat_run.repeat_run._scores(there, here)) == ["eval_loss: 0.5 there, 0.25 in the repeat"]
+
+
+def test_a_command_that_was_stopped_goes_on_as_one():
+    command = {"program": ["run_classifier.py"], "given": ["--do_train"], "flags": {"do_train": True}}
+    listed = command_records.begun([], command)
+    listed = command_records.begun(listed, {**command, "given": ["--do_eval"], "flags": {}})
+    listed = command_records.begun(listed, {**command, "folder": "elsewhere"})
+    assert [one["sessions"] for one in listed] == [2, 1]
+    assert listed[0]["folder"] == "elsewhere"
+    assert "ended" not in listed[0]
+    listed = command_records.ended(listed, command, 2.5, {"scores": {}})
+    listed = command_records.ended(listed, command, 1.0, {"scores": {"a": 1}})
+    assert (listed[0]["seconds"], listed[0]["scores"]) == (3.5, {"a": 1})
+    assert "ended" not in listed[1]
+    for number in range(150):
+        listed = command_records.begun(listed, {**command, "given": [f"{number}"], "flags": {}})
+    assert len(listed) == 101
+    assert listed[0]["given"] == ["--do_train"]
