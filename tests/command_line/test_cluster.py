@@ -44,7 +44,7 @@ def started(machines, command, run, **changed):
     return processes
 
 
-def ended(processes, timeout=300):
+def ended(processes, timeout=900):
     """Exit codes and standard errors."""
     errors = [process.communicate(timeout=timeout)[1] for process in processes]
     return [process.returncode for process in processes], errors
