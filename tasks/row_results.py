@@ -46,8 +46,12 @@ class RowResults:
     @classmethod
     def of_hits(cls, metric: str, hits: Sequence[bool], answers: Sequence[Any]) -> "RowResults":
         """Rows that are right or wrong."""
-        columns = np.stack([np.array(hits, np.float64), np.ones(len(hits))], axis=-1)
-        return cls(metric, columns, ratio, answers)
+        return cls.of_parts(metric, [(float(hit), 1.0) for hit in hits], answers)
+
+    @classmethod
+    def of_parts(cls, metric: str, parts: Sequence[tuple[float, float]], answers: Sequence[Any]) -> "RowResults":
+        """Rows that add to both sides of a fraction: what is right of them, and all that counts."""
+        return cls(metric, np.array(parts, np.float64), ratio, answers)
 
     @classmethod
     def of_numbers(cls, gold: Sequence[float], found: Sequence[float]) -> "RowResults":

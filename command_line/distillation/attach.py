@@ -1,7 +1,7 @@
 """From flags to a task that learns of a teacher."""
 
-import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,18 +86,20 @@ def _unlabelled(
     Raises:
       FlagError: the task reads no tables.
     """
+    path = flags.unlabelled_file
     source = getattr(task, "example_source", None)
-    if source is None or not isinstance(source.processor, TableProcessor):
+    if source is not None and not isinstance(source.processor, TableProcessor):
         raise FlagError(
-            f"--unlabelled_file={flags.unlabelled_file}: task {task.name} reads no tables; give --task_name=table, or "
-            "a task that is a table"
+            f"--unlabelled_file={path}: task {task.name} reads no tables; give --task_name=table, or a task that is a "
+            "table"
         )
-    values = {**vars(flags), "do_train": False, "do_predict": True, "predict_file": flags.unlabelled_file}
+    values = {**vars(flags), "do_train": False, "do_predict": True, "predict_file": path}
     reading = script.task(SimpleNamespace(**{**values, "max_predict_examples": None}), files, directory)
+    found = reading.data_files(TEST)
+    if Path(path).name not in [file.name for file in found]:
+        raise FlagError(f"--unlabelled_file={path}: task {task.name} reads its own files; leave it out")
 
     def examples() -> Iterator[Any]:
-        for example in reading.examples(TEST):
-            name = example.guid.replace("test-", "unlabelled-", 1)
-            yield dataclasses.replace(example, guid=name, label=None)
+        return map(task.without_label, reading.examples(TEST))
 
-    return Unlabelled(examples, tuple(reading.data_files(TEST)), reading.source(TEST))
+    return Unlabelled(examples, tuple(found), reading.source(TEST))

@@ -135,6 +135,7 @@ class RunTeacher(Teacher):
             "model": side.files.config.to_dict(),
             "flags": {name: getattr(side.flags, name) for name in sorted(OF_MODELS) if hasattr(side.flags, name)},
             "precision": side.flags.precision,
+            "code": side.task.code_digest(),
             "places": list(self._places),
         }
 

@@ -29,7 +29,7 @@ DISTILLATION = Group(
             "unlabelled_file",
             str,
             None,
-            "With a teacher: a table of further rows to train on, read as rows to predict; they are learned of the "
+            "With a teacher: a file of further rows to train on, read as rows to predict; they are learned of the "
             "teacher alone.",
             Scope.FIXED,
             is_path=True,
@@ -86,5 +86,5 @@ DISTILLATION = Group(
     ),
 )
 
-OF_RUNS = DISTILLATION.without("teacher_predictions", "unlabelled_file", "compare_teacher")
+OF_RUNS = DISTILLATION.without("teacher_predictions")
 """For tasks that learn place by place, of a run alone."""

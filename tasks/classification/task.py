@@ -211,6 +211,10 @@ class ClassificationTask(Task):
         """As `soft_targets`; of probabilities, whose logarithms equal scores up to what the loss does not see."""
         return self.kind.soft_targets_of_answer(self.labels, answer)
 
+    def without_label(self, example: InputExample) -> InputExample:
+        """Under an id of its own."""
+        return dataclasses.replace(example, guid=example.guid.replace("test-", "unlabelled-", 1), label=None)
+
     def row_results(self, answered: AnsweredRows) -> RowResults:
         """Whether each answer is right; of numbers, the answers themselves."""
         labels, answers = [], []

@@ -13,14 +13,15 @@ from common.errors import FlagError
 from processors.entities.featurizer import SentenceFeaturizer
 from processors.entities.sentence import Sentence
 from processors.entities.source import SentenceSource
-from processors.entities.tags import IOB2, NONE, allowed_transitions
+from processors.entities.tags import IOB2, NONE, allowed_transitions, spans_of_tags
 from processors.records.featurizer import chunked
 from processors.records.schema import Features
-from tasks.base import DEV, AnswerSink, Collected, Task, TextSignature
+from tasks.base import DEV, AnsweredRows, AnswerSink, Collected, Task, TextSignature
 from tasks.distillation import Scores
 from tasks.entities.decoding import Decoded, Transitions, decode, joined
 from tasks.entities.files import tag_files
 from tasks.entities.scores import Tags, entity_scores, types_of_words, word_scores
+from tasks.row_results import RowResults
 from tokenization.base import Tokenizer
 
 NAME = "ner"
@@ -207,6 +208,26 @@ class EntityTask(Task):
     def soft_targets(self, outputs: Mapping[str, Any], window: Features) -> Scores:
         """Scores of the tags of its words `[n, L]`."""
         return np.asarray(outputs["scores"][: len(window["word_starts"])], np.float32)
+
+    def without_label(self, example: Sentence) -> Sentence:
+        """With some tag for each word, so that records have the same shape."""
+        return example._replace(tags=[self.labels[0]] * len(example.words))
+
+    def row_results(self, answered: AnsweredRows) -> RowResults:
+        """F1 of entities, or the accuracy of words where tags are no spans."""
+        parts: list[tuple[float, float]] = []
+        answers: list[tuple[str, ...]] = []
+        for sentence, windows, outputs in answered:
+            transitions = Transitions.of(outputs[0]["transitions"]) if self.settings.use_crf else None
+            (decoded,) = decode([joined(windows, [output["scores"] for output in outputs])], transitions)
+            found, gold = self.names(decoded), list(sentence.tags or [])
+            answers.append(tuple(found))
+            if self.sentence_source.scheme == NONE:
+                parts.append((float(sum(a == b for a, b in zip(found, gold, strict=True))), float(len(gold))))
+            else:
+                spans, right = set(spans_of_tags(found)), set(spans_of_tags(gold))
+                parts.append((2.0 * len(spans & right), float(len(spans) + len(right))))
+        return RowResults.of_parts("accuracy" if self.sentence_source.scheme == NONE else "f1", parts, answers)
 
     def text_signature(self) -> TextSignature:
         """Raw `text` -> words, tags, entities."""

@@ -16,8 +16,9 @@ from processors.records.featurizer import chunked
 from processors.records.schema import Features
 from processors.squad.examples import SquadExample, SquadReader
 from processors.squad.windows import SpanFeaturizer
-from tasks.base import DEV, TEST, TRAIN, AnswerSink, Collected, Task, TextSignature
+from tasks.base import DEV, TEST, TRAIN, AnsweredRows, AnswerSink, Collected, Task, TextSignature
 from tasks.distillation import Scores
+from tasks.row_results import RowResults
 from tasks.span import metrics
 from tasks.span.decoding import Decoded, decode, decode_all
 from tasks.span.files import answer_files, store_threshold
@@ -243,6 +244,23 @@ class SpanTask(Task):
         length = len(window["input_ids"])
         scores = [outputs[name][:length] for name in ("start_logits", "end_logits")]
         return np.stack(scores, axis=-1).astype(np.float32)
+
+    def without_label(self, example: SquadExample) -> SquadExample:
+        """As it is: a question to predict has no positions, and records have 0 in their place."""
+        return example
+
+    def row_results(self, answered: AnsweredRows) -> RowResults:
+        """F1 of each answer, as the official script has it."""
+        parts: list[tuple[float, float]] = []
+        answers: list[str] = []
+        for example, windows, outputs in answered:
+            decoded = self.decode(windows, [(output["start_logits"], output["end_logits"]) for output in outputs])
+            text = decoded.answer(self.null_threshold).text
+            best = decoded.best.text if decoded.best else ""
+            scored = metrics.ScoredAnswer(example, text, best, decoded.null_odds)
+            parts.append((metrics.scores([scored], self._version_2)["eval_f1"] / 100.0, 1.0))
+            answers.append(text)
+        return RowResults.of_parts("f1", parts, answers)
 
     def text_signature(self) -> TextSignature:
         """Raw `question` and `context` -> answer text, offsets and scores."""

@@ -239,10 +239,15 @@ def test_words_are_taught_by_their_tags(run_script, tmp_path, tiny_model):
     teacher, student = tmp_path / "teacher", tmp_path / "student"
     run_ner.main(["x", *shared, f"--init_checkpoint={tiny_model}", f"--output_dir={teacher}", "--do_train"])
     given = ["--student_layers=0", f"--teacher={teacher}", "--distill_share=1", "--do_train", "--do_eval"]
+    given += ["--compare_teacher", f"--unlabelled_file={data / 'test.conll'}"]
     run_ner.main(["x", *shared, *given, f"--output_dir={student}", "--gradient_accumulation_steps=2"])
     run_ner.main(["x", *shared, f"--output_dir={teacher}", "--do_eval"])
     scores = [json.loads((folder / "eval_results.json").read_text())["eval_accuracy"] for folder in (teacher, student)]
     assert scores[1] == pytest.approx(scores[0], abs=0.02)
+    compared = json.loads((student / "comparison.json").read_text())
+    assert compared["student"]["score"] == pytest.approx(
+        json.loads((student / "eval_results.json").read_text())["eval_f1"]
+    )
     code, _, err = run_script(run_ner.main, *shared, *given, f"--output_dir={tmp_path / 'crf'}", "--use_crf")
     assert (code, "--use_crf: a teacher's scores are learned word by word" in err) == (2, True)
 
@@ -255,10 +260,18 @@ def test_answers_are_taught_by_their_ends(run_script, tmp_path):
     teacher, student = tmp_path / "teacher", tmp_path / "student"
     answered = ["--version_2_with_negative", "--do_train", "--do_eval"]
     run_squad.main(["x", *model, *shared, *answered, f"--output_dir={teacher}"])
-    given = ["--student_layers=0", f"--teacher={teacher}", "--distill_share=1", "--num_train_epochs=1"]
-    run_squad.main(["x", *shared, *answered, *given, f"--output_dir={student}"])
+    given = [
+        "--student_layers=0",
+        f"--teacher={teacher}",
+        "--distill_share=1",
+        "--num_train_epochs=1",
+        f"--unlabelled_file={dev}",
+    ]
+    run_squad.main(["x", *shared, *answered, *given, f"--output_dir={student}", "--compare_teacher"])
     scores = [json.loads((folder / "eval_results.json").read_text())["eval_f1"] for folder in (teacher, student)]
     assert scores[1] == pytest.approx(scores[0], abs=15)
+    compared = json.loads((student / "comparison.json").read_text())
+    assert 100 * compared["student"]["score"] == pytest.approx(scores[1])
     other = tmp_path / "other"
     other.mkdir()
     vocabulary = test_run_squad.write_model(other, "zh")
