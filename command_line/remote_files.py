@@ -27,7 +27,9 @@ LARGEST_BESIDE = 64 << 20
 _WEIGHTS = (SAFETENSORS, ".bin", ".h5", ".msgpack", ".index", ".ckpt")
 _OUTPUTS = ("output_dir", "output_file", "export_dir")
 _OF_FILES = re.compile(r"(?:^|[=,])(?!https?:|grpc:)[a-z][a-z0-9+.-]*://")
-_ONLY_LOCAL = ("do_export", "cache_features", "export_onnx", "export_frozen_graph", "do_score")
+_ONLY_LOCAL = (
+    "do_export", "cache_features", "export_onnx", "export_frozen_graph", "do_score", "teacher", "teacher_predictions",
+)  # fmt: skip
 
 
 def staged(flags: SimpleNamespace, declared: Iterable[Flag]) -> SimpleNamespace:

@@ -134,6 +134,7 @@ ERRORS = {
     "--gradient_accumulation_steps do not go together",
     "--teacher=TEACHER --compare_teacher": "--compare_teacher needs --do_eval; add it",
     "--teacher_predictions=PREDICTIONS --compare_teacher --do_eval": "--compare_teacher measures the size and time",
+    "--teacher=TEACHER --output_dir=ram://student/run": "--teacher writes to local folders only",
     "--student_layers=0": "--student_layers=0 has no checkpoint to take layers from",
     "--student_layers=2 --init_checkpoint=TEACHER": "--student_layers=2: there is no layer 2: the model has 2 layers",
     "--student_layers=1,1 --init_checkpoint=TEACHER": "layer 1 is named twice; name each layer once",
