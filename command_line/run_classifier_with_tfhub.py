@@ -1,12 +1,11 @@
 """run_classifier_with_tfhub.py: the classifier, with a TensorFlow Hub module in place of a checkpoint."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
-from command_line.app import Script
 from command_line.flags.declaration import Flag, FlagSet, Group, Scope
 from command_line.run_classifier import SCRIPT as CLASSIFIER
 from common.errors import FlagError
+from common.paths import path_of
 from common.run_directory import RunDirectory
 
 HANDLE = Flag(
@@ -19,30 +18,34 @@ HANDLE = Flag(
     is_path=True,
     is_main=True,
 )
-DECLARED = FlagSet((Group("Module", (HANDLE,)), *CLASSIFIER.flags.groups))
 
 
-def run(flags: SimpleNamespace) -> None:
-    """Runs run_classifier.py with the module as its checkpoint.
+class HubScript:
+    """run_classifier.py with a module as its checkpoint."""
 
-    Args:
-      flags: those of run_classifier.py, and `bert_hub_module_handle`; not needed where `output_dir` is trained.
+    flags = FlagSet((Group("Module", (HANDLE,)), *CLASSIFIER.flags.groups))
 
-    Raises:
-      BertError: an error that the user can fix.
-    """
-    if flags.init_checkpoint:
-        raise FlagError(
-            f"--init_checkpoint={flags.init_checkpoint}: weights come from --bert_hub_module_handle; leave it out, or "
-            "use run_classifier.py"
-        )
-    if flags.bert_hub_module_handle:
-        from modeling.checkpoints.hub import check_module
+    def run(self, flags: SimpleNamespace) -> object:
+        """Does what the flags ask for.
 
-        flags.init_checkpoint = check_module(flags.bert_hub_module_handle)
-    elif not RunDirectory(Path(flags.output_dir or "")).is_trained():
-        raise FlagError("--bert_hub_module_handle is missing; give the folder of a module")
-    CLASSIFIER.run(flags)
+        Args:
+          flags: those of run_classifier.py, and `bert_hub_module_handle`; not needed where `output_dir` is trained.
+
+        Raises:
+          BertError: an error that the user can fix.
+        """
+        if flags.init_checkpoint:
+            raise FlagError(
+                f"--init_checkpoint={flags.init_checkpoint}: weights come from --bert_hub_module_handle; leave it out, "
+                "or use run_classifier.py"
+            )
+        if flags.bert_hub_module_handle:
+            from modeling.checkpoints.hub import check_module
+
+            flags.init_checkpoint = check_module(flags.bert_hub_module_handle)
+        elif not RunDirectory(path_of(flags.output_dir or "")).is_trained():
+            raise FlagError("--bert_hub_module_handle is missing; give the folder of a module")
+        return CLASSIFIER.run(flags)
 
 
-SCRIPT = Script(DECLARED, run)
+SCRIPT = HubScript()

@@ -34,8 +34,8 @@ def lacking_weights(model: ModelSettings, head: Reader) -> tuple[str, ...]:
 
 
 def _needed(model: ModelSettings, head: Reader) -> Shapes:
-    """Shapes of the variables that predictions depend on; of the layers, which are alike, those of the first."""
-    if model.reading.is_default and model.insertions is None:
+    """Shapes of the variables that predictions depend on; of layers that are alike to the head, those of the first."""
+    if not head.uses_every_layer and model.reading.is_default and model.insertions is None:
         first = copy.deepcopy(model.bert_config)
         first.num_hidden_layers, first.num_hidden_groups = 1, None
         model = dataclasses.replace(model, bert_config=first)

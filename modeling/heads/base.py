@@ -21,6 +21,8 @@ class Reader(abc.ABC):
 
     # Whether `logits` reads the sequence output; where it does not, the encoder can be built with `pooled_only`.
     uses_sequence_output: bool = True
+    # Whether it reads or uses each layer of the encoder, so that its graph needs all of them.
+    uses_every_layer: bool = False
     # Integer sequences `[B, n]` that `logits` and `predictions` read besides the encoder's inputs.
     further_inputs: tuple[str, ...] = ()
     # Names of variables whose shape follows the labels: they start anew where a checkpoint has them in another shape.

@@ -45,6 +45,8 @@ class SequenceHead(Head):
     Source: label smoothing: arXiv:1512.00567, section 7.
     """
 
+    uses_every_layer = True
+
     def __init__(
         self,
         config: BertConfig,
