@@ -4,12 +4,13 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modeling.inside import Inside
+if TYPE_CHECKING:  # who answers from an export needs none of the models
+    from modeling.inside import Inside
 
 Scores = NDArray[np.float32]
 """What a teacher says of a window: `[C]` for its row, or `[n, C]` for each of n places in it."""
@@ -64,4 +65,4 @@ class Distillation:
     temperature: float = 1.0
     share: float = 0.5
     unlabelled: Unlabelled | None = None
-    inside: Inside | None = None
+    inside: "Inside | None" = None

@@ -30,6 +30,8 @@ onnx = pytest.importorskip("onnx", reason="pip install bert-estimator[onnx]")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
 
+LENGTH = 14
+"""Positions that the smallest of the families' models have."""
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [
     {"text_a": "a good film"},
@@ -283,17 +285,17 @@ def tasks(tokenizer, config):
     processor = DataProcessor()
     processor.get_labels = lambda: ["neg", "pos"]
     sentences = SentenceFiles({}, FileForm(), "iob2", labels_of_types(["good", "bad"]))
-    spans = SpanSettings(16, 4, 5, DecodingSettings(version_2_with_negative=True))
+    spans = SpanSettings(LENGTH, 4, 5, DecodingSettings(version_2_with_negative=True))
     choices = ChoiceSource({}, Rows(lambda path, split: iter(()), "text", {}))
     return {
-        "labels": ClassificationTask("tiny", ExampleSource(processor, ""), tokenizer, 16),
+        "labels": ClassificationTask("tiny", ExampleSource(processor, ""), tokenizer, LENGTH),
         "entities": EntityTask(tokenizer, sentences, EntitySettings(12)),
         "field": EntityTask(tokenizer, sentences, EntitySettings(12, use_crf=True)),
         "spans": SpanTask(tokenizer, spans, {}, null_threshold=-0.01),
-        "masked": PretrainingTask(config, PretrainingSettings(16, 4, next_sentence=False), {}, tokenizer),
-        "choices": ChoiceTask(tokenizer, choices, ChoiceSettings(16)),
-        "mean": VectorTask(tokenizer, VectorSettings("mean", (-1,), False, True, 16)),
-        "layers": VectorTask(tokenizer, VectorSettings("none", (-1, 0), max_seq_length=16, shows_tokens=True)),
+        "masked": PretrainingTask(config, PretrainingSettings(LENGTH, 4, next_sentence=False), {}, tokenizer),
+        "choices": ChoiceTask(tokenizer, choices, ChoiceSettings(LENGTH)),
+        "mean": VectorTask(tokenizer, VectorSettings("mean", (-1,), False, True, LENGTH)),
+        "layers": VectorTask(tokenizer, VectorSettings("none", (-1, 0), max_seq_length=LENGTH, shows_tokens=True)),
     }
 
 
@@ -306,7 +308,8 @@ KINDS = ["labels", "entities", "field", "spans", "masked", "choices", "mean", "l
 def test_every_task_of_every_family(family, kind, tmp_path):
     found = next(one for one in FAMILIES if one.model_type == family)
     folder = families.model_folder(found, tmp_path / "model")
-    files = model_files.load(parse(["x", f"--init_checkpoint={folder}"], run_ner.SCRIPT.flags), folder, {})
+    given = [f"--init_checkpoint={folder}", f"--max_seq_length={LENGTH}"]
+    files = model_files.load(parse(["run_ner.py", *given], run_ner.SCRIPT.flags), folder, {})
     if kind == "masked" and "cls/predictions/output_bias" in found.lacks:
         pytest.skip(f"{found.title} has no masked-language head")
     task = tasks(files.text_tokenizer, files.config)[kind]
@@ -315,7 +318,7 @@ def test_every_task_of_every_family(family, kind, tmp_path):
     with Predictor(export, "tensorflow") as first, Predictor(export, "onnx") as second:
         assert set(first.input_names) == set(second.input_names)
         # In the graph a field adds up in float32, over texts of hundreds of words.
-        serving.check_same(second.run(texts), first.run(texts), 2e-4 if kind == "field" else 1e-5)
+        serving.check_same(second.run(texts), first.run(texts), 5e-4 if kind == "field" else 1e-5)
         alone = {name: values[:1] for name, values in texts.items()}
         serving.check_same(second.run(alone), first.run(alone), 1e-5)
     if family == "bert":

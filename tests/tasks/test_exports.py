@@ -95,6 +95,6 @@ def test_entities(tiny_model, tmp_path, use_crf, scheme, labels):
     source = SentenceFiles({}, FileForm(), scheme, labels)
     task = EntityTask(BulkTokenizer(tiny_model / "vocab.txt"), source, EntitySettings(12, use_crf=use_crf))
     # In the graph a field adds up in float32, over texts of hundreds of words.
-    atol = 2e-4 if use_crf else 1e-5
+    atol = 5e-4 if use_crf else 1e-5
     columns = {"text": [*TEXTS, " ".join(TEXTS * 3), "zz", "\u200b"]}
     check(serving.export_random(task, tmp_path), "entities", columns, atol)
