@@ -19,7 +19,7 @@ def test_an_interval_is_about_that_of_a_binomial():
     hits = np.arange(400) < 300
     low, high = interval(resampled([RowResults.of_hits("accuracy", hits, [])])[0])
     spread = 1.96 * np.sqrt(0.75 * 0.25 / 400)
-    assert (low, high) == pytest.approx((0.75 - spread, 0.75 + spread), abs=0.01)
+    assert (low, high) == pytest.approx((0.75 - spread, 0.75 + spread), abs=0.004)
 
 
 def test_models_are_compared_on_the_same_resamplings():
