@@ -26,15 +26,22 @@ ALL = ["--do_train", "--do_eval", "--do_predict", "--do_export"]
 SHORT = ["--max_seq_length=14", "--train_batch_size=4"]
 ONE_EPOCH = [*SHORT, "--num_train_epochs=0.5"]
 
-PAIRS = "has no head for them"
-REFUSED = {
-    ("run_seq2seq", "roberta"): "writes with WordPiece vocabularies",
-    ("run_seq2seq", "albert"): "writes with WordPiece vocabularies",
-    ("run_pretraining", "electra"): "its discriminator tells replaced tokens and predicts none",
-    ("run_pretraining with pairs", "distilbert"): PAIRS,
-    ("run_pretraining with pairs", "roberta"): PAIRS,
-    ("run_pretraining with pairs", "electra"): "its discriminator tells replaced tokens and predicts none",
-}
+GUESSES, PAIRS = "cls/predictions/output_bias", "cls/seq_relationship/output_weights"
+
+
+def refusals(family):
+    """Why a family is refused, by script."""
+    found = {}
+    if family.tokenizer != "wordpiece":
+        found["run_seq2seq"] = "writes with WordPiece vocabularies"
+    if PAIRS in family.lacks:
+        found["run_pretraining with pairs"] = family.lacks[PAIRS]
+    if GUESSES in family.lacks:
+        found |= dict.fromkeys(("run_pretraining", "run_pretraining with pairs"), family.lacks[GUESSES])
+    return found
+
+
+REFUSED = {(script, name): why for name, family in FAMILIES.items() for script, why in refusals(family).items()}
 """What a script refuses a family for; all other combinations run."""
 
 
