@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from command_line.flags.actions import ACTIONS
 from command_line.flags.declaration import Flag, Group, Scope, default_of
 from command_line.flags.model import MODEL
 from command_line.flags.vectors import VECTORS
-from serving.engines import AUTO, ENGINES
 from serving.settings import BatchLimits, RequestLimits, ServerSettings
 
 
@@ -45,13 +45,10 @@ MODELS = Group(
             "Without it, one process that sees what TensorFlow sees.",
             Scope.FREE,
         ),
-        Flag(
-            "engine",
-            ENGINES,
-            AUTO,
-            "What computes the answers: TensorFlow, or ONNX Runtime with no TensorFlow in the process, of exports with "
-            "a model.onnx (--export_onnx) and for --vectors; auto is the one recorded with an export, else TensorFlow.",
-            Scope.FREE,
+        ACTIONS["engine"].changed(
+            help="What computes the answers: TensorFlow, or ONNX Runtime with no TensorFlow in the process, of exports "
+            "with a model.onnx (--export_onnx) and for --vectors; auto is the one recorded with an export, else "
+            "TensorFlow.",
             is_main=True,
         ),
         _flag("poll_seconds", float, ServerSettings, "Seconds between two looks for a newer export.", minimum=0.1),

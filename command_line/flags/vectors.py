@@ -1,5 +1,6 @@
 """Vectors of texts: layers, pooling, files."""
 
+from command_line.flags.actions import ACTIONS
 from command_line.flags.corpus import FILES
 from command_line.flags.declaration import Flag, Group, Scope
 from modeling.heads.pooling_names import POOLINGS
@@ -59,13 +60,9 @@ VECTORS = Group(
             Scope.FREE,
             is_path=True,
         ),
-        Flag(
-            "export_onnx",
-            bool,
-            False,
-            "With --export_dir: also write model.onnx for ONNX Runtime; the engine that answers faster is measured and "
-            "recorded.",
-            Scope.FREE,
+        ACTIONS["export_onnx"].changed(
+            help="With --export_dir: also write model.onnx for ONNX Runtime; the engine that answers faster is "
+            "measured and recorded.",
         ),
     ),
 )

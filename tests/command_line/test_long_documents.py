@@ -10,6 +10,7 @@ import pytest
 import run_classifier
 from common.run_directory import RunDirectory
 from serving import worker
+from serving.engines import TENSORFLOW
 from serving.predictor import Predictor
 from tests.command_line.test_families import FAMILIES, model_folder
 from tests.support import tiny
@@ -81,7 +82,7 @@ def test_the_export_and_the_server_answer_documents_of_any_length_as_the_run_doe
     export = RunDirectory(trained / "run").latest_export()
     settings = json.loads((export / "assets" / "tokenizer.json").read_text())
     assert (settings["truncation"], settings["doc_stride"], settings["max_windows"]) == ("windows", None, None)
-    model, description = worker._load(export)
+    model, description = worker._load(export, TENSORFLOW)
     expected = answers(trained / "run")
     rows = [{"text_a": answer["text_a"]} for answer in expected]
     assert_same_answers(model.answer(rows, 4), expected)

@@ -174,7 +174,7 @@ REFUSED = {
     "no runner": (["--beam_options=--a=1"], "--beam_options are for Apache Beam; name a --runner"),
     "bucket": (
         [IN_PROCESS, "--output_file=gs://bucket/t"],
-        "--output_file=gs://bucket/t: is an address, expected paths; mount the storage",
+        "--output_file=gs://bucket/t: this script takes a path of this machine only",
     ),
     "blocks": ([IN_PROCESS, "--num_shards=999"], "999 shards (--num_shards, --output_file), but the corpus makes"),
 }
