@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -324,26 +324,42 @@ def _held_out(flags: SimpleNamespace, task: Task, directory: RunDirectory) -> di
     """Name and content of the training file that dev rows are held out from, compared with those of the training.
 
     Raises:
-      RunDirectoryError: the file has changed since, so that rows to evaluate may be rows that were trained on; or
-        accuracy is asked for, and none were held out.
+      RunDirectoryError: dev rows would be others than those of the training, some of which may have been trained on.
     """
     recorded = (directory.description() or {}).get("held_out")
     if not (flags.do_train or flags.do_eval or quantizes(flags)):
         return recorded
     path = task.held_out_file()
     found = None if path is None else {"file": path.name, "digest": file_digest(path)}
-    if recorded and found and directory.is_trained() and found["digest"] != recorded["digest"]:
+    if not directory.is_trained():
+        return found
+    _compare_held_out(recorded, found, task, directory.path)
+    return found if flags.do_train else recorded
+
+
+def _compare_held_out(
+    recorded: Mapping[str, str] | None, found: Mapping[str, str] | None, task: Task, output_dir: Path
+) -> None:
+    """Refuses a trained run whose dev rows come from elsewhere now."""
+    elsewhere = f"in another --output_dir with --init_checkpoint={output_dir}"
+    if found and not recorded:
         raise RunDirectoryError(
-            f"{path}: has changed since --output_dir={directory.path} was trained on it; other rows "
+            f"{task.held_out_file()}: the dev file that --output_dir={output_dir} was trained beside is not there, and "
+            "rows held out from this file now are rows that were trained on; put the dev file back, or evaluate "
+            f"another {elsewhere}"
+        )
+    if recorded and found and found["digest"] != recorded["digest"]:
+        raise RunDirectoryError(
+            f"{task.held_out_file()}: has changed since --output_dir={output_dir} was trained on it; other rows "
             "would be held out from it now, some of which were trained on; restore the file, or train into "
             "another --output_dir, or keep dev rows in a file of their own (--dev_file)"
         )
-    if quantizes(flags) and directory.is_trained() and found and not recorded:
+    if recorded and not found:
+        files = ", ".join(map(str, task.data_files(DEV)))  # a MissingDataError where there is nothing to hold out from
         raise RunDirectoryError(
-            f"--quantize={flags.quantize}: there is no dev split to compare by; rows held out from {path} now are rows "
-            f"that --output_dir={directory.path} was trained on; give a dev split of its own (--dev_file)"
+            f"{files}: was not there when --output_dir={output_dir} was trained, whose dev rows were held out from "
+            f"{recorded['file']}; move it away, or evaluate it {elsewhere}"
         )
-    return found if flags.do_train or not directory.is_trained() else recorded
 
 
 def answer_standard_input(directory: RunDirectory, flags: SimpleNamespace, encoding: str | None = None) -> None:

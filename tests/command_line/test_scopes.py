@@ -209,6 +209,40 @@ def test_rows_are_not_held_out_anew_from_another_training_file(held_out_run, run
     assert f"error: {path}: has changed since --output_dir={held_out_run / 'run'} was trained on it" in err
 
 
+def test_a_dev_file_that_comes_later_is_not_evaluated_in_place_of_rows_held_out(held_out_run, run_script):
+    run, dev = held_out_run / "run", held_out_run / "data" / "dev.tsv"
+    dev.write_text("text\tlabel\na fine day\tpos\na dull day\tneg\n")
+    for action in ("--do_eval", "--do_train"):
+        code, _, err = run_script(run_classifier.main, action, f"--output_dir={run}", "--num_train_epochs=2")
+        assert (code, err.splitlines()[-1]) == (
+            2,
+            f"error: {dev}: was not there when --output_dir={run} was trained, whose dev rows were held out from "
+            f"train.tsv; move it away, or evaluate it in another --output_dir with --init_checkpoint={run}",
+        )
+    dev.unlink()
+
+
+def test_rows_that_were_trained_on_do_not_stand_in_for_a_dev_file_that_is_gone(run_script, tiny_model, tmp_path):
+    data, run = tiny.write_table(tmp_path / "data"), tmp_path / "run"
+    given = ["--task_name=table", "--text_a=text", "--label=label", f"--data_dir={data}", "--num_train_epochs=0.5",
+             f"--init_checkpoint={tiny_model}", "--max_seq_length=24", f"--output_dir={run}"]  # fmt: skip
+    code, _, err = run_script(run_classifier.main, *given, "--do_train")
+    assert code == 0, err
+    (data / "dev.tsv").rename(tmp_path / "kept.tsv")
+    for action in (["--do_eval"], ["--do_train", "--num_train_epochs=1"]):
+        code, _, err = run_script(run_classifier.main, *action, f"--output_dir={run}")
+        assert (code, err.splitlines()[-1]) == (
+            2,
+            f"error: {data / 'train.tsv'}: the dev file that --output_dir={run} was trained beside is not there, and "
+            "rows held out from this file now are rows that were trained on; put the dev file back, or evaluate "
+            f"another in another --output_dir with --init_checkpoint={run}",
+        )
+        assert not (run / "eval.tf_record").exists()
+    (tmp_path / "kept.tsv").rename(data / "dev.tsv")
+    code, _, err = run_script(run_classifier.main, "--do_eval", f"--output_dir={run}")
+    assert code == 0, err
+
+
 def test_flags_and_files_can_be_checked_alone(held_out_run, run_script, tiny_model, tmp_path):
     given = ["--only_check_args", "--do_train", "--task_name=table", "--text_a=text", "--label=label",
              f"--data_dir={held_out_run / 'data'}", f"--init_checkpoint={tiny_model}",

@@ -105,8 +105,8 @@ def test_without_a_dev_split(trained, run_script, tmp_path):
     code, _, err = run_script(run_classifier.main, *where, "--do_export", "--export_onnx", "--quantize=int8")
     assert code == 2
     assert re.search(
-        r"error: --quantize=int8: there is no dev split to compare by; rows held out from .*train\.tsv now are rows "
-        r"that --output_dir=.* was trained on; give a dev split of its own \(--dev_file\)\n$",
+        r"error: .*train\.tsv: the dev file that --output_dir=.* was trained beside is not there, and rows held out "
+        r"from this file now are rows that were trained on; put the dev file back",
         err,
     )
     assert sorted((tmp_path / "run" / "export").iterdir()) == exports
