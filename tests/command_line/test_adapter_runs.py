@@ -58,6 +58,7 @@ def test_a_checkpoint_holds_what_was_trained(lora, two_layers):
     assert base == {"path": str(two_layers), "fingerprint": base_fingerprint(str(two_layers))}
 
 
+@pytest.mark.slow
 def test_adapters_are_saved_with_the_normalizations_they_train(adapters):
     held = checkpoint_variables(str(adapters / "run" / "best"))
     assert "bert/embeddings/LayerNorm/gamma" in held
@@ -65,7 +66,7 @@ def test_adapters_are_saved_with_the_normalizations_they_train(adapters):
     assert not any(name.endswith("kernel") for name in held)
 
 
-@pytest.mark.parametrize("kind", ["lora", "adapters"])
+@pytest.mark.parametrize("kind", ["lora", pytest.param("adapters", marks=pytest.mark.slow)])
 def test_an_export_answers_as_the_run(kind, request):
     folder = request.getfixturevalue(kind) / "run"
     (export,) = (folder / "export_ids").iterdir()

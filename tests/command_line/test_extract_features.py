@@ -159,6 +159,7 @@ def test_an_export_is_a_checkpoint(classifier_export, tiny_model, texts, tmp_pat
         assert message in err
 
 
+@pytest.mark.slow
 def test_output_directory_of_a_fine_tuned_model(tiny_model, table_dir, texts, tmp_path, run_script):
     run = tmp_path / "run"
     code, _, err = run_script(

@@ -168,7 +168,7 @@ def test_convert_there_and_back(family, tmp_path, run_script):
         assert stated is None or written["id2label"] == stated
 
 
-@each(FAMILIES, ELECTRA)
+@each(FAMILIES)
 def test_vectors_are_extracted(family, tmp_path, run_script):
     source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
     (tmp_path / "texts.txt").write_text("the film was good\nfine food ||| it was\n")

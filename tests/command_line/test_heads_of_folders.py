@@ -84,7 +84,7 @@ def test_words_are_tagged_at_once(family, tmp_path, succeeds, run_script, monkey
     assert json.loads(out)["tags"] == rows[0]["tags"]
 
 
-@each(registry.FAMILIES, SECOND)
+@each(registry.FAMILIES)
 def test_texts_are_classified_at_once(family, tmp_path, succeeds):
     source = model_folder(family, "ForSequenceClassification", tmp_path / "model")
     texts = [text for text, _ in tiny.rows(30)]

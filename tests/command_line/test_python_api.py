@@ -174,6 +174,7 @@ def test_rows_that_a_program_has_changed_are_answered_anew(notebook):
         beside(rows.assign(label=1, predicted_label=2), pandas.DataFrame({"label": ["pos"] * 6}))
 
 
+@pytest.mark.slow
 def test_rows_that_a_processor_holds_are_answered_anew(notebook):
     class Held(DataProcessor):
         def __init__(self, texts):

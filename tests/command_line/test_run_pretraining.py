@@ -124,6 +124,7 @@ def assert_fine_tunes(checkpoint, data, output_dir, run_script):
     assert results(output_dir)["eval_accuracy"] >= 0.8
 
 
+@pytest.mark.slow
 def test_result_fine_tunes_at_the_first_try(trained, table_dir, tmp_path, run_script):
     assert_fine_tunes(trained, table_dir, tmp_path / "run", run_script)
 
@@ -353,6 +354,7 @@ def test_validate_only_reports_and_writes_nothing(records, tiny_model, tmp_path,
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_evaluation_under_tpu_estimator_has_the_same_numbers(trained, records, tmp_path):
     from estimator.config import DeviceSettings, ExperimentSettings, TrainingSettings
     from estimator.experiment import Experiment

@@ -165,6 +165,7 @@ def answer_lines(folder: Path, lines: list[str]) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 def test_standard_input_is_answered_from_the_export(trained):
     language, folder = trained
     questions = list(SquadReader(example_file(language, "dev"), learns=False))

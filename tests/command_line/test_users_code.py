@@ -91,6 +91,7 @@ def test_only_its_own_class_reads_what_a_head_has_learned(run_script, averaged, 
     assert f"{run} was trained with --head=MeanPoolingHead, and goes on with the head of its task" in err
 
 
+@pytest.mark.slow
 def test_an_edited_head_is_told(run_script, averaged):
     path = averaged / "heads.py"
     before = path.read_text()
@@ -196,6 +197,7 @@ def test_a_task_of_the_users_runs_from_flags_to_export(rated):
     np.testing.assert_allclose([row["ratings"] for row in found], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_its_flags_have_scopes_and_its_edited_file_makes_records_anew(run_script, rated):
     path, common = rated / "custom_task.py", [f"--data_dir={rated}", f"--output_dir={rated / 'run'}"]
     code, _, err = run_script(run_task.main, str(path), *common, "--do_eval", "--targets=service,food")

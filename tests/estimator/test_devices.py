@@ -171,6 +171,7 @@ def test_two_devices_share_the_global_batch(make, plain, two_devices):
     assert scores(other) == pytest.approx(scores(plain), abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options:UserWarning")  # TensorFlow's own
 @pytest.mark.parametrize(
     "settings",

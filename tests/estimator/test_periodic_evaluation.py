@@ -173,6 +173,7 @@ def test_flags_that_do_not_go_together_are_one_line(run_script, tmp_path, given,
     assert message in err
 
 
+@pytest.mark.slow
 def test_an_unknown_metric_is_one_line(run_script, tiny_model, table_dir, tmp_path):
     code, _, err = run_script(
         run_classifier.main, *LEARNING, f"--data_dir={table_dir}", f"--init_checkpoint={tiny_model}", "--do_train",

@@ -200,6 +200,7 @@ def trained(tmp_path_factory, tiny_model, records):
     return folder
 
 
+@pytest.mark.slow
 def test_training_on_packed_rows_learns(trained):
     lines = [line for line in json_lines(trained / "metrics.jsonl") if line["event"] == "train"]
     assert [line["step"] for line in lines] == [1, 20, 40, 60]

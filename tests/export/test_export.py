@@ -84,7 +84,14 @@ def test_two_exports_within_a_second_have_folders_of_their_own(task, checkpoint,
 
 
 @pytest.mark.parametrize(
-    ("signatures", "folders"), [("both", ["export", "export_ids"]), ("text", ["export"]), ("ids", ["export_ids"])]
+    ("signatures", "folders"),
+    [
+        ("ids", ["export_ids"]),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (("both", ["export", "export_ids"]), ("text", ["export"]))
+        ),
+    ],
 )
 def test_which_exports_are_written(task, checkpoint, tmp_path, signatures, folders):
     made = export(task, checkpoint, tmp_path / "export", signatures=signatures, frozen_graph=True)
@@ -137,7 +144,7 @@ def test_many_rows_are_answered_in_batches_of_similar_length(task, checkpoint, t
         assert answer["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
 
 
-@pytest.mark.parametrize("damage", ["absent", "empty file", "no variables"])
+@pytest.mark.parametrize("damage", ["absent", pytest.param("empty file", marks=pytest.mark.slow), "no variables"])
 def test_what_is_no_export_is_said_in_one_line(task, checkpoint, tmp_path, damage):
     folder = tmp_path / "nothing"
     if damage != "absent":

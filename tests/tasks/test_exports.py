@@ -38,7 +38,10 @@ def check(export, problem_type, columns, atol=1e-5):
             np.testing.assert_allclose(np.array(found[name], values.dtype), values, atol=1e-6)
 
 
-@pytest.mark.parametrize("problem_type", ["single_label", "multi_label", "regression"])
+@pytest.mark.parametrize(
+    "problem_type",
+    ["single_label", *(pytest.param(one, marks=pytest.mark.slow) for one in ("multi_label", "regression"))],
+)
 def test_labels(tiny_model, tmp_path, classifier_export, problem_type):
     single = problem_type == "single_label"
     export = classifier_export if single else serving.export_classifier(tiny_model, tmp_path, problem_type)
@@ -58,6 +61,7 @@ def test_vectors(tiny_model, tmp_path, settings):
     check(serving.export_vectors(tiny_model, tmp_path, **settings), "vectors", columns)
 
 
+@pytest.mark.slow
 def test_choices(tiny_model, tmp_path):
     choices = [["good", "bad", "", "a day"], ["food .", "", "the film", ""]]
     columns = {"context": TEXTS[:2], "question": ["the film was", "very"], "choices": choices}
@@ -71,6 +75,7 @@ def test_masks(tiny_model, tmp_path):
     check(serving.export_random(task, tmp_path), "masked_lm", {"text": MASKED})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "decoding",
     [DecodingSettings(version_2_with_negative=True), pytest.param(DecodingSettings(5, 4), marks=pytest.mark.slow)],

@@ -311,6 +311,7 @@ def test_dropout_repeats_under_a_seed_and_leaves_all_at_zero():
         assert modeling.dropout(x, None) is x
 
 
+@pytest.mark.slow
 def test_training_compiles_with_static_shapes():
     """What a TPU needs: no operation of the padded encoder or its gradient is beyond XLA."""
 

@@ -35,7 +35,7 @@ def assert_near(found, expected, precision):
     assert np.linalg.norm(left - right) < 3 * TOLERANCE[precision] * np.linalg.norm(right)
 
 
-@pytest.mark.parametrize("precision", [BF16, FP16])
+@pytest.mark.parametrize("precision", [BF16, pytest.param(FP16, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [
@@ -104,6 +104,7 @@ def test_float32_has_no_operation_for_it():
         assert len(graph.get_operations()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [pytest.param(BF16, marks=pytest.mark.slow), FP16])
 @pytest.mark.parametrize("optimizer", [pytest.param("adamw", marks=pytest.mark.slow), LAMB])
 def test_everything_at_once_learns(precision, optimizer):

@@ -134,6 +134,7 @@ def ancestors(op):
     return [name for name in seen if "gradients" in name and "TanhGrad" in name]
 
 
+@pytest.mark.slow
 def test_it_works_on_the_replicas_of_a_strategy():
     def step():
         loss = loss_of(packed=True, recompute=True)

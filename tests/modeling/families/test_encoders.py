@@ -137,6 +137,7 @@ def test_token_classification(reference):
     assert np.abs(found - reference.output(title, "logits"))[reference.mask == 1].max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_question_answering(reference):
     title = "ForQuestionAnswering"
     encoder = reference.build(reference.config(title), packed=True)
@@ -148,6 +149,7 @@ def test_question_answering(reference):
         assert difference.max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_multiple_choice(reference):
     title = "ForMultipleChoice"
     expected = reference.output(title, "logits")

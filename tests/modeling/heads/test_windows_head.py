@@ -96,6 +96,7 @@ def test_windows_in_turn_are_the_windows_at_once(monkeypatch):
     np.testing.assert_allclose(found, expected("max"), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_frozen_graph_reads_windows_in_turn(monkeypatch):
     monkeypatch.setattr(windows, "TOKENS_AT_ONCE", 2 * WIDTH)
     values, head = batch(False), WindowedHead(ClassificationHead(3), "max", WIDTH)

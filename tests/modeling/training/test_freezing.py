@@ -118,11 +118,11 @@ def flat(values, names):
 @pytest.mark.parametrize(
     ("text", "settings", "tolerance"),
     [
-        pytest.param(FROZEN, {}, 1e-5, marks=pytest.mark.slow),
+        (FROZEN, {}, 1e-5),
         pytest.param(FROZEN, {"packed": False}, 1e-5, marks=pytest.mark.slow),
         pytest.param(FROZEN, {"optimizer": LAMB}, 1e-5, marks=pytest.mark.slow),
         pytest.param(FROZEN, {"micro_batches": 4}, 1e-5, marks=pytest.mark.slow),
-        ("embeddings,0", {"micro_batches": 4, "recompute": True}, 1e-5),
+        pytest.param("embeddings,0", {"micro_batches": 4, "recompute": True}, 1e-5, marks=pytest.mark.slow),
         pytest.param("1,pooler", {"recompute": True}, 1e-5, marks=pytest.mark.slow),
         pytest.param(FROZEN, {"precision": BF16}, 0.1, marks=pytest.mark.slow),
         pytest.param(FROZEN, {"precision": FP16, "micro_batches": 2}, 0.02, marks=pytest.mark.slow),
@@ -153,7 +153,7 @@ def test_only_the_rest_is_trained_and_clipped_by_its_own_norm(text, settings, to
     [
         (FROZEN, ["embeddings", "encoder/layer_0", "encoder/layer_1"], "encoder/layer_2"),
         ("encoder", ["embeddings", "encoder"], "pooler"),
-        ("0-1", [], "embeddings"),
+        pytest.param("0-1", [], "embeddings", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("packed", [True, pytest.param(False, marks=pytest.mark.slow)])
@@ -166,7 +166,10 @@ def test_backward_pass_ends_at_the_lowest_part_that_is_trained(text, without, la
         assert not [name for name in backward if name.startswith(f"gradients/bert/{part}/")]
 
 
-@pytest.mark.parametrize(("text", "again"), [("", 2), ("embeddings,0", 1), (FROZEN, 0)])
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [pytest.param("", 2, marks=pytest.mark.slow), pytest.param("embeddings,0", 1, marks=pytest.mark.slow), (FROZEN, 0)],
+)
 def test_frozen_layers_are_not_computed_again(text, again):
     with tf.Graph().as_default() as graph:
         training_spec(text, recompute=True)
@@ -343,6 +346,7 @@ def test_word_vectors_that_guesses_are_compared_with_stay_as_they_are(run_script
     assert "cls/predictions/output_bias/adam_m" in values(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_answers_are_learnt_on_a_frozen_encoder(run_script, tmp_path):
     """From scratch, which is said; a second run goes on from the slots of the head alone."""
     train_file = f"--train_file={test_run_squad.example_file('en', 'train')}"

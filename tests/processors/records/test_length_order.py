@@ -194,6 +194,7 @@ def test_nothing_is_sorted_where_shapes_are_static_and_the_loss_is_the_same(trai
     assert sorted_sets == [6]
 
 
+@pytest.mark.slow
 def test_a_limited_evaluation_takes_the_first_rows(trained, sorted_sets):
     scores = trained(max_eval_steps=2).evaluate()
     limited = trained(eval_batch_size=8, max_eval_steps=1).evaluate()

@@ -178,6 +178,7 @@ def test_export_that_keeps_other_pieces_than_the_records_is_found_out(tokenizer,
     assert "in-graph tokenizer differs from the featurizer in input_ids of" in str(refused.value)
 
 
+@pytest.mark.slow
 def test_export_with_another_share_of_the_head_is_found_out(tokenizer, monkeypatch):
     task = task_with(tokenizer, HEAD_TAIL)
     monkeypatch.setattr(pairs, "HEAD_SHARE", 3)
@@ -185,6 +186,7 @@ def test_export_with_another_share_of_the_head_is_found_out(tokenizer, monkeypat
         parity(task, task.text_signature())
 
 
+@pytest.mark.slow
 def test_export_that_cuts_the_second_text_differently_is_found_out(tokenizer, monkeypatch):
     task = task_with(tokenizer, TAIL)
     parity(task, task.text_signature())

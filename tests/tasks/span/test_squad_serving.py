@@ -112,6 +112,7 @@ def test_tokenization_in_the_graph_passes_its_own_check(tokenizer, lengths):
         assert found["segment_ids"][row, :length].tolist() == window["segment_ids"]
 
 
+@pytest.mark.slow
 def test_a_word_whose_length_changes_is_given_as_a_whole(tokenizer):
     settings = SpanSettings(64, 20, 12)
     task = SpanTask(tokenizer, settings, {})
