@@ -1,7 +1,6 @@
 """Every family through the scripts: trained, evaluated, predicted, exported, converted there and back."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,26 +21,13 @@ from processors.squad.examples import SquadReader
 from processors.squad.windows import SpanFeaturizer
 from serving.predictor import Predictor
 from tests.support import tiny, tiny_sentences
+from tests.support.families import DATA, model_folder
 from tokenization.kinds import KINDS, Asked
 
 FAMILIES = registry.FAMILIES
 ELECTRA, ROBERTA, ALBERT = FAMILIES[2:5]
-DATA = Path(__file__).resolve().parents[1] / "data" / "families"
 OTHER_HEADS = ("ForQuestionAnswering", "ForMaskedLM", "ForMultipleChoice")
 TABLE = ["--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=12", "--train_batch_size=8"]
-
-
-def model_folder(family, head: str, folder: Path) -> Path:
-    """A folder as its owner leaves it: weights, configuration, and the files of its tokenizer."""
-    shutil.copytree(DATA / family.model_type / f"{family.title}{head}", folder)
-    if family.tokenizer == "byte_bpe":
-        for name in ("vocab.json", "merges.txt"):
-            shutil.copy(DATA / family.model_type / "tokenizer" / name, folder / name)
-    elif family.tokenizer == "sentencepiece":
-        tiny.write_sentencepiece(folder / "spiece.model")
-    else:
-        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tiny.TOKENS), encoding="utf-8")
-    return folder
 
 
 def each(families, *quick):
@@ -54,7 +40,7 @@ def each(families, *quick):
 
 @each(FAMILIES, ROBERTA)
 def test_a_classifier_is_trained_and_exported(family, tmp_path, run_script):
-    source = model_folder(family, "ForSequenceClassification", tmp_path / "model")
+    source = model_folder(family, tmp_path / "model", "ForSequenceClassification")
     data = tiny.write_table(tmp_path / "data", train=16, dev=8, test=4)
     run = tmp_path / "run"
     code, _, err = run_script(
@@ -79,7 +65,7 @@ def test_a_classifier_is_trained_and_exported(family, tmp_path, run_script):
 
 @each(FAMILIES)
 def test_words_are_tagged_and_the_export_tags_them_alike(family, tmp_path, run_script):
-    source = model_folder(family, "ForSequenceClassification", tmp_path / "model")
+    source = model_folder(family, tmp_path / "model", "ForSequenceClassification")
     data, run = tiny_sentences.write_splits(tmp_path / "data"), tmp_path / "run"
     code, _, err = run_script(
         run_ner.main, f"--data_dir={data}", f"--init_checkpoint={source}", f"--output_dir={run}", "--use_crf",
@@ -109,7 +95,7 @@ def write_questions(path: Path) -> Path:
 
 @each(FAMILIES)
 def test_questions_are_answered_and_exported(family, tmp_path, run_script):
-    source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
+    source = model_folder(family, tmp_path / "model", "ForQuestionAnswering")
     file, run = write_questions(tmp_path / "questions.json"), tmp_path / "run"
     code, _, err = run_script(
         run_squad.main, f"--init_checkpoint={source}", f"--train_file={file}", f"--predict_file={file}",
@@ -128,7 +114,7 @@ def test_questions_are_answered_and_exported(family, tmp_path, run_script):
 
 @each(FAMILIES, *FAMILIES)
 def test_answers_to_learn_are_found_in_the_tokens(family, tmp_path):
-    source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
+    source = model_folder(family, tmp_path / "model", "ForQuestionAnswering")
     kind = KINDS[family.tokenizer]
     vocab_file = next(source / name for name in kind.names if (source / name).is_file())
     tokenizer = kind.load(vocab_file, Asked(), family.special_tokens)
@@ -144,7 +130,7 @@ def test_convert_there_and_back(family, tmp_path, run_script):
     for head in ("ForSequenceClassification", "ForTokenClassification", *OTHER_HEADS):
         if not (DATA / family.model_type / f"{family.title}{head}").is_dir():
             continue
-        source = model_folder(family, head, tmp_path / head)
+        source = model_folder(family, tmp_path / head, head)
         for before, after, target in (
             (source, f"{head}-tf", "tensorflow"),
             (tmp_path / f"{head}-tf", f"{head}-hf", "huggingface"),
@@ -170,7 +156,7 @@ def test_convert_there_and_back(family, tmp_path, run_script):
 
 @each(FAMILIES)
 def test_vectors_are_extracted(family, tmp_path, run_script):
-    source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
+    source = model_folder(family, tmp_path / "model", "ForQuestionAnswering")
     (tmp_path / "texts.txt").write_text("the film was good\nfine food ||| it was\n")
     code, _, err = run_script(
         extract_features.main, f"--init_checkpoint={source}", f"--input_file={tmp_path / 'texts.txt'}",
@@ -203,7 +189,7 @@ def write_corpus(path: Path) -> Path:
 
 @each(GUESSING)
 def test_masked_language_models_are_pretrained_and_fill_masks(family, tmp_path, run_script):
-    source = model_folder(family, "ForMaskedLM", tmp_path / "model")
+    source = model_folder(family, tmp_path / "model", "ForMaskedLM")
     kind, lengths = KINDS[family.tokenizer], ["--max_seq_length=14", "--max_predictions_per_seq=3"]
     vocab_file = next(source / name for name in kind.names if (source / name).is_file())
     code, _, err = run_script(
@@ -233,7 +219,7 @@ def test_masked_language_models_are_pretrained_and_fill_masks(family, tmp_path, 
 
 
 def test_records_with_pairs_are_refused_where_the_family_has_no_head_for_them(tmp_path, run_script):
-    source = model_folder(ROBERTA, "ForMaskedLM", tmp_path / "model")
+    source = model_folder(ROBERTA, tmp_path / "model", "ForMaskedLM")
     lengths = ["--max_seq_length=14", "--max_predictions_per_seq=3"]
     arguments = [f"--input_file={write_corpus(tmp_path / 'corpus.txt')}", f"--vocab_file={source / 'vocab.json'}"]
     code, _, err = run_script(
@@ -266,7 +252,7 @@ def padding(path: Path) -> set[int]:
 
 
 def test_pretraining_is_refused_where_the_family_lacks_a_head(tmp_path, run_script):
-    source = model_folder(ELECTRA, "ForQuestionAnswering", tmp_path / "model")
+    source = model_folder(ELECTRA, tmp_path / "model", "ForQuestionAnswering")
     (tmp_path / "texts.txt").write_text("the [MASK] was good\n")
     code, _, err = run_script(
         run_pretraining.main, f"--init_checkpoint={source}", f"--output_dir={tmp_path / 'run'}", "--max_seq_length=12",

@@ -17,8 +17,9 @@ from modeling.checkpoints.label_order import LabelOrder
 from modeling.families import registry
 from processors.entities.tags import scheme_of_labels
 from serving.predictor import Predictor
-from tests.command_line.test_families import GUESSING, each, model_folder, write_questions
+from tests.command_line.test_families import GUESSING, each, write_questions
 from tests.support import tiny, tiny_sentences
+from tests.support.families import model_folder
 
 BERT, SECOND, _, ROBERTA, *_ = registry.FAMILIES
 TAGS = ["O", "B-good", "I-good", "B-bad", "I-bad"]
@@ -52,7 +53,7 @@ def set_labels(folder: Path, labels: list[str]) -> None:
 
 @each(registry.FAMILIES)
 def test_words_are_tagged_at_once(family, tmp_path, succeeds, run_script, monkeypatch):
-    source = model_folder(family, "ForTokenClassification", tmp_path / "model")
+    source = model_folder(family, tmp_path / "model", "ForTokenClassification")
     data, run = tiny_sentences.write_splits(tmp_path / "data"), tmp_path / "run"
     flags = [f"--data_dir={data}", f"--init_checkpoint={source}", "--max_seq_length=12"]
     log = succeeds(run_ner, *flags, f"--output_dir={run}", "--do_eval", "--do_predict", "--do_export")
@@ -86,7 +87,7 @@ def test_words_are_tagged_at_once(family, tmp_path, succeeds, run_script, monkey
 
 @each(registry.FAMILIES)
 def test_texts_are_classified_at_once(family, tmp_path, succeeds):
-    source = model_folder(family, "ForSequenceClassification", tmp_path / "model")
+    source = model_folder(family, tmp_path / "model", "ForSequenceClassification")
     texts = [text for text, _ in tiny.rows(30)]
     rows = "".join(f"{text}\t{LABELS[index % 3]}\n" for index, text in enumerate(texts))
     for name in ("dev", "test"):
@@ -113,7 +114,7 @@ def test_texts_are_classified_at_once(family, tmp_path, succeeds):
 
 @each(registry.FAMILIES)
 def test_questions_are_answered_at_once(family, tmp_path, succeeds):
-    source = model_folder(family, "ForQuestionAnswering", tmp_path / "model")
+    source = model_folder(family, tmp_path / "model", "ForQuestionAnswering")
     file, run = write_questions(tmp_path / "questions.json"), tmp_path / "run"
     succeeds(
         run_squad, f"--init_checkpoint={source}", f"--predict_file={file}", f"--output_dir={run}",
@@ -130,7 +131,7 @@ def test_questions_are_answered_at_once(family, tmp_path, succeeds):
 
 @each(GUESSING, ROBERTA)
 def test_masks_are_filled_at_once(family, tmp_path, succeeds):
-    source, run = model_folder(family, "ForMaskedLM", tmp_path / "model"), tmp_path / "run"
+    source, run = model_folder(family, tmp_path / "model", "ForMaskedLM"), tmp_path / "run"
     text = tmp_path / "texts.txt"
     text.write_text(f"the film was {family.special_tokens.mask} here\n")
     succeeds(
@@ -164,7 +165,7 @@ def test_a_field_of_ours_is_matched_by_name_too(tmp_path, succeeds, tiny_model):
 
 
 def test_a_head_of_another_kind_is_no_head_of_this_task(tmp_path, run_script):
-    source = model_folder(BERT, "ForSequenceClassification", tmp_path / "model")
+    source = model_folder(BERT, tmp_path / "model", "ForSequenceClassification")
     data = tiny_sentences.write_splits(tmp_path / "data")
     flags = [f"--data_dir={data}", f"--init_checkpoint={source}", f"--output_dir={tmp_path / 'run'}"]
     code, _, err = run_script(run_ner.main, *flags, "--max_seq_length=12", "--do_export")
@@ -177,7 +178,7 @@ def test_a_head_of_another_kind_is_no_head_of_this_task(tmp_path, run_script):
 
 
 def test_labels_in_a_scheme_that_is_not_computed_are_refused(tmp_path, run_script):
-    source = model_folder(BERT, "ForTokenClassification", tmp_path / "model")
+    source = model_folder(BERT, tmp_path / "model", "ForTokenClassification")
     set_labels(source, ["O", "B-good", "I-good", "E-good", "S-good"])
     data = tiny_sentences.write_splits(tmp_path / "data")
     flags = [f"--data_dir={data}", f"--init_checkpoint={source}", f"--output_dir={tmp_path / 'run'}"]
@@ -208,7 +209,7 @@ def test_scheme_of_labels(labels, scheme):
 @pytest.mark.slow
 def test_a_tagger_of_ours_becomes_a_folder_of_hugging_face(tmp_path, run_script):
     """With its labels; what it has and that class has not is named."""
-    source = model_folder(BERT, "ForTokenClassification", tmp_path / "model")
+    source = model_folder(BERT, tmp_path / "model", "ForTokenClassification")
     data = tiny_sentences.write_splits(tmp_path / "data")
     code, _, err = run_script(
         run_ner.main, f"--data_dir={data}", f"--init_checkpoint={source}", f"--output_dir={tmp_path / 'run'}",

@@ -12,8 +12,9 @@ from common.run_directory import RunDirectory
 from serving import worker
 from serving.engines import TENSORFLOW
 from serving.predictor import Predictor
-from tests.command_line.test_families import FAMILIES, model_folder
+from tests.command_line.test_families import FAMILIES
 from tests.support import tiny
+from tests.support.families import model_folder
 
 LENGTH = 12
 TABLE = ["--task_name=table", "--text_a=text", "--label=label", f"--max_seq_length={LENGTH}", "--train_batch_size=8"]
@@ -189,7 +190,7 @@ def a_run(folder: Path, model: Path, data: Path, run_script, *flags: str) -> lis
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
 def test_every_family_reads_documents(family, tmp_path, run_script):
-    model = model_folder(family, "ForSequenceClassification", tmp_path / "model")
+    model = model_folder(family, tmp_path / "model", "ForSequenceClassification")
     data = write_documents(tmp_path / "data", train=16)
     a_run(tmp_path, model, data, run_script)
 

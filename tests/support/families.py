@@ -9,9 +9,9 @@ from tests.support import tiny
 DATA = Path(__file__).resolve().parents[1] / "data" / "families"
 
 
-def model_folder(family: Any, folder: Path) -> Path:
-    """Writes weights, configuration and vocabulary of a family's classifier."""
-    shutil.copytree(DATA / family.model_type / f"{family.title}ForSequenceClassification", folder)
+def model_folder(family: Any, folder: Path, head: str = "ForSequenceClassification") -> Path:
+    """A folder as its owner leaves it: weights, configuration, and the files of its tokenizer."""
+    shutil.copytree(DATA / family.model_type / f"{family.title}{head}", folder)
     if family.tokenizer == "byte_bpe":
         for name in ("vocab.json", "merges.txt"):
             shutil.copy(DATA / family.model_type / "tokenizer" / name, folder / name)
