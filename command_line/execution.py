@@ -27,6 +27,7 @@ from common.errors import FlagError, RunDirectoryError
 from common.files import file_digest
 from common.paths import path_of
 from common.run_directory import RunDirectory
+from export.onnx_packages import check_packages
 from export.signatures import INT8, NOT_QUANTIZED, ExportSettings, Quantization
 from tasks.base import DEV, TEST, TRAIN, Task
 
@@ -77,8 +78,6 @@ def check_actions(flags: SimpleNamespace, *further: str) -> None:
             raise FlagError(f"--{name} needs --do_export; add it")
     check_quantization(flags)
     if flags.export_onnx:
-        from export.onnx_file import check_packages
-
         check_packages()
 
 

@@ -22,6 +22,7 @@ from common.cluster.member import require_one_machine
 from common.errors import FlagError
 from common.files import atomic_writer
 from common.run_directory import RunDirectory
+from export.onnx_packages import check_packages
 from export.signatures import ExportSettings
 from modeling.settings import ModelSettings
 from processors.records.featurizer import PairFeaturizer, chunked
@@ -80,8 +81,6 @@ def export_vectors(options: SimpleNamespace, folder: Path, shows_tokens: bool = 
     """
     onednn.choose()
     if options.export_onnx:
-        from export.onnx_file import check_packages
-
         check_packages()
     files = load_model(options)
     layers = layer_indexes(options, files.config.num_hidden_layers)

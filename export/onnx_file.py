@@ -6,7 +6,6 @@ export/<timestamp>/model.onnx    inputs and outputs have the names of the signat
 
 import logging
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from common.errors import ExportError, FlagError, one_line
+from common.errors import ExportError, one_line
 from export import onnx_fusion
 
 log = logging.getLogger(__name__)
@@ -23,22 +22,10 @@ OPSET = 17
 """The oldest with layer normalization as an operation."""
 LARGE = 1024
 """Bytes of a constant that is kept from the converter."""
-PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
 TOLERANCE = 1e-4
 """Most that an output may differ, relative to its largest value: what other kernels round otherwise."""
 
 Ends = Mapping[str, tf.Tensor]
-
-
-def check_packages() -> None:
-    """Checks that what writes ONNX files is installed.
-
-    Raises:
-      FlagError: it is not.
-    """
-    lacking = [name for name in PACKAGES if find_spec(name) is None]
-    if lacking:
-        raise FlagError(f"--export_onnx needs {', '.join(lacking)}; pip install bert-estimator[onnx]")
 
 
 def write_onnx(

@@ -48,7 +48,9 @@ ORDER = {
         "distillation row_results base answers text_rows classification span entities choices sequences pretraining "
         "vectors exports"
     ),
-    "export": "signatures onnx_fusion onnx_file onnx_quantization savedmodel hub conversion adapter_files",
+    "export": (
+        "signatures onnx_packages onnx_fusion onnx_file onnx_quantization savedmodel hub conversion adapter_files"
+    ),
     "estimator": (
         "config forecast machines devices hooks weights score_table learning_curve layer_mix memory failures streaming "
         "parameters model_fn feature_extraction task_records inputs row_values feature_cache soft_targets "

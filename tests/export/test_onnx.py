@@ -17,7 +17,7 @@ from command_line.flags.parsing import parse
 from command_line.run_server import SCRIPT as SERVER
 from command_line.run_server import vector_export
 from common.errors import ExportError
-from export import onnx_file, onnx_fusion
+from export import onnx_fusion, onnx_packages
 from export.signatures import ExportSettings
 from modeling.families.registry import FAMILIES
 from serving import engine_choice
@@ -219,9 +219,24 @@ def test_without_the_packages(exported, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("serving.engines.find_spec", lambda name: None)
     assert type(load(export)).__name__ == "TensorFlowEngine"
     assert "says onnx, but onnxruntime is not installed; answers come from TensorFlow" in caplog.text
-    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None)
+    monkeypatch.setattr(onnx_packages, "find_spec", lambda name: None)
     with pytest.raises(ExportError.__mro__[1], match="--export_onnx needs onnx, onnxruntime, tf2onnx; pip install"):
-        onnx_file.check_packages()
+        onnx_packages.check_packages()
+
+
+def test_flags_of_an_onnx_file_are_checked_before_tensorflow_is_imported():
+    """A TensorFlow that is imported keeps its kernels: --onednn would come too late."""
+    code = """if True:
+        import sys
+        from command_line import execution
+        from command_line.run_classifier import SCRIPT
+        from types import SimpleNamespace
+        values = {flag.name: flag.default for flag in SCRIPT.flags}
+        given = {"do_export": True, "export_onnx": True, "quantize": "int8", "output_dir": "nowhere"}
+        execution.check_actions(SimpleNamespace(**values | given, given=set(given), typed=set(given)))
+        assert "tensorflow" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parents[2])
 
 
 @pytest.mark.slow
