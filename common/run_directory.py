@@ -192,6 +192,8 @@ class RunDirectory:
         description = self.description() or {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         versions = command_records.versions()
         description |= {"identity": dict(identity), "flags": dict(flags), "versions": versions}
+        # What a command before any training recorded no longer holds once a dev file is there.
+        description.pop("held_out", None)
         if held_out:
             description["held_out"] = dict(held_out)
         if base:

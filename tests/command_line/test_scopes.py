@@ -243,6 +243,21 @@ def test_rows_that_were_trained_on_do_not_stand_in_for_a_dev_file_that_is_gone(r
     assert code == 0, err
 
 
+def test_a_dev_file_that_comes_before_training_is_the_one_of_the_run(run_script, tiny_model, tmp_path):
+    data, run = tiny.write_table(tmp_path / "data"), tmp_path / "run"
+    (data / "dev.tsv").rename(tmp_path / "kept.tsv")
+    given = ["--task_name=table", "--text_a=text", "--label=label", f"--data_dir={data}", "--num_train_epochs=0.5",
+             f"--init_checkpoint={tiny_model}", "--max_seq_length=24", f"--output_dir={run}"]  # fmt: skip
+    code, _, err = run_script(run_classifier.main, *given, "--do_eval")
+    assert code == 0, err
+    assert "held_out" in json.loads((run / "run.json").read_text())
+    (tmp_path / "kept.tsv").rename(data / "dev.tsv")
+    for action in ("--do_train", "--do_eval"):
+        code, _, err = run_script(run_classifier.main, *given, action)
+        assert code == 0, err
+        assert "held_out" not in json.loads((run / "run.json").read_text())
+
+
 def test_flags_and_files_can_be_checked_alone(held_out_run, run_script, tiny_model, tmp_path):
     given = ["--only_check_args", "--do_train", "--task_name=table", "--text_a=text", "--label=label",
              f"--data_dir={held_out_run / 'data'}", f"--init_checkpoint={tiny_model}",
