@@ -75,9 +75,10 @@ class ProcessorSource(abc.ABC, Generic[Example]):
             examples = iter(getattr(self.processor, method)(self._data_dir))
         for number in itertools.count():
             with self._reported(method):
-                example = next(examples, None)
-            if example is None:
-                return
+                try:
+                    example = next(examples)
+                except StopIteration:
+                    return
             yield self.checked(example, number, split)
 
     def data_files(self, split: str) -> list[Path]:
@@ -120,7 +121,7 @@ class ProcessorSource(abc.ABC, Generic[Example]):
         """What `get_labels` gives, as text.
 
         Raises:
-          DataError: no label, or one twice.
+          DataError: no label, one twice, or one that a file of one label a line cannot hold.
         """
         with self._reported("get_labels"):
             given = self.processor.get_labels()
@@ -133,6 +134,12 @@ class ProcessorSource(abc.ABC, Generic[Example]):
             raise DataError(f"{self._name}.get_labels: {one_line(repr(repeated))} is there twice; give each label once")
         if not labels:
             raise DataError(f"{self._name}.get_labels: gives no label; give the names of the classes")
+        broken = next((label for label in labels if not {"\r", "\n"}.isdisjoint(label)), None)
+        if broken is not None:  # labels.txt of a run and of an export would give it as two
+            raise DataError(
+                f"{self._name}.get_labels: {one_line(repr(broken), 60)} has a line break, expected labels without; "
+                "rename it, or strip the lines that it is read from"
+            )
         return labels
 
     @contextlib.contextmanager
@@ -152,7 +159,7 @@ class ProcessorSource(abc.ABC, Generic[Example]):
         except Exception as error:
             if not self._is_users:
                 raise
-            place = user_code.place_of(error, __file__)
+            place = user_code.place_of(error, __file__) or "its result cannot be used"
             what = f"{type(error).__name__}: {one_line(error)}"
             raise DataError(
                 f"{self._name}.{method}: {place}: {what}; correct the class (--traceback shows all)"
@@ -182,6 +189,11 @@ class ExampleSource(ProcessorSource[InputExample]):
         super().__init__(processor, data_dir, leave_out, in_memory)
         self.problem_type = self._stated_problem_type(processor)
         self.labels = self.read_labels() if self.problem_type.has_labels else []
+        if len(self.labels) < self.problem_type.fewest_labels:
+            raise DataError(
+                f"{self._name}.get_labels: gives {self.labels[0]!r} alone, expected at least "
+                f"{self.problem_type.fewest_labels} labels to tell apart; give all, or set problem_type"
+            )
         self._known = frozenset(self.labels)
 
     def _stated_problem_type(self, processor: DataProcessor) -> ProblemType:

@@ -4,6 +4,7 @@ What differs between them before the model is said here, once; what differs behi
 """
 
 import abc
+import contextlib
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -160,7 +161,7 @@ class _Regression(ProblemType):
         del known
         try:
             score = float(label)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             score = math.nan
         if not math.isfinite(score) or abs(score) > LARGEST_FLOAT32:
             raise LabelError(
@@ -192,9 +193,10 @@ def label_text(label: Any) -> str:
       ('1', '1', 'True')
     """
     if isinstance(label, bytes):
-        return label.decode("utf-8")
+        return label.decode("utf-8", errors="backslashreplace")
     if not isinstance(label, str) and hasattr(label, "item"):  # a scalar of NumPy
-        label = label.item()
+        with contextlib.suppress(ValueError):  # an array, which is no label
+            label = label.item()
     if isinstance(label, float) and label.is_integer():
         return str(int(label))
     return str(label)

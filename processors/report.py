@@ -223,7 +223,10 @@ def _warnings(report: dict[str, Any]) -> list[str]:
         if leak["texts"]
     ]
     for entry in present.values():
-        found += [f"labels {a!r} and {b!r} differ only in what the eye does not see" for a, b in entry["look_alikes"]]
+        found += [
+            f"labels {a!r} and {b!r} differ only in what the eye does not see, or in how a number is written"
+            for a, b in entry["look_alikes"]
+        ]
     return list(dict.fromkeys(found))
 
 

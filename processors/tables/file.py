@@ -38,7 +38,7 @@ class TableFile:
         self, path: Path, layout: TableFormat, names: Sequence[str] = (), keep_undecodable: bool = False
     ) -> None:
         self.path = path
-        self.short_rows = self.blank_lines = 0
+        self.short_rows = self.blank_lines = self.quoted_rows = 0
         self._layout = layout
         self._keep_undecodable = keep_undecodable
         self._kind = kind_of(path, layout.delimiter)
@@ -62,10 +62,11 @@ class TableFile:
         Raises:
           DataError: there is a header and nothing else.
         """
-        self.short_rows = self.blank_lines = 0
+        self.short_rows = self.blank_lines = self.quoted_rows = 0
         blank: list[tuple[int, Row]] = []
         found = False
         ignores_blank = data_suffix(self.path) == ".csv"
+        may_be_quoted = not self.has_names and self._layout.may_be_quoted(self.path)
         for number, row in enumerate(self._records()):
             if number == 0 and self._has_header_line:
                 continue
@@ -78,6 +79,7 @@ class TableFile:
             yield from blank
             blank.clear()
             found = True
+            self.quoted_rows += may_be_quoted and any(map(_looks_quoted, row.cells))
             yield number, row
         if not found:
             raise DataError(f"{self.path}: has a header and no rows, expected rows; give --header=false if it has none")
@@ -166,6 +168,13 @@ class TableFile:
         if not found:
             raise DataError(first or f"{self.path}: is empty, expected rows; check how it was written")
         return list(found)
+
+
+def _looks_quoted(cell: Any) -> bool:
+    """Whether a cell is in quotes and has quotes inside that are all doubled, which text hardly has."""
+    if cell[:1] != '"' or cell[-1:] != '"' or '""' not in cell[1:-1]:
+        return False
+    return '"' not in cell[1:-1].replace('""', "")
 
 
 def _refuse_separator_line(path: Path, cells: Sequence[Any]) -> None:

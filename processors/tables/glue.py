@@ -30,7 +30,13 @@ def _files(
     }
 
 
-class ColaProcessor(TableProcessor):
+class _Published(TableProcessor):
+    """A data set in the files of its publishers."""
+
+    is_published = True
+
+
+class ColaProcessor(_Published):
     """Corpus of Linguistic Acceptability; only its test file has a header."""
 
     metrics = ("matthews_corrcoef",)
@@ -42,7 +48,7 @@ class ColaProcessor(TableProcessor):
     )
 
 
-class MrpcProcessor(TableProcessor):
+class MrpcProcessor(_Published):
     """Microsoft Research Paraphrase Corpus."""
 
     metrics = ("accuracy", "f1")
@@ -51,7 +57,7 @@ class MrpcProcessor(TableProcessor):
     )
 
 
-class MnliProcessor(TableProcessor):
+class MnliProcessor(_Published):
     """Multi-Genre Natural Language Inference, evaluated on the genres of training (matched)."""
 
     metrics = ("accuracy",)
@@ -62,56 +68,56 @@ class MnliProcessor(TableProcessor):
     )
 
 
-class MnliMismatchedProcessor(TableProcessor):
+class MnliMismatchedProcessor(_Published):
     """Multi-Genre Natural Language Inference, evaluated on other genres (mismatched)."""
 
     metrics = ("accuracy",)
     spec = MnliProcessor.spec.replace(dev_file="dev_mismatched.tsv", test_file="test_mismatched.tsv")
 
 
-class QnliProcessor(TableProcessor):
+class QnliProcessor(_Published):
     """Question NLI: whether a sentence answers a question; from SQuAD."""
 
     metrics = ("accuracy",)
     spec = TableSpec(Columns("question", "sentence", "label"), splits=_files(), labels=ENTAILMENT)
 
 
-class QqpProcessor(TableProcessor):
+class QqpProcessor(_Published):
     """Quora Question Pairs; the published training file has a few broken rows, see `--on_bad_row=skip`."""
 
     metrics = ("accuracy", "f1")
     spec = TableSpec(Columns("question1", "question2", "is_duplicate"), splits=_files(), labels=BINARY)
 
 
-class RteProcessor(TableProcessor):
+class RteProcessor(_Published):
     """Recognizing Textual Entailment."""
 
     metrics = ("accuracy",)
     spec = TableSpec(Columns("sentence1", "sentence2", "label"), splits=_files(), labels=ENTAILMENT)
 
 
-class Sst2Processor(TableProcessor):
+class Sst2Processor(_Published):
     """Stanford Sentiment Treebank, two classes."""
 
     metrics = ("accuracy",)
     spec = TableSpec(Columns("sentence", label="label"), splits=_files(), labels=BINARY)
 
 
-class StsbProcessor(TableProcessor):
+class StsbProcessor(_Published):
     """Semantic Textual Similarity Benchmark: scores from 0 to 5."""
 
     metrics = ("pearson", "spearman")
     spec = TableSpec(Columns("sentence1", "sentence2", "score"), splits=_files(), problem_type="regression")
 
 
-class WnliProcessor(TableProcessor):
+class WnliProcessor(_Published):
     """Winograd NLI."""
 
     metrics = ("accuracy",)
     spec = TableSpec(Columns("sentence1", "sentence2", "label"), splits=_files(), labels=BINARY)
 
 
-class XnliProcessor(TableProcessor):
+class XnliProcessor(_Published):
     """Cross-lingual NLI: trained on machine-translated MultiNLI, evaluated on human translations.
 
     Args:

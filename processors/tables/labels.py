@@ -22,6 +22,8 @@ _FEW_VALUES = 20
 """More distinct fractions than this in a label column are measurements, not classes."""
 _LONGEST_LIST = 1 << 16
 """Characters of a list in a cell, as in `['joy', 'fear']`, that are parsed at most."""
+_EXACT_DIGITS = 16
+"""Numbers of fewer characters are told apart by a float."""
 _YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 
 
@@ -186,6 +188,8 @@ class LabelReader:
         alike = next((label for label in self._labels or () if folded(label) == folded(name)), None)
         if alike is None:
             return one_line(closest(name, self._labels or ()))
+        if _is_number(name):
+            return f"which is the number of the label {alike!r}, written in another way (--label_names={name}={alike})"
         return f"which looks like the label {alike!r} but is written {_code_points(name)}, not {_code_points(alike)}"
 
     def number(self, cell: Any) -> float | None:
@@ -194,7 +198,7 @@ class LabelReader:
         if not text.strip():
             return None
         try:
-            value = float(text)
+            value = math.nan if "_" in text else float(text)  # Python alone reads 3_5 as 35
         except ValueError:
             value = math.nan
         if not math.isfinite(value) or abs(value) > LARGEST_FLOAT32:
@@ -207,13 +211,17 @@ class LabelReader:
 
 
 def folded(text: str) -> str:
-    """A label without what the eye does not see: composition, case, invisible characters, blanks at its ends."""
+    """A label without what the eye does not see: composition, case, invisible characters, blanks at its ends.
+
+    A number is written in one way, so that 1, 1.0 and 01 are alike.
+    """
     plain = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(char for char in plain if unicodedata.category(char) not in ("Cf", "Cc")).strip()
+    plain = "".join(char for char in plain if unicodedata.category(char) not in ("Cf", "Cc")).strip()
+    return repr(float(plain)) if len(plain) < _EXACT_DIGITS and _is_number(plain) else plain
 
 
 def look_alikes(labels: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of labels that differ only in what `folded` leaves out."""
+    """Pairs of labels that differ only in what `folded` leaves out, or are the same number."""
     seen: dict[str, str] = {}
     pairs = []
     for label in labels:

@@ -12,7 +12,7 @@ from processors.base import DataProcessor, InputExample, SelfDescribing
 from processors.problem_types import PROBLEM_TYPES, ProblemType
 from processors.reading import MissingDataError
 from processors.tables.file import TableFile, first_cells
-from processors.tables.labels import LabelReader, RowError, labels_of, ordered
+from processors.tables.labels import LabelReader, RowError, labels_of, look_alikes, ordered
 from processors.tables.rows import RowParser
 from processors.tables.spec import Columns, Split, TableSpec, checked_labels
 from processors.tables.splitting import STEMS, find_file, held_out, unused_splits
@@ -24,6 +24,8 @@ MOST_WAITING = 100_000
 FEWEST_ROWS = 20
 """Smallest file in which a majority of malformed rows means another encoding or format."""
 MALFORMED = "malformed row"
+_MOST_PAIRS = 3
+"""Pairs of labels that look the same which are named."""
 
 
 class BadRows:
@@ -96,6 +98,8 @@ class TableProcessor(DataProcessor, SelfDescribing):
     """
 
     spec: TableSpec | None = None
+    is_published = False
+    """Whether the files are those of a published data set, whose class says how to read them."""
 
     def __init__(self, spec: TableSpec | None = None, data_dir: str | None = None, **changes: Any) -> None:
         spec = spec or type(self).spec
@@ -206,6 +210,12 @@ class TableProcessor(DataProcessor, SelfDescribing):
             log.info(
                 "%s: %d rows have labels that are not among those of the model", path, parser.ignored_labels.total()
             )
+        if table.quoted_rows and split not in self.bad_rows and not self.is_published:
+            log.warning(
+                "%s: %d rows have cells that look quoted as spreadsheets write them, and are read with their quotes; "
+                "give --quoting=minimal to read what is inside, or --quoting=none where quotes are text",
+                path, table.quoted_rows,
+            )  # fmt: skip
         self.bad_rows[split] = bad
 
     @property
@@ -263,7 +273,23 @@ class TableProcessor(DataProcessor, SelfDescribing):
         # Only now that labels are known does a first row of data show that was taken for a header.
         layout = self.table.split("train")
         self._parser(self._opened(path, layout), "train", layout, labels)
+        self._warn_of_labels(path, survey, labels)
         return list(checked_labels(labels, self.problem_type))
+
+    def _warn_of_labels(self, path: Path, survey: "Survey", labels: list[str]) -> None:
+        """Names labels that are probably not meant: those that look the same, and one that a header has left."""
+        for first, second in look_alikes(labels)[:_MOST_PAIRS]:
+            log.warning(
+                "%s: the labels %r and %r are two classes, but differ only in what the eye does not see, or in how a "
+                "number is written; --label_names=%s=%s makes them one", path, first, second, second, first,
+            )  # fmt: skip
+        number, label, _ = survey.rows[0]
+        layout = self.table.split("train")
+        if number == 0 and not (layout.format or self.table.format).header and survey.labels[str(label)] == 1:
+            log.warning(
+                "%s:1: no other row has the label %r of this line; if it is a header, leave out --header=false",
+                path, label,
+            )  # fmt: skip
 
     def _held_rows(self, path: Path) -> set[int]:
         """Record numbers of the training rows that serve as dev rows."""

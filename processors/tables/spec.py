@@ -60,6 +60,10 @@ class TableFormat:
         quoted = suffix == ".csv" or delimiter != "\t"
         return delimiter, self.quoting or ("minimal" if quoted else "none")
 
+    def may_be_quoted(self, path: Path) -> bool:
+        """Whether quotes in `path` are taken for text, and nobody has said so."""
+        return self.quoting is None and self.dialect(path)[1] == "none"
+
 
 @dataclasses.dataclass(frozen=True)
 class Columns:

@@ -95,6 +95,9 @@ def test_rows_to_predict_may_have_any_label():
         (OwnExample("a", "x", 3, "1"), "example 'a': text_b is 3, a int; expected text"),
         (OwnExample("a", "x\ud83d", None, "1"), "example 'a': text_a has half a character (U+D83D)"),
         (OwnExample("a", b"\xff", None, "1"), "example 'a': text_a is bytes that are not UTF-8"),
+        (OwnExample("a", "x", None, b"\xff"), "example 'a': label b'\\xff' is not one of the labels"),
+        (OwnExample("a", "x", None, np.array([0, 1])), "example 'a': label array([0, 1]) is not one of the labels"),
+        (None, "Given.get_train_examples: item 0 is a NoneType without guid"),
     ],
 )
 def test_examples_that_cannot_be_used(example, message):
@@ -110,7 +113,10 @@ def test_examples_that_cannot_be_used(example, message):
         ({"problem_type": "regression"}, 1e39, "label 1e+39 is not a finite float32 number"),
         ({"problem_type": "multi_label"}, "1", "label '1' is not a list of labels"),
         ({"labels": ["a", "a"]}, "a", "Given.get_labels: 'a' is there twice"),
+        ({"problem_type": "regression"}, 10**400, "is not a finite float32 number"),
         ({"labels": []}, "a", "Given.get_labels: gives no label"),
+        ({"labels": ["a"]}, "a", "Given.get_labels: gives 'a' alone, expected at least 2 labels"),
+        ({"labels": ["a", "b\r"]}, "a", "Given.get_labels: 'b\\r' has a line break"),
     ],
 )
 def test_labels_that_cannot_be_used(options, label, message):

@@ -39,9 +39,31 @@ def refused(folder, split="train", **options):
 def test_numbers_written_otherwise_are_no_indices(tmp_path):
     write(tmp_path, "train.csv", "text,label\na,1.0\nb,2.0\nc,3.0\na,1.0\n")
     write(tmp_path, "dev.csv", "text,label\na,1\nb,2\n")
-    assert "dev.csv:2: column 'label': found label '1', known: 1.0, 2.0" in refused(
-        tmp_path, "dev", labels=["1.0", "2.0", "3.0"]
-    )
+    text = refused(tmp_path, "dev", labels=["1.0", "2.0", "3.0"])
+    assert "dev.csv:2: column 'label': found label '1', which is the number of the label '1.0', written in an" in text
+    assert "(--label_names=1=1.0)" in text
+
+
+def test_labels_of_training_that_are_hardly_meant_are_named(tmp_path, caplog):
+    write(tmp_path, "train.tsv", "text\tlabel\na\t1\nb\t1.0\nc\t0\nd\tTrue\n")
+    assert [label for _, label in read(tmp_path, columns=Columns("0", label="1"))] == ["1", "1.0", "0", "True"]
+    assert "the labels '1' and '1.0' are two classes" in caplog.text
+    assert "no other row" not in caplog.text
+    rows = read(tmp_path, columns=Columns("0", label="1"), format=TableFormat(header=False))
+    assert rows[0] == ("text", "label")
+    assert "train.tsv:1: no other row has the label 'label' of this line; if it is a header" in caplog.text
+
+
+def test_cells_that_look_quoted_are_read_as_they_are_and_counted(tmp_path, caplog):
+    rows = 'text\tlabel\n"a ""good"" film"\tpos\n"so" said "he"\tneg\n"fine"\tpos\n'
+    write(tmp_path, "train.tsv", rows)
+    assert read(tmp_path)[0] == ('"a ""good"" film"', "pos")
+    assert "train.tsv: 1 rows have cells that look quoted as spreadsheets write them" in caplog.text
+    caplog.clear()
+    assert read(tmp_path, format=TableFormat(quoting="none"))[0] == ('"a ""good"" film"', "pos")
+    write(tmp_path, "train.tsv", rows.replace('"so" said "he"', "so said he"))
+    assert read(tmp_path, format=TableFormat(quoting="minimal"))[0] == ('a "good" film', "pos")
+    assert not caplog.text
 
 
 def test_indices_where_names_were_trained(tmp_path):
