@@ -1,6 +1,7 @@
 """A command as `run.json` keeps it: every flag, and digests of all that it reads."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,14 +10,16 @@ from command_line.flags.declaration import Flag, FlagSet
 from command_line.model_files import ModelFiles
 from command_line.remote_files import as_given, is_made_here, original
 from common import command_records
-from common.errors import CheckpointError
+from common.errors import CheckpointError, one_line
 from common.paths import is_remote
 from common.run_directory import RunDirectory
 from common.user_code import is_file
 from modeling.checkpoints.locate import find_beside, locate_checkpoint
 from modeling.checkpoints.weight_files import weight_files
 from processors.records.manifests import read_manifest_of
-from tasks.base import Task
+from tasks.base import TRAIN, Task
+
+log = logging.getLogger(__name__)
 
 OUTPUT_DIR = "output_dir"
 
@@ -60,6 +63,46 @@ def begun(
     }
     processor = getattr(flags, "processor", None)
     return record if processor is None else {**record, "processor": type(processor).__name__}
+
+
+def warn_of_other_inputs(
+    flags: SimpleNamespace, command: Mapping[str, Any], task: Task, directory: RunDirectory, needs_base: bool
+) -> None:
+    """Warns of what a command gives a trained run that has been trained with something else.
+
+    Args:
+      flags: after `scopes.settle`.
+      command: of `begun`.
+      task: what is trained.
+      directory: the output directory, before this command changes it.
+      needs_base: whether the first weights are read again, and compared, by every command.
+    """
+    listed = (directory.description() or {}).get(command_records.KEY) or []
+    earlier = next((one for one in reversed(listed) if one.get("flags", {}).get("do_train")), None)
+    if earlier is None or not directory.is_trained():
+        return
+    if not needs_base and "init_checkpoint" in flags.typed and _has_other_weights(earlier, command, directory.path):
+        log.warning(
+            "--init_checkpoint=%s is not read: %s is trained, and goes by its own checkpoints; choose another "
+            "--output_dir to begin from these weights", command["flags"]["init_checkpoint"], directory.path,
+        )  # fmt: skip
+    if not flags.do_train:
+        return
+    now = _data(task, [TRAIN], directory.path)
+    changed = [path for path, digest in now.items() if earlier.get("data", {}).get(path) != digest]
+    if changed:
+        log.warning(
+            "%s: not what %s was trained on so far, whose weights and steps go on; choose another --output_dir to "
+            "train on these rows alone", one_line(", ".join(changed), 200), directory.path,
+        )  # fmt: skip
+
+
+def _has_other_weights(earlier: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> bool:
+    """Whether two commands name first weights with other content; those of the run itself are none."""
+    before, given = (one["flags"].get("init_checkpoint") for one in (earlier, now))
+    if not given or given == before or Path(given).absolute().is_relative_to(folder.absolute()):
+        return False
+    return not set(now["weights"].values()) <= set(earlier.get("weights", {}).values())
 
 
 def as_arguments(flag: Flag, value: Any) -> list[str]:

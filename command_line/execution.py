@@ -107,6 +107,7 @@ def export_settings(flags: SimpleNamespace, experiment: Any) -> ExportSettings:
 def write_export(flags: SimpleNamespace, experiment: Any) -> Path:
     """Exports the trained checkpoint; where several engines can answer from it, chooses one."""
     export: Path = experiment.export(export_settings(flags, experiment), getattr(flags, "merge_adapters", False))
+    RunDirectory(experiment.output_dir).note_export(export)
     if flags.export_onnx:
         from serving.engine_choice import choose_engine
 
@@ -186,8 +187,9 @@ def execute(
     if flags.do_export:
         results.export = write_export(flags, experiment)
     if flags.do_predict and flags.predict_file == STANDARD_INPUT:
-        if directory.latest_export() is None:
-            experiment.export()
+        export = directory.latest_export()
+        if export is None or directory.outdated(export):
+            directory.note_export(experiment.export())
         # A recorded encoding is that of files.
         encoding = flags.encoding if "encoding" in flags.typed else None
         answer_standard_input(directory, flags, encoding)
@@ -265,6 +267,7 @@ def begin(
     _compare_code(identity, task, directory)
     record = scopes.to_record(flags, declared, directory)
     command = commands.begun(flags, declared, task, files, directory, splits)
+    commands.warn_of_other_inputs(flags, command, task, directory, base is not None)
     command["device"] = devices.description(settings.devices, cluster)
     directory.write(identity, record, files.vocabulary, files.config.to_json_string(), held_out, base, command)
     if cluster.member is not None:
@@ -375,6 +378,11 @@ def answer_standard_input(directory: RunDirectory, flags: SimpleNamespace, encod
     from serving.predictor import Predictor
 
     devices.quiet_tensorflow()
+    if made := directory.outdated(export):
+        log.warning(
+            "%s was made of %s, and %s has been trained further since; --do_export makes an export of what it is now",
+            export, made, directory.path,
+        )  # fmt: skip
     with Predictor(export, flags.engine) as predictor:
         log.info("answering standard input from %s, a line at a time: text columns parted by tabs, or JSON", export)
         answer_lines(predictor, sys.stdin.buffer, sys.stdout, flags.predict_batch_size, encoding)

@@ -24,6 +24,8 @@ from common.paths import is_remote, path_of
 log = logging.getLogger(__name__)
 
 RUN_FILE = "run.json"
+_EXPORTS = "exports"
+"""Where `run.json` names the checkpoint that each export was made of."""
 BEST = "best"
 """Folder of the best checkpoint, in the output directory."""
 
@@ -231,6 +233,38 @@ class RunDirectory:
             if stamps:
                 return max(stamps, key=lambda path: int(path.name))
         return None
+
+    def note_export(self, export: Path) -> None:
+        """Notes in `run.json` which checkpoint a new export was made of.
+
+        Args:
+          export: its folder.
+        """
+        description = self.description()
+        if description is not None:
+            noted = {name: made for name, made in self._noted_exports(description).items() if self._has_export(name)}
+            description[_EXPORTS] = {**noted, export.name: self._answering_checkpoint(description)}
+            self._write_description(description)
+
+    def outdated(self, export: Path) -> str | None:
+        """Which checkpoint an export was made of, where the run answers with another one by now; None where not."""
+        description = self.description() or {}
+        made = self._noted_exports(description).get(export.name)
+        return made if made and made != self._answering_checkpoint(description) else None
+
+    def _answering_checkpoint(self, description: Mapping[str, Any]) -> str | None:
+        """Name of the checkpoint that evaluates, predicts and is exported."""
+        best = latest_checkpoint(self.path / BEST) if description.get("flags", {}).get("keep_best_checkpoint") else None
+        found = best or latest_checkpoint(self.path)
+        return found.name if found else None
+
+    @staticmethod
+    def _noted_exports(description: Mapping[str, Any]) -> dict[str, str | None]:
+        noted = description.get(_EXPORTS)
+        return dict(noted) if isinstance(noted, dict) else {}
+
+    def _has_export(self, name: str) -> bool:
+        return any((folder / name).is_dir() for folder in self._export_dirs())
 
 
 def warn_of_another_head(init_checkpoint: str, head: str | None) -> None:

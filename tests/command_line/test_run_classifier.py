@@ -12,6 +12,7 @@ import pandas
 import pytest
 
 import run_classifier
+from common.run_directory import RunDirectory
 from tests.support import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,6 +229,26 @@ def test_finished_run_says_so_and_more_epochs_continue(trained, run_script):
     assert "training 160 to 168 of 168 steps on 64 rows" in err
     assert "reusing 64 records" in err
     assert results(trained / "run")["global_step"] == 168
+    assert "is not read" not in err
+    assert "not what" not in err
+    run = RunDirectory(trained / "run")
+    export = run.latest_export()
+    assert run.outdated(export) == "model.ckpt-160"
+    run.note_export(export)
+    assert run.outdated(export) is None
+
+
+def test_other_rows_and_weights_than_those_of_the_training_are_named(trained, run_script, two_layers):
+    train = trained / "data" / "train.tsv"
+    rows = train.read_bytes()
+    train.write_bytes(rows.replace(b"\tpos", b"\tneg", 1))
+    flags = ["--do_train", f"--output_dir={trained / 'run'}", *TRAINING[1:], "--num_train_epochs=20"]
+    code, _, err = run_script(run_classifier.main, *flags, f"--init_checkpoint={two_layers}")
+    train.write_bytes(rows)
+    assert code == 0
+    assert "steps are done. Nothing to train" in err
+    assert f"--init_checkpoint={two_layers} is not read: {trained / 'run'} is trained, and goes by its own" in err
+    assert f"{train}: not what {trained / 'run'} was trained on so far" in err
 
 
 @pytest.mark.parametrize(
