@@ -16,7 +16,7 @@ from common.errors import FlagError, RunDirectoryError
 from modeling.checkpoints.huggingface_files import MULTIPLE_CHOICE
 from modeling.checkpoints.inserted_files import FORMATS
 from processors.problem_types import PROBLEM_TYPES
-from tokenization.kinds import KINDS
+from tokenization.kinds import CASING, KINDS
 
 
 def run(options: SimpleNamespace) -> None:
@@ -33,8 +33,7 @@ def run(options: SimpleNamespace) -> None:
     checkpoint = Path(options.init_checkpoint)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     description = conversion.describe(folder)
-    casing = {name: getattr(description, name) for name in ("do_lower_case", "strip_accents")}
-    stated = {name: value for name, value in casing.items() if value is not None}
+    stated = {name: getattr(description, name) for name in CASING if getattr(description, name) is not None}
     options.max_seq_length = 1  # no text is read
     files = model_files.load(options, folder, stated, needs_vocabulary=False, reads_text=False)
     if files.tokenizer is None or files.vocab_file is None:
@@ -43,8 +42,7 @@ def run(options: SimpleNamespace) -> None:
     description = dataclasses.replace(
         description,
         problem_type=options.problem_type or description.problem_type,
-        do_lower_case=files.tokenizer.do_lower_case,
-        strip_accents=files.tokenizer.strip_accents,
+        **{name: getattr(files.tokenizer, name) for name in CASING},
     )
     if options.format in FORMATS:
         from export import adapter_files

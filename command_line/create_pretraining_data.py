@@ -151,7 +151,8 @@ def tokenizer(options: SimpleNamespace) -> Tokenizer:
     path = Path(options.vocab_file)
     kind = kind_of_file(path)
     lower = options.do_lower_case if "do_lower_case" in options.given else None
-    loaded = kind.load(path, Asked(lower, options.strip_accents), kind.special_tokens)
+    asked = Asked(lower, options.strip_accents, options.tokenize_chinese_chars)
+    loaded = kind.load(path, asked, kind.special_tokens)
     kind.check(loaded, path, registry.tokenizer_classes(loaded.kind))
     if options.extra_tokens:
         loaded, _ = with_extra_tokens(kind, loaded, options.extra_tokens)

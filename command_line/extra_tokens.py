@@ -33,9 +33,8 @@ def with_extra_tokens(kind: Kind, tokenizer: Tokenizer, extra_tokens: str) -> tu
         )
     vocabulary = kind.extended(tokenizer, Path(extra_tokens))
     log.info("--extra_tokens=%s: %s", extra_tokens, vocabulary)
-    special, casing = tokenizer.special_tokens, (tokenizer.do_lower_case, tokenizer.strip_accents)
     folder = tempfile.mkdtemp(prefix="bert_vocabulary_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = Path(folder) / "vocab.txt"
     path.write_text(vocabulary_text(vocabulary.tokens), encoding="utf-8")
-    return BulkTokenizer.of_tokens(vocabulary.tokens, casing[0], special, casing[1]), path
+    return tokenizer.with_tokens(vocabulary.tokens), path

@@ -17,8 +17,8 @@ from modeling.checkpoints.locate import ASSETS, HUB_FILE, SAVED_MODEL_FILE, File
 from modeling.config import BertConfig
 from modeling.families import registry
 from modeling.families.base import Family
-from tokenization import Tokenizer, validate_case_matches_checkpoint
-from tokenization.kinds import KINDS, Asked, kind_of, of_assets
+from tokenization import BulkTokenizer, Tokenizer, validate_case_matches_checkpoint
+from tokenization.kinds import CASING, KINDS, Asked, kind_of, of_assets
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class ModelFiles:
         architecture = {"architecture": self.config.to_dict()}
         if self.tokenizer is None:
             return architecture
-        casing = {name: getattr(self.tokenizer, name) for name in ("do_lower_case", "strip_accents")}
+        casing = {name: getattr(self.tokenizer, name) for name in CASING}
         return {"vocabulary": vocabulary_digest(self.tokenizer.vocab), **casing, **architecture}
 
 
@@ -69,8 +69,8 @@ def load(
     """Reads vocabulary and architecture and checks that they agree with each other and with the flags.
 
     Args:
-      flags: `vocab_file`, `bert_config_file`, `init_checkpoint`, `do_lower_case`, `strip_accents`, `max_seq_length`;
-        what the tokenizer does to case and accents is set, so that later commands find that recorded.
+      flags: `vocab_file`, `bert_config_file`, `init_checkpoint`, `max_seq_length`, and those of `CASING`, which are
+        set to what the tokenizer does, so that later commands find that recorded.
       output_dir: where an earlier run may have left both files.
       identity: what that run says of itself; its casing holds unless the flag is given.
       needs_vocabulary: whether to refuse to go on where no vocabulary is found.
@@ -96,11 +96,18 @@ def load(
     tokenizer = None
     if vocab_file is not None:
         tokenizer = _tokenizer(family, vocab_file, asked, reads_text)
-        lower, strips = tokenizer.do_lower_case, tokenizer.strip_accents
-        flags.do_lower_case, flags.strip_accents = lower, strips if strips != lower else None
+        _set_casing(flags, tokenizer)
         _check_sizes(config, config_file, tokenizer, vocab_file)
     _check_length(flags, config, config_file)
     return _extended(flags, ModelFiles(config, tokenizer, vocab_file))
+
+
+def _set_casing(flags: SimpleNamespace, tokenizer: Tokenizer) -> None:
+    """Sets the flags to what a tokenizer does; None where that is the usual."""
+    lower, strips = tokenizer.do_lower_case, tokenizer.strip_accents
+    flags.do_lower_case, flags.strip_accents = lower, strips if strips != lower else None
+    unbroken = tokenizer.kind == BulkTokenizer.kind and not tokenizer.tokenize_chinese_chars
+    flags.tokenize_chinese_chars = False if unbroken else None
 
 
 def _tokenizer(family: Family, vocab_file: Path, asked: Asked, reads_text: bool) -> Tokenizer:
@@ -172,7 +179,7 @@ def of_export(flags: SimpleNamespace, export_dir: Path) -> ModelFiles:
     assets = export_dir / "assets"
     if not (assets / "bert_config.json").is_file():
         raise ConfigError(f"{assets}: no bert_config.json, which says the architecture; export again")
-    for name in ("vocab_file", "bert_config_file", "do_lower_case", "strip_accents"):
+    for name in ("vocab_file", "bert_config_file", *CASING):
         if name in flags.given:
             raise FlagError(f"--{name} is given, but {export_dir} is an export, which says that itself; leave it out")
     config = BertConfig.from_json_file(str(assets / "bert_config.json"))
@@ -259,7 +266,10 @@ def _asked(flags: SimpleNamespace, identity: Mapping[str, Any], vocab_file: Path
     strips = flags.strip_accents
     if strips is None and lower == identity.get("do_lower_case"):  # else it follows the new casing
         strips = identity.get("strip_accents")
-    return Asked(_as_module_says(lower, vocab_file), strips)
+    sets_apart = flags.tokenize_chinese_chars
+    if sets_apart is None:
+        sets_apart = identity.get("tokenize_chinese_chars")
+    return Asked(_as_module_says(lower, vocab_file), strips, sets_apart)
 
 
 def _as_module_says(lower: bool | None, vocab_file: Path | None) -> bool | None:

@@ -30,7 +30,7 @@ from modeling.reading import POOLED
 from processors.graph.tokenizer import why_not_in_graph
 from processors.tables.spec import parse_labels
 from tokenization.base import Tokenizer
-from tokenization.kinds import KINDS
+from tokenization.kinds import CASING, KINDS
 from tokenization.stated_settings import ADDED_TOKENS, SPECIAL_TOKENS_MAP, stated_settings
 
 _TITLES = {
@@ -49,6 +49,7 @@ class Description:
       problem_type: `single_label`, `multi_label`, `regression` or `multiple_choice`; None where it does not say.
       do_lower_case: casing of the tokenizer; None where it does not say.
       strip_accents: whether the tokenizer drops accents; None where it does not say.
+      tokenize_chinese_chars: whether it sets Chinese characters apart; None where it does not say.
       users_head: name of a head of the user's that computes as none of Hugging Face's does; None where there is none.
       reading: what the head reads of the encoder other than upstream's, as flags; empty where nothing.
     """
@@ -57,6 +58,7 @@ class Description:
     problem_type: str | None = None
     do_lower_case: bool | None = None
     strip_accents: bool | None = None
+    tokenize_chinese_chars: bool | None = None
     users_head: str | None = None
     reading: str = ""
 
@@ -136,6 +138,7 @@ def describe(folder: Path) -> Description:
         problem_type=identity.get("problem_type") or huggingface_files.stated_problem_type(folder),
         do_lower_case=huggingface_files.stated_casing(folder) if lower is None else lower,
         strip_accents=identity.get("strip_accents"),
+        tokenize_chinese_chars=identity.get("tokenize_chinese_chars"),
         users_head=None if identity.get("hugging_face_class") else identity.get("head"),
         reading=_reading((described or {}).get("flags", {})),
     )
@@ -300,9 +303,9 @@ def _write_vocabulary(folder: Path, model: Model) -> None:
     settings = huggingface_files.tokenizer_settings(
         model.config,
         model.tokenizer,
-        KINDS[model.tokenizer.kind].stated(model.tokenizer.do_lower_case, model.tokenizer.strip_accents),
+        KINDS[model.tokenizer.kind].stated(model.tokenizer),
     )
-    given = {key: settings[key] for key in ("do_lower_case", "strip_accents") if settings.get(key) is not None}
+    given = {key: settings[key] for key in CASING if settings.get(key) is not None}
     settings |= stated_settings(vocab_file.parent) | given
     write_atomically(folder / huggingface_files.TOKENIZER, huggingface_files.as_json(settings))
 

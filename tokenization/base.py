@@ -115,6 +115,10 @@ class Tokenizer(WordEncoder, Protocol):
     def strip_accents(self) -> bool:
         """Whether accents are dropped before it is cut."""
 
+    @property
+    def tokenize_chinese_chars(self) -> bool:
+        """Whether each Chinese character is set apart before it is cut."""
+
     def encode_with_offsets(self, text: str) -> Encoding:
         """Tokens of a text, without special tokens, with the characters that each stands for."""
 

@@ -51,6 +51,7 @@ class ByteBpeTokenizer:
     kind = "byte_bpe"
     do_lower_case = False
     strip_accents = False
+    tokenize_chinese_chars = False
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 from common.errors import VocabularyError, one_line
 from tokenization.vocabulary import text_lines
 from tokenization.wordpiece.bulk import BulkTokenizer
-from tokenization.wordpiece.longest_match import MAX_INPUT_CHARS_PER_WORD, SUFFIX_INDICATOR
+from tokenization.wordpiece.longest_match import SUFFIX_INDICATOR, longest_word
 
 _UNUSED = re.compile(r"\[unused\d+\]")
 _ADVICE = "no text would ever have it"
@@ -72,13 +72,14 @@ def _check(token: str, tokenizer: BulkTokenizer, where: str) -> None:
     """Refuses a token that texts never have, as they are cased and cut at blanks and punctuation before."""
     letters = token.removeprefix(SUFFIX_INDICATOR)
     words = tokenizer.words(letters)
-    if words == [letters] and len(letters) <= MAX_INPUT_CHARS_PER_WORD:
+    longest = longest_word(tokenizer.tokenize_chinese_chars)
+    if words == [letters] and len(letters) <= longest:
         return
     shown = one_line(repr(token), 60)
-    if len(letters) > MAX_INPUT_CHARS_PER_WORD:
+    if len(letters) > longest:
         raise VocabularyError(
-            f"{where}: {shown} has {len(letters)} characters, but words of more than {MAX_INPUT_CHARS_PER_WORD} are "
-            f"not looked up, so that {_ADVICE}; remove it"
+            f"{where}: {shown} has {len(letters)} characters, but words of more than {longest} are not looked up, so "
+            f"that {_ADVICE}; remove it"
         )
     becomes = one_line(" ".join(words), 60) or "nothing"
     advice = f"write it as {becomes}" if len(words) == 1 else "a token is one word, without punctuation; remove it"

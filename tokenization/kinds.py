@@ -1,7 +1,7 @@
 """Kinds of tokenizers: which files each is made from, and how."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from tokenization.stated_settings import (
     check_stated_settings,
     stated_settings,
 )
-from tokenization.tokenizer_json import TOKENIZER_JSON, read, wordpiece_tokens
+from tokenization.tokenizer_json import TOKENIZER_JSON, read
 from tokenization.unigram_json import sentencepiece_model
 from tokenization.vocabulary import WORDPIECE_TOKENS, check_required
 from tokenization.wordpiece.bulk import BulkTokenizer
+from tokenization.wordpiece.json_form import WordPieceOfJson, wordpiece_of_json
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,16 @@ class Asked:
     Args:
       do_lower_case: whether to lower-case text.
       strip_accents: whether to drop accents.
+      tokenize_chinese_chars: whether to set Chinese characters apart.
     """
 
     do_lower_case: bool | None = None
     strip_accents: bool | None = None
+    tokenize_chinese_chars: bool | None = None
+
+
+CASING = tuple(one.name for one in fields(Asked))
+"""Names of what a tokenizer does to letters, as flags and attributes of tokenizers have them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Kind:
       load: makes one from that file, what is asked, and special tokens.
       check: refuses what the files beside the vocabulary ask for and is not computed, among that classes of Hugging
         Face other than the given ones.
-      stated: what `tokenizer_config.json` says of one, by whether it lower-cases and whether it drops accents.
+      stated: what `tokenizer_config.json` says of one.
       restored: makes one from the folder of its `assets`, its `settings` and special tokens.
       further: names of files that belong to the vocabulary file.
       extended: a tokenizer's vocabulary with the tokens of a file; None where a vocabulary cannot have any.
@@ -59,7 +66,7 @@ class Kind:
     special_tokens: SpecialTokens
     load: Callable[[Path, Asked, SpecialTokens], Tokenizer]
     check: Callable[[Tokenizer, Path, Sequence[str]], None]
-    stated: Callable[[bool, bool], dict[str, Any]]
+    stated: Callable[[Tokenizer], dict[str, Any]]
     restored: Callable[[Path, Mapping[str, Any], SpecialTokens], Tokenizer]
     further: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -75,16 +82,20 @@ class Kind:
 
 
 def _wordpiece(vocab_file: Path, asked: Asked, special_tokens: SpecialTokens) -> Tokenizer:
-    lower = asked.do_lower_case is not False
+    lower, folder = asked.do_lower_case is not False, vocab_file.parent
+    beside = {name: value for name, value in stated_settings(folder).items() if isinstance(value, bool)}
     if vocab_file.suffix != ".json":
-        strips = _accents(asked, stated_settings(vocab_file.parent).get("strip_accents"), vocab_file.parent)
-        tokenizer = BulkTokenizer(vocab_file, lower, special_tokens, strips)
+        tokenizer = BulkTokenizer(
+            vocab_file, lower, special_tokens, *_as_stated(asked, beside, folder / TOKENIZER_CONFIG)
+        )
     else:
-        tokens, is_uncased, strips = wordpiece_tokens(vocab_file)
-        check_required(tokens, special_tokens.required, vocab_file)
-        _check_casing(lower, is_uncased, vocab_file)
-        strips = _accents(asked, strips, vocab_file)
-        tokenizer = BulkTokenizer.of_tokens(tokens, lower, special_tokens, strips)
+        found = wordpiece_of_json(vocab_file)
+        check_required(found.tokens, special_tokens.required, vocab_file)
+        _check_casing(lower, found.do_lower_case, vocab_file)
+        _check_agreement(found, beside, vocab_file)
+        tokenizer = BulkTokenizer.of_tokens(
+            found.tokens, lower, special_tokens, *_as_stated(asked, vars(found), vocab_file)
+        )
     check_vocabulary_casing(lower, tokenizer.vocab, vocab_file)
     return tokenizer
 
@@ -98,32 +109,62 @@ def _check_casing(lower: bool, is_uncased: bool, vocab_file: Path) -> None:
         )
 
 
-def _accents(asked: Asked, stated: Any, where: Path) -> bool | None:
-    """Whether accents are dropped, as asked, or as the files of a vocabulary state.
+_DOES = {
+    "strip_accents": ("keeps accents", "reads text without accents"),
+    "tokenize_chinese_chars": ("reads Chinese characters as letters of words", "sets Chinese characters apart"),
+}
+"""What a model does whose files set it to false, and to true."""
+
+
+def _as_stated(asked: Asked, stated: Mapping[str, Any], where: Path) -> tuple[bool | None, bool]:
+    """Whether accents are dropped (None: as case is) and Chinese characters set apart, as asked, or as a file states.
 
     Raises:
       FlagError: the two differ.
     """
-    stated = stated if isinstance(stated, bool) else None
-    if None not in (asked.strip_accents, stated) and asked.strip_accents != stated:
-        raise FlagError(
-            f"--strip_accents={str(asked.strip_accents).lower()}, but {_place(where)} says that the model "
-            f"{'reads text without accents' if stated else 'keeps accents'}; set --strip_accents={str(stated).lower()}"
-        )
-    return stated if asked.strip_accents is None else asked.strip_accents
+    settled: dict[str, bool | None] = {}
+    for name, does in _DOES.items():
+        ours, theirs = getattr(asked, name), stated.get(name)
+        if ours is not None and theirs is not None and ours != theirs:
+            raise FlagError(
+                f"--{name}={str(ours).lower()}, but {where} says that the model {does[theirs]}; "
+                f"set --{name}={str(theirs).lower()}"
+            )
+        settled[name] = theirs if ours is None else ours
+    return settled["strip_accents"], settled["tokenize_chinese_chars"] is not False
 
 
-def _place(where: Path) -> Path:
-    return where / TOKENIZER_CONFIG if where.suffix != ".json" else where
+def _check_agreement(found: WordPieceOfJson, beside: Mapping[str, bool], vocab_file: Path) -> None:
+    """Refuses a `tokenizer.json` that says another thing than the `tokenizer_config.json` beside it.
+
+    Raises:
+      VocabularyError: it does.
+    """
+    for name, does in _DOES.items():
+        here = getattr(found, name)
+        if beside.get(name, here) != here:
+            raise VocabularyError(
+                f"{vocab_file} says that the model {does[here]}, but {TOKENIZER_CONFIG} beside it says {name} "
+                f"{str(beside[name]).lower()}; correct the one that is wrong"
+            )
 
 
-def _refuse_accents(asked: Asked, computed: bool, vocab_file: Path) -> None:
-    """Refuses --strip_accents where a kind of tokenizer knows one way alone."""
-    if asked.strip_accents not in (None, computed):
-        raise FlagError(
-            f"--strip_accents={str(asked.strip_accents).lower()}, but tokenizers with a file such as {vocab_file} "
-            f"always {'drop' if computed else 'keep'} accents; leave the flag out"
-        )
+_ALWAYS = {
+    "strip_accents": ("keep accents", "drop accents"),
+    "tokenize_chinese_chars": ("read Chinese characters as any others", ""),
+}
+"""What other kinds of tokenizers do, which know one way alone."""
+
+
+def _refuse_other(asked: Asked, computed: type[Tokenizer], vocab_file: Path) -> None:
+    """Refuses flags that say other than what a kind of tokenizer always computes."""
+    for name, does in _ALWAYS.items():
+        ours, always = getattr(asked, name), getattr(computed, name)
+        if ours not in (None, always):
+            raise FlagError(
+                f"--{name}={str(ours).lower()}, but tokenizers with a file such as {vocab_file} always {does[always]}; "
+                "leave the flag out"
+            )
 
 
 def _check_wordpiece(tokenizer: Tokenizer, vocab_file: Path, classes: Sequence[str]) -> None:
@@ -132,7 +173,7 @@ def _check_wordpiece(tokenizer: Tokenizer, vocab_file: Path, classes: Sequence[s
 
 def _sentencepiece(vocab_file: Path, asked: Asked, special_tokens: SpecialTokens) -> Tokenizer:
     lower, model = asked.do_lower_case is not False, None
-    _refuse_accents(asked, SentencePieceTokenizer.strip_accents, vocab_file)
+    _refuse_other(asked, SentencePieceTokenizer, vocab_file)
     if vocab_file.suffix == ".json":
         model, is_uncased = sentencepiece_model(vocab_file)
         _check_casing(lower, is_uncased, vocab_file)
@@ -167,7 +208,7 @@ def _check_special_tokens(tokenizer: Tokenizer, vocab_file: Path, classes: Seque
 
 
 def _byte_bpe(vocab_file: Path, asked: Asked, special_tokens: SpecialTokens) -> Tokenizer:
-    _refuse_accents(asked, ByteBpeTokenizer.strip_accents, vocab_file)
+    _refuse_other(asked, ByteBpeTokenizer, vocab_file)
     if asked.do_lower_case:
         raise FlagError(
             f"--do_lower_case=true, but {vocab_file} is a byte-level vocabulary, which keeps case; leave the flag out"
@@ -182,13 +223,17 @@ KINDS: Mapping[str, Kind] = {
         special_tokens=WORDPIECE_TOKENS,
         load=_wordpiece,
         check=_check_wordpiece,
-        stated=lambda lower, strips: {
-            "do_lower_case": lower,
-            "strip_accents": strips if strips != lower else None,
-            "tokenize_chinese_chars": True,
+        stated=lambda tokenizer: {
+            "do_lower_case": tokenizer.do_lower_case,
+            "strip_accents": tokenizer.strip_accents if tokenizer.strip_accents != tokenizer.do_lower_case else None,
+            "tokenize_chinese_chars": tokenizer.tokenize_chinese_chars,
         },
         restored=lambda folder, settings, special: BulkTokenizer(
-            folder / "vocab.txt", settings["do_lower_case"], special, settings.get("strip_accents")
+            folder / "vocab.txt",
+            settings["do_lower_case"],
+            special,
+            settings.get("strip_accents"),
+            settings.get("tokenize_chinese_chars", True),
         ),
         extended=extend,
     ),
@@ -197,7 +242,11 @@ KINDS: Mapping[str, Kind] = {
         special_tokens=SENTENCEPIECE_TOKENS,
         load=_sentencepiece,
         check=_check_sentencepiece,
-        stated=lambda lower, _: {"do_lower_case": lower, "keep_accents": False, "remove_space": True},
+        stated=lambda tokenizer: {
+            "do_lower_case": tokenizer.do_lower_case,
+            "keep_accents": False,
+            "remove_space": True,
+        },
         restored=lambda folder, settings, special: SentencePieceTokenizer(
             folder / "spiece.model", settings["do_lower_case"], special
         ),
@@ -208,7 +257,7 @@ KINDS: Mapping[str, Kind] = {
         special_tokens=BYTE_BPE_TOKENS,
         load=_byte_bpe,
         check=_check_special_tokens,
-        stated=lambda *_: {"add_prefix_space": False},
+        stated=lambda _: {"add_prefix_space": False},
         restored=ByteBpeTokenizer.of_assets,
         further=(MERGES, TOKENIZER_CONFIG),
     ),

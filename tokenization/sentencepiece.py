@@ -48,6 +48,7 @@ class SentencePieceTokenizer:
 
     kind = "sentencepiece"
     strip_accents = True
+    tokenize_chinese_chars = False
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ _WORDPIECE_CLASSES = re.compile(r"(Bert|MobileBert|ConvBert|LayoutLM|Lxmert|Sque
 """Classes of Hugging Face whose tokens are those of BERT's."""
 _ANY_CLASS = re.compile("PreTrainedTokenizer(Fast)?|TokenizersBackend")
 """Those that say nothing of the tokens."""
+_SETS_APART = "tokenize_chinese_chars"
 _SPECIAL_TOKENS = ("unk", "sep", "pad", "cls", "mask")
 _ADVICE = (
     "the ids of some texts would differ; use another checkpoint, or remove this from the file to go on all the same"
@@ -61,12 +62,13 @@ def check_stated_settings(vocab: Mapping[str, int], vocab_file: str | Path, clas
 
 def _contradictions(settings: Mapping[str, Any]) -> Iterator[str]:
     fixed = {
-        "tokenize_chinese_chars": (True, "Chinese characters are always tokens of their own here"),
         "do_basic_tokenize": (True, "punctuation always ends a word here"),
         "wordpieces_prefix": ("##", "the rest of a word always begins with ## here"),
         "clean_text": (True, "control characters are always removed here"),
     }
     yield from _other_values(settings, fixed)
+    if not isinstance(settings.get(_SETS_APART, True), bool):
+        yield f"{_SETS_APART} is {_shown(settings[_SETS_APART])}, expected true or false"
     if settings.get("never_split"):
         yield f"never_split is {_shown(settings['never_split'])}, but every word is split here"
     yield from _other_special_tokens(settings, SpecialTokens())

@@ -41,7 +41,9 @@ FILES = Group(
             is_main=True,
         ),
         ENCODING.changed(help="Encoding of the corpus. Without it, UTF-8.", scope=Scope.FREE, decides_rows=False),
-        *MODEL.only("vocab_file", "do_lower_case", "strip_accents", "extra_tokens", "max_seq_length")
+        *MODEL.only(
+            "vocab_file", "do_lower_case", "strip_accents", "tokenize_chinese_chars", "extra_tokens", "max_seq_length"
+        )
         .changed("vocab_file", help="Vocabulary: vocab.txt, spiece.model, or vocab.json with merges.txt beside it.")
         .flags,
     ),

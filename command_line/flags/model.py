@@ -12,6 +12,12 @@ def _same_accents(given: Any, recorded: Any, identity: Any) -> bool:
     return bool((lower if given is None else given) == (lower if recorded is None else recorded))
 
 
+def _same_unless_false(given: Any, recorded: Any, identity: Any) -> bool:
+    """Whether two values mean the same; None is true."""
+    del identity
+    return (given is False) == (recorded is False)
+
+
 MODEL = Group(
     "Model",
     (
@@ -59,6 +65,14 @@ MODEL = Group(
             "lower-cased.",
             Scope.FIXED,
             same=_same_accents,
+        ),
+        Flag(
+            "tokenize_chinese_chars",
+            bool,
+            None,
+            "Make each Chinese character a word (WordPiece). Without it, as the vocabulary's files say, else true.",
+            Scope.FIXED,
+            same=_same_unless_false,
         ),
         Flag(
             "extra_tokens",

@@ -63,7 +63,14 @@ OF_TEXTS = Group(
         .changed("special_tokens", help="Include [CLS] and [SEP] in means and maxima.")
         .changed("normalize", help="Scale the vector of a text to length 1.")
         .flags,
-        *MODEL.only("vocab_file", "bert_config_file", "do_lower_case", "strip_accents", "max_seq_length").flags,
+        *MODEL.only(
+            "vocab_file",
+            "bert_config_file",
+            "do_lower_case",
+            "strip_accents",
+            "tokenize_chinese_chars",
+            "max_seq_length",
+        ).flags,
         Flag("show_tokens", bool, False, "Give clients of bert-as-service the tokens of their texts.", Scope.FREE),
     ),
 )

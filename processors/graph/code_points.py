@@ -67,18 +67,22 @@ class Expansions:
     row_splits: np.ndarray
 
 
-def expansions(do_lower_case: bool, strip_accents: bool | None = None) -> Expansions:
+def expansions(
+    do_lower_case: bool, strip_accents: bool | None = None, tokenize_chinese_chars: bool = True
+) -> Expansions:
     """Tabulate `CodePointTable`.
 
     Args:
       do_lower_case: lower-case.
       strip_accents: as of the table; default None.
+      tokenize_chinese_chars: as of the table; default True.
 
     Returns:
       For each code point the code points that it becomes, out of context.
     """
-    table = CodePointTable(do_lower_case, strip_accents)
-    return tabulated(lambda code: table[code].removeprefix(CONTEXT_MARK), "NFD", CJK_RANGES)
+    table = CodePointTable(do_lower_case, strip_accents, tokenize_chinese_chars)
+    isolated = CJK_RANGES if tokenize_chinese_chars else ()
+    return tabulated(lambda code: table[code].removeprefix(CONTEXT_MARK), "NFD", isolated)
 
 
 def tabulated(

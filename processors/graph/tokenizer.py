@@ -96,7 +96,7 @@ def _decoded(texts: np.ndarray) -> list[str]:
 
 
 IN_GRAPH: dict[str, Callable[[Tokenizer], InGraph]] = {
-    "wordpiece": lambda tokenizer: GraphTokenizer(tokenizer.vocab, tokenizer.do_lower_case, tokenizer.strip_accents),
+    "wordpiece": GraphTokenizer.of,
     "sentencepiece": GraphSentencePiece.of,
     _IN_PROCESS: _Calls,
 }

@@ -25,11 +25,11 @@ from processors.graph.code_points import (
     neighbour_properties,
 )
 from processors.graph.text_operations import expand, has_capital_sigma, look_up, with_final_sigmas
+from tokenization.base import Tokenizer
+from tokenization.wordpiece.longest_match import longest_word
 
-_MAX_CHARS_PER_WORD = 200
-_MAX_BYTES_PER_WORD = 4 * _MAX_CHARS_PER_WORD
-# Stands in for words of too many characters: the op limits words by bytes, not characters.
-_LONG_WORD = "x" * (_MAX_BYTES_PER_WORD + 1)
+_MOST_BYTES = 4
+"""Of a character."""
 
 
 class GraphTokenizer:
@@ -39,6 +39,7 @@ class GraphTokenizer:
       vocab: token to id.
       do_lower_case: lower-case, as the vocabulary's model was trained; default True.
       strip_accents: drop accents; default None, which does so where text is lower-cased.
+      tokenize_chinese_chars: make each CJK character a word; default True.
 
     Differs from it in one thing: a word with one of the 66 non-characters (U+FFFF and the like) is unknown even where
     the vocabulary has them, since TensorFlow encodes them as U+FFFD.
@@ -47,7 +48,13 @@ class GraphTokenizer:
     of texts rather than call twice. Programs that load a SavedModel with it have to import `tensorflow_text`.
     """
 
-    def __init__(self, vocab: Mapping[str, int], do_lower_case: bool = True, strip_accents: bool | None = None) -> None:
+    def __init__(
+        self,
+        vocab: Mapping[str, int],
+        do_lower_case: bool = True,
+        strip_accents: bool | None = None,
+        tokenize_chinese_chars: bool = True,
+    ) -> None:
         by_id = {index: token for token, index in vocab.items()}
         # An id without a token is that of a line whose token is repeated further on. The specification drops U+FFFD and
         # matches no empty token: neither may here, and no word has a blank inside.
@@ -56,9 +63,15 @@ class GraphTokenizer:
             token if token and "\ufffd" not in token else f"blank {index}" for index, token in enumerate(tokens)
         ]
         self._lowers, strips = do_lower_case, do_lower_case if strip_accents is None else strip_accents
-        self._expansions = expansions(do_lower_case, strips)
+        self._longest_word = longest_word(tokenize_chinese_chars)
+        self._expansions = expansions(do_lower_case, strips, tokenize_chinese_chars)
         # Without either nothing depends on context.
         self._properties = neighbour_properties(do_lower_case, strips) if do_lower_case or strips else None
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "GraphTokenizer":
+        """The form in a graph of a WordPiece tokenizer."""
+        return cls(tokenizer.vocab, tokenizer.do_lower_case, tokenizer.strip_accents, tokenizer.tokenize_chinese_chars)
 
     def __call__(self, texts: tf.Tensor, words: tf.Tensor | None = None) -> tf.RaggedTensor:
         """Cut texts into pieces.
@@ -88,14 +101,16 @@ class GraphTokenizer:
 
     def _wordpiece(self, words: tf.Tensor) -> tf.RaggedTensor:
         """Ids of the pieces of words [W]: int32 [W, (pieces)]."""
+        most_bytes = _MOST_BYTES * self._longest_word
         tokenizer = tf_text.FastWordpieceTokenizer(
             vocab=self._pieces,
-            max_bytes_per_word=_MAX_BYTES_PER_WORD,
+            max_bytes_per_word=most_bytes,
             token_out_type=tf.int32,
             no_pretokenization=True,
         )
-        is_long = tf.strings.length(words, unit="UTF8_CHAR") > _MAX_CHARS_PER_WORD
-        return tokenizer.tokenize(tf.where(is_long, _LONG_WORD, words))
+        is_long = tf.strings.length(words, unit="UTF8_CHAR") > self._longest_word
+        # Another word stands in for those of too many characters: the op limits words by bytes, not characters.
+        return tokenizer.tokenize(tf.where(is_long, "x" * (most_bytes + 1), words))
 
     def _normalize(self, codes: tf.RaggedTensor, properties: BlockArray) -> tf.RaggedTensor:
         """Expand code points [N, (T)] with what depends on their neighbours."""

@@ -50,7 +50,7 @@ class SpanText:
 
     def __init__(self, tokenizer: Tokenizer, answer_text: str = "upstream") -> None:
         self._tokenizer = tokenizer
-        self._aligner = _aligner(tokenizer.do_lower_case, tokenizer.strip_accents)
+        self._aligner = _aligner(tokenizer.do_lower_case, tokenizer.strip_accents, tokenizer.tokenize_chinese_chars)
         self._unknown = tokenizer.special_ids.unk
         self._letters = [len(tokenizer.letters(token)) for token in tokenizer.tokens]
         self._offsets: dict[str, Encoding] = {}
@@ -135,12 +135,15 @@ class TextAligner:
     Args:
       do_lower_case: as the tokens were made.
       strip_accents: as they were made; default None, which is as `do_lower_case`.
+      tokenize_chinese_chars: as they were made; default True.
 
     Source: `get_final_text` of google-research/bert.
     """
 
-    def __init__(self, do_lower_case: bool, strip_accents: bool | None = None) -> None:
-        self._basic = BasicTokenizer(do_lower_case, strip_accents)
+    def __init__(
+        self, do_lower_case: bool, strip_accents: bool | None = None, tokenize_chinese_chars: bool = True
+    ) -> None:
+        self._basic = BasicTokenizer(do_lower_case, strip_accents, tokenize_chinese_chars)
         self._normal: dict[str, str] = {}
 
     def span(self, pred_text: str, orig_text: str) -> tuple[int, int]:
@@ -184,8 +187,10 @@ def get_final_text(pred_text: str, orig_text: str, do_lower_case: bool) -> str:
 
 
 @functools.cache
-def _aligner(do_lower_case: bool, strip_accents: bool | None = None) -> TextAligner:
-    return TextAligner(do_lower_case, strip_accents)
+def _aligner(
+    do_lower_case: bool, strip_accents: bool | None = None, tokenize_chinese_chars: bool = True
+) -> TextAligner:
+    return TextAligner(do_lower_case, strip_accents, tokenize_chinese_chars)
 
 
 def _position_of_character(text: str, number: int) -> int:

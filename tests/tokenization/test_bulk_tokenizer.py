@@ -55,14 +55,17 @@ def test_golden(golden, vocab_dir, name, do_lower_case):
     ] == []
 
 
-APART = [pytest.param(True, False, marks=pytest.mark.slow), pytest.param(False, True, marks=pytest.mark.slow)]
-"""Case and accents treated apart."""
-CASINGS = pytest.mark.parametrize(("do_lower_case", "strips"), [(True, True), (False, False), *APART])
+RARE = [(True, False, True), (False, True, True), (True, True, False), (False, False, False)]
+"""Case and accents treated apart, and Chinese characters as letters of words."""
+CASINGS = pytest.mark.parametrize(
+    ("do_lower_case", "strips", "apart"),
+    [(True, True, True), (False, False, True), *(pytest.param(*casing, marks=pytest.mark.slow) for casing in RARE)],
+)
 
 
 @CASINGS
-def test_every_code_point_but_private_ones_becomes_what_the_specification_says(do_lower_case, strips):
-    table, basic = CodePointTable(do_lower_case, strips), BasicTokenizer(do_lower_case, strips)
+def test_every_code_point_but_private_ones_becomes_what_the_specification_says(do_lower_case, strips, apart):
+    table, basic = CodePointTable(do_lower_case, strips, apart), BasicTokenizer(do_lower_case, strips, apart)
     points = [*range(0xD800), *range(0xF900, 0x32400), *range(0xE0000, 0xE0200)]
     plain = [point for point in points if not is_context_dependent(point, do_lower_case, strips)]
     assert len(points) - len(plain) in ((range(1, 100)) if do_lower_case or strips else (0,))
@@ -72,10 +75,10 @@ def test_every_code_point_but_private_ones_becomes_what_the_specification_says(d
 
 
 @CASINGS
-def test_property_same_words_and_pieces(vocab_file, do_lower_case, strips):
-    bulk = BulkTokenizer(vocab_file, do_lower_case, strip_accents=strips)
-    full = FullTokenizer(vocab_file, do_lower_case, strips)
-    table = CodePointTable(do_lower_case, strips)
+def test_property_same_words_and_pieces(vocab_file, do_lower_case, strips, apart):
+    bulk = BulkTokenizer(vocab_file, do_lower_case, strip_accents=strips, tokenize_chinese_chars=apart)
+    full = FullTokenizer(vocab_file, do_lower_case, strips, apart)
+    table = CodePointTable(do_lower_case, strips, apart)
 
     @settings(max_examples=250, deadline=None)
     @given(texts)
@@ -90,9 +93,9 @@ def test_property_same_words_and_pieces(vocab_file, do_lower_case, strips):
 
 
 @CASINGS
-def test_property_offsets(vocab_file, do_lower_case, strips):
-    bulk = BulkTokenizer(vocab_file, do_lower_case, strip_accents=strips)
-    basic = BasicTokenizer(do_lower_case, strips)
+def test_property_offsets(vocab_file, do_lower_case, strips, apart):
+    bulk = BulkTokenizer(vocab_file, do_lower_case, strip_accents=strips, tokenize_chinese_chars=apart)
+    basic = BasicTokenizer(do_lower_case, strips, apart)
 
     @settings(max_examples=250, deadline=None)
     @given(texts)

@@ -24,7 +24,7 @@ def test_what_is_computed_passes(tmp_path, caplog, title):
         added_tokens_decoder={"0": {"content": "[PAD]", "special": True}, "x": {"content": "y"}, "5": 7},
     )  # fmt: skip
     check_stated_settings(VOCAB, tmp_path / "vocab.txt", ["ElectraTokenizer"])
-    write(tmp_path, strip_accents=False)
+    write(tmp_path, strip_accents=False, tokenize_chinese_chars=False)
     check_stated_settings(VOCAB, tmp_path / "vocab.txt")
     assert caplog.records == []
 
@@ -32,7 +32,7 @@ def test_what_is_computed_passes(tmp_path, caplog, title):
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"tokenize_chinese_chars": False}, "tokenize_chinese_chars is false, but Chinese characters are always"),
+        ({"tokenize_chinese_chars": None}, "tokenize_chinese_chars is None, expected true or false"),
         ({"do_basic_tokenize": False}, "do_basic_tokenize is false, but punctuation always ends a word here"),
         ({"wordpieces_prefix": "▁"}, "wordpieces_prefix is '▁', but the rest of a word always begins with ##"),
         ({"clean_text": False}, "clean_text is false, but control characters are always removed here"),

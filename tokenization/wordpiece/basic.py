@@ -22,13 +22,17 @@ class BasicTokenizer:
     Args:
       do_lower_case: lower-case the words; default True.
       strip_accents: drop their accents; default None, which does so where they are lower-cased.
+      tokenize_chinese_chars: make each CJK character a word; default True. Otherwise they are letters as any other.
 
     Example:
       `BasicTokenizer().tokenize("Où est-il?")` gives `["ou", "est", "-", "il", "?"]`.
     """
 
-    def __init__(self, do_lower_case: bool = True, strip_accents: bool | None = None) -> None:
+    def __init__(
+        self, do_lower_case: bool = True, strip_accents: bool | None = None, tokenize_chinese_chars: bool = True
+    ) -> None:
         self.do_lower_case = do_lower_case
+        self.tokenize_chinese_chars = tokenize_chinese_chars
         self.strip_accents = do_lower_case if strip_accents is None else strip_accents
 
     def tokenize(self, text: str | bytes) -> list[str]:
@@ -42,7 +46,8 @@ class BasicTokenizer:
         """
         text = self._clean_text(convert_to_unicode(text))
         # Also for English models: their vocabularies have CJK characters, which the corpora they come from contain.
-        text = self._tokenize_chinese_chars(text)
+        if self.tokenize_chinese_chars:
+            text = self._tokenize_chinese_chars(text)
         pieces: list[str] = []
         for word in whitespace_tokenize(text):
             # Lower-casing word by word matters: whether a sigma is final depends on what stands around it.

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from tokenization.base import Encoding, SpecialTokens
 from tokenization.characters import convert_to_unicode
 from tokenization.vocabulary import WORDPIECE_TOKENS, convert_by_vocab, ids_by_token, load_tokens
-from tokenization.wordpiece.longest_match import MAX_INPUT_CHARS_PER_WORD, SUFFIX_INDICATOR
+from tokenization.wordpiece.longest_match import MAX_INPUT_CHARS_PER_WORD, SUFFIX_INDICATOR, longest_word
 from tokenization.wordpiece.normalization import CONTEXT_MARK, CodePointTable
 
 # Texts that are held as words at a time; bounds the memory that a long list takes.
@@ -40,14 +40,6 @@ def _configure_threads() -> None:
 _configure_threads()
 
 
-def _state(
-    tokens: list[str], do_lower_case: bool, special_tokens: SpecialTokens, strip_accents: bool | None
-) -> dict[str, Any]:
-    """What a tokenizer is made from."""
-    casing = {"do_lower_case": do_lower_case, "strip_accents": strip_accents}
-    return {"tokens": tokens, "special_tokens": special_tokens, **casing}
-
-
 class BulkTokenizer:
     """Gives the tokens that `FullTokenizer` gives, for many texts at a time. Can be pickled and forked.
 
@@ -56,6 +48,7 @@ class BulkTokenizer:
       do_lower_case: lower-case, as the vocabulary's model was trained; default True.
       special_tokens: of the vocabulary; BERT's by default.
       strip_accents: drop accents; default None, which does so where text is lower-cased.
+      tokenize_chinese_chars: make each CJK character a word; default True.
 
     Raises:
       VocabularyError: the vocabulary is unusable.
@@ -69,9 +62,11 @@ class BulkTokenizer:
         do_lower_case: bool = True,
         special_tokens: SpecialTokens = WORDPIECE_TOKENS,
         strip_accents: bool | None = None,
+        tokenize_chinese_chars: bool = True,
     ) -> None:
         tokens = load_tokens(vocab_file, special_tokens.required)
-        self.__setstate__(_state(tokens, do_lower_case, special_tokens, strip_accents))
+        casing = (do_lower_case, strip_accents, tokenize_chinese_chars)
+        self.__setstate__({"tokens": tokens, "special_tokens": special_tokens, "casing": casing})
 
     @classmethod
     def of_tokens(
@@ -80,31 +75,42 @@ class BulkTokenizer:
         do_lower_case: bool,
         special_tokens: SpecialTokens,
         strip_accents: bool | None = None,
+        tokenize_chinese_chars: bool = True,
     ) -> "BulkTokenizer":
         """The tokenizer of a vocabulary that has been read: its tokens in the order of their ids."""
         tokenizer = cls.__new__(cls)
-        tokenizer.__setstate__(_state(list(tokens), do_lower_case, special_tokens, strip_accents))
+        casing = (do_lower_case, strip_accents, tokenize_chinese_chars)
+        tokenizer.__setstate__({"tokens": list(tokens), "special_tokens": special_tokens, "casing": casing})
         return tokenizer
 
+    def with_tokens(self, tokens: Sequence[str]) -> "BulkTokenizer":
+        """The same tokenizer with another vocabulary."""
+        return self.of_tokens(tokens, self.do_lower_case, self.special_tokens, *self._casing[1:])
+
+    @property
+    def _casing(self) -> tuple[bool, bool, bool]:
+        return self.do_lower_case, self.strip_accents, self.tokenize_chinese_chars
+
     def __getstate__(self) -> dict[str, Any]:
-        return _state(self.tokens, self.do_lower_case, self.special_tokens, self.strip_accents)
+        return {"tokens": self.tokens, "special_tokens": self.special_tokens, "casing": self._casing}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.tokens: list[str] = state["tokens"]
-        self.do_lower_case: bool = state["do_lower_case"]
         self.special_tokens: SpecialTokens = state["special_tokens"]
-        strips = state.get("strip_accents")
+        self.do_lower_case: bool
+        self.tokenize_chinese_chars: bool
+        self.do_lower_case, strips, self.tokenize_chinese_chars = state["casing"]
         self.strip_accents: bool = self.do_lower_case if strips is None else strips
         self.vocab = ids_by_token(self.tokens)
         self.inv_vocab = dict(enumerate(self.tokens))
         self.special_ids = self.special_tokens.ids(self.vocab)
-        self._table = CodePointTable(self.do_lower_case, self.strip_accents)
+        self._table = CodePointTable(*self._casing)
         # No added tokens: "[MASK]" in a text is three words, as in the specification.
         self._wordpiece = Tokenizer(
             models.WordPiece(
                 self.vocab,
                 unk_token=self.special_tokens.unk,
-                max_input_chars_per_word=MAX_INPUT_CHARS_PER_WORD,
+                max_input_chars_per_word=longest_word(self.tokenize_chinese_chars),
                 continuing_subword_prefix=SUFFIX_INDICATOR,
             )
         )
@@ -210,14 +216,17 @@ class BulkTokenizer:
             settings.append(asdict(self.special_tokens))
         if self.strip_accents != self.do_lower_case:
             settings.append(self.strip_accents)
+        if not self.tokenize_chinese_chars:
+            settings.append({"tokenize_chinese_chars": False})
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
     def settings(self) -> dict[str, Any]:
-        """Kind, casing, accents and special tokens."""
+        """Kind, casing, accents, Chinese characters and special tokens."""
         return {
             "tokenizer": self.kind,
             "do_lower_case": self.do_lower_case,
             "strip_accents": self.strip_accents,
+            "tokenize_chinese_chars": self.tokenize_chinese_chars,
             "special_tokens": asdict(self.special_tokens),
         }
 

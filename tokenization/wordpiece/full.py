@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenization.vocabulary import convert_by_vocab, load_vocab
 from tokenization.wordpiece.basic import BasicTokenizer
-from tokenization.wordpiece.longest_match import WordpieceTokenizer
+from tokenization.wordpiece.longest_match import WordpieceTokenizer, longest_word
 
 
 class FullTokenizer:
@@ -15,6 +15,7 @@ class FullTokenizer:
       vocab_file: path of the vocabulary, see `load_vocab`.
       do_lower_case: lower-case, as the vocabulary's model was trained; default True.
       strip_accents: drop accents; default None, which does so where text is lower-cased.
+      tokenize_chinese_chars: make each CJK character a word; default True.
 
     Raises:
       VocabularyError: the vocabulary is unusable.
@@ -22,11 +23,19 @@ class FullTokenizer:
     Source: google-research/bert `tokenization.FullTokenizer`; the same pieces for the same text.
     """
 
-    def __init__(self, vocab_file: str | Path, do_lower_case: bool = True, strip_accents: bool | None = None) -> None:
+    def __init__(
+        self,
+        vocab_file: str | Path,
+        do_lower_case: bool = True,
+        strip_accents: bool | None = None,
+        tokenize_chinese_chars: bool = True,
+    ) -> None:
         self.vocab = load_vocab(vocab_file)
         self.inv_vocab = {index: token for token, index in self.vocab.items()}
-        self.basic_tokenizer = BasicTokenizer(do_lower_case, strip_accents)
-        self.wordpiece_tokenizer = WordpieceTokenizer(vocab=self.vocab)
+        self.basic_tokenizer = BasicTokenizer(do_lower_case, strip_accents, tokenize_chinese_chars)
+        self.wordpiece_tokenizer = WordpieceTokenizer(
+            self.vocab, max_input_chars_per_word=longest_word(tokenize_chinese_chars)
+        )
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """Cut text into pieces; what cannot be cut is "[UNK]".

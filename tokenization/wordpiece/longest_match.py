@@ -6,8 +6,15 @@ from tokenization.characters import convert_to_unicode, whitespace_tokenize
 
 # Longer words are a single unknown piece; in characters, not bytes.
 MAX_INPUT_CHARS_PER_WORD = 200
+# The same in Hugging Face's library, whose setting it is to leave Chinese sentences unbroken: these are its long words.
+_MAX_UNBROKEN_CHARS = 100
 # Pieces that do not start a word carry this in the vocabulary.
 SUFFIX_INDICATOR = "##"
+
+
+def longest_word(tokenize_chinese_chars: bool) -> int:
+    """Characters of the longest word that is looked up, by whether Chinese characters are words of their own."""
+    return MAX_INPUT_CHARS_PER_WORD if tokenize_chinese_chars else _MAX_UNBROKEN_CHARS
 
 
 class WordpieceTokenizer:

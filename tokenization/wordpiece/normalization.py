@@ -43,26 +43,29 @@ def is_context_dependent(code_point: int, do_lower_case: bool = True, strip_acce
 class CodePointTable(dict[int, str]):
     """Code point to the text that it becomes, filled as code points are met.
 
-    A value is "" for what is dropped, " " for white space, and has blanks around punctuation and CJK characters. Values
-    that depend on context start with `CONTEXT_MARK`; the rest is what the code point becomes out of context.
+    A value is "" for what is dropped, " " for white space, and has blanks around what is a word by itself. Values that
+    depend on context start with `CONTEXT_MARK`; the rest is what the code point becomes out of context.
 
     Args:
       do_lower_case: lower-case; default True.
       strip_accents: as of `BasicTokenizer`; default None.
+      tokenize_chinese_chars: as of `BasicTokenizer`; default True.
     """
 
-    def __init__(self, do_lower_case: bool = True, strip_accents: bool | None = None) -> None:
+    def __init__(
+        self, do_lower_case: bool = True, strip_accents: bool | None = None, tokenize_chinese_chars: bool = True
+    ) -> None:
         super().__init__()
-        self._basic = BasicTokenizer(do_lower_case, strip_accents)
-        self._settings = self._basic.do_lower_case, self._basic.strip_accents
+        self._basic = BasicTokenizer(do_lower_case, strip_accents, tokenize_chinese_chars)
 
     def __missing__(self, code_point: int) -> str:
         value = self._compute(code_point)
         self[code_point] = value
         return value
 
-    def __reduce__(self) -> tuple[type["CodePointTable"], tuple[bool, bool]]:
-        return CodePointTable, self._settings
+    def __reduce__(self) -> tuple[type["CodePointTable"], tuple[bool, bool, bool]]:
+        basic = self._basic
+        return CodePointTable, (basic.do_lower_case, basic.strip_accents, basic.tokenize_chinese_chars)
 
     def normalize(self, text: str) -> str:
         """Turn text into words with white space between them.
@@ -90,9 +93,9 @@ class CodePointTable(dict[int, str]):
             return _NON_CHARACTER
         letters = self._basic.normal(char)
         value = "".join(f" {letter} " if is_punctuation(letter) else letter for letter in letters)
-        if is_chinese_char(code_point):
+        if self._basic.tokenize_chinese_chars and is_chinese_char(code_point):
             value = f" {value} "
-        if is_context_dependent(code_point, *self._settings):
+        if is_context_dependent(code_point, self._basic.do_lower_case, self._basic.strip_accents):
             value = CONTEXT_MARK + value
         return value
 

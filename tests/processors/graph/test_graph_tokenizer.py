@@ -12,24 +12,26 @@ from common.errors import ExportError
 from processors.graph.code_points import SELF, expansions
 from processors.graph.tokenizer import in_graph
 from processors.graph.wordpiece import GraphTokenizer
-from tests.support import tokenization_texts
+from tests.support import chinese_texts, tokenization_texts
 from tokenization import CONTEXT_MARK, BasicTokenizer, BulkTokenizer, CodePointTable, FullTokenizer, load_vocab
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 CASINGS = [
-    pytest.param((True, True), id="lower"),
-    pytest.param((False, False), id="cased"),
-    pytest.param((True, False), id="lower with accents", marks=pytest.mark.slow),
-    pytest.param((False, True), id="cased without accents", marks=pytest.mark.slow),
+    pytest.param((True, True, True), id="lower"),
+    pytest.param((False, False, True), id="cased"),
+    pytest.param((True, False, True), id="lower with accents", marks=pytest.mark.slow),
+    pytest.param((False, True, True), id="cased without accents", marks=pytest.mark.slow),
+    pytest.param((True, True, False), id="lower with Chinese words", marks=pytest.mark.slow),
+    pytest.param((False, False, False), id="cased with Chinese words", marks=pytest.mark.slow),
 ]
-"""Whether text is lower-cased, and whether accents are dropped."""
+"""Whether text is lower-cased, accents are dropped, and Chinese characters are set apart."""
 
 
-def letters_of(do_lower_case: bool, strip_accents: bool) -> list[str]:
+def letters_of(*casing: bool) -> list[str]:
     """Every letter of the texts of the property tests, so that pieces spell out what a text became."""
-    basic = BasicTokenizer(do_lower_case, strip_accents)
+    basic = BasicTokenizer(*casing)
     texts = chain(*(value for name, value in vars(tokenization_texts).items() if name.isupper()))
     letters = {letter for text in texts for word in basic.tokenize(text) for letter in word} | set("ςσtheruning")
     return sorted(letters - {"\uffff", "\U0010ffff"})
@@ -116,6 +118,21 @@ def test_words_are_limited_by_characters(tokenizers):
     full, run = tokenizers
     batch = ["t" * 200, "t" * 201, "中" * 201, "😀" * 200, "😀" * 201, "ʰ" * 200, "h" * 5000 + " the"]
     assert run([text.encode() for text in batch]) == spec(full, batch)
+
+
+@pytest.mark.parametrize(
+    ("do_lower_case", "strips"), [(True, None), pytest.param(False, False, marks=pytest.mark.slow)]
+)
+def test_chinese_characters_as_letters_of_words(do_lower_case, strips, tmp_path):
+    basic = BasicTokenizer(do_lower_case, strips, tokenize_chinese_chars=False)
+    batch = [*chinese_texts.TEXTS, "中" * 100, "中" * 101, "Σ中Σ 中Σ. ΑΣ中", "\uf900\u302e\u1b44中"]
+    letters = sorted({letter for text in batch for word in basic.tokenize(text) for letter in word} | set("Σσς"))
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join([*SPECIAL, *letters, *("##" + letter for letter in letters)]), encoding="utf-8")
+    full = FullTokenizer(path, do_lower_case, strips, tokenize_chinese_chars=False)
+    tokenizer = in_graph(BulkTokenizer(path, do_lower_case, strip_accents=strips, tokenize_chinese_chars=False))
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        assert session.run(tokenizer(tf.constant(batch))).to_list() == spec(full, batch)
 
 
 def test_pieces_that_no_text_has_keep_their_ids():
