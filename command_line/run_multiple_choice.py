@@ -205,14 +205,16 @@ def build_rows(flags: SimpleNamespace, form: Form | None) -> Rows:
         return Rows(read, form.label_as, description, max_choices(flags, form.max_choices), skips)
     columns = table_columns(flags)
     layout = TableFormat(flags.delimiter, flags.quoting, flags.encoding, flags.header is not False)
-    read = functools.partial(_read_table, columns, layout, skips)
+    read = functools.partial(_read_table, columns, layout, skips, flags.label_as)
     description = {"columns": columns.named(), "separator": columns.separator, "format": vars(layout)}
     places = len(columns.choices) if len(columns.choices) > 1 else None
     return Rows(read, flags.label_as or "", description, max_choices(flags, places), skips)
 
 
-def _read_table(columns: ChoiceColumns, layout: TableFormat, keeps_bad: bool, path: Path, split: str) -> Any:
-    return read_table(path, columns, layout, split, keeps_bad)
+def _read_table(
+    columns: ChoiceColumns, layout: TableFormat, keeps_bad: bool, label_as: str | None, path: Path, split: str
+) -> Any:
+    return read_table(path, columns, layout, split, keeps_bad, label_as)
 
 
 def max_choices(flags: SimpleNamespace, places: int | None) -> int | None:

@@ -13,6 +13,7 @@ from modeling.insertions import parse_insertions
 from modeling.reading import parse_reading
 from modeling.settings import FP16, ModelSettings
 from modeling.training.freezing import FrozenParts, parse_frozen_parts
+from processors.records.document_windows import WINDOWS
 from tasks.base import DEV, TEST, TRAIN
 
 
@@ -80,6 +81,8 @@ def check_cache(flags: SimpleNamespace, frozen: FrozenParts, config: BertConfig)
     for name in ("adapter_size", "lora_rank", "pad_to_max_length", "use_xla", "use_tpu"):
         if getattr(flags, name, None):
             raise FlagError(f"{where} and --{name} do not go together; remove one of them")
+    if getattr(flags, "truncation", None) == WINDOWS:
+        raise FlagError(f"{where} keeps the outputs of one sequence a row; remove it, or --truncation={WINDOWS}")
     if flags.gradient_accumulation_steps > 1:
         raise FlagError(f"{where} trains the head alone, which needs no --gradient_accumulation_steps; leave it out")
 

@@ -1,13 +1,12 @@
 """Questions in tables: a row each, choices in columns of their own, in one list, or parted in one cell."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import DataError
-from processors.choices.question import RawQuestion
-from processors.reading import Row
+from common.errors import DataError, one_line
+from processors.choices.question import RawQuestion, checked
 from processors.tables.file import TableFile
 from processors.tables.labels import RowError
 from processors.tables.spec import Column, TableFormat, resolve
@@ -44,7 +43,9 @@ class ChoiceColumns:
         }
 
 
-def read_table(path: Path, columns: ChoiceColumns, layout: TableFormat, split: str, keeps_bad: bool) -> Iterator[Read]:
+def read_table(
+    path: Path, columns: ChoiceColumns, layout: TableFormat, split: str, keeps_bad: bool, label_as: str | None = None
+) -> Iterator[Read]:
     """Yields the questions of a table in order.
 
     Args:
@@ -53,9 +54,10 @@ def read_table(path: Path, columns: ChoiceColumns, layout: TableFormat, split: s
       layout: how it is cut.
       split: `"train"`, `"dev"` or `"test"`.
       keeps_bad: whether rows with bytes that are not of the encoding are given as errors, instead of stopping.
+      label_as: what says which choice is right, where it is known.
 
     Raises:
-      DataError: it cannot be read, or lacks a column.
+      DataError: it cannot be read, lacks a column, or has a question where a header belongs.
     """
     asked = columns.named()
     if split == "test":
@@ -64,9 +66,11 @@ def read_table(path: Path, columns: ChoiceColumns, layout: TableFormat, split: s
     table = TableFile(path, layout, names, keeps_bad)
     places = {name: _place(table, column, name) for name, column in asked.items()}
     needed = 1 + max(places.values())
+    if label_as is not None and not names:
+        _refuse_question_as_header(table, columns, label_as)
     for number, row in table:
         try:
-            yield row.line, _raw(table, row, f"{split}-{number}", places, columns.separator, needed)
+            yield row.line, _raw(table.cells(row, needed), f"{split}-{number}", places, columns.separator)
         except RowError as error:
             yield row.line, error
 
@@ -78,10 +82,27 @@ def _place(table: TableFile, column: Column, name: str) -> int:
         raise DataError(f"{error}{table.delimiter_advice(str(column))}") from None
 
 
-def _raw(
-    table: TableFile, row: Row, guid: str, places: dict[str, int], separator: str | None, needed: int
-) -> RawQuestion:
-    cells = table.cells(row, needed)
+def _refuse_question_as_header(table: TableFile, columns: ChoiceColumns, label_as: str) -> None:
+    """Refuses a header, where columns are indices, that is a question with a right choice: it would be lost.
+
+    Raises:
+      DataError: it is one.
+    """
+    if table.header is None or table.has_names:
+        return
+    try:
+        places = {name: _place(table, column, name) for name, column in columns.named().items()}
+        first = _raw(table.first_cells, "", places, columns.separator)
+        checked(first, label_as, is_test=False)
+    except (DataError, RowError):
+        return
+    raise DataError(
+        f"{table.path}:1: read as a header, but it is a question whose right choice is {one_line(first.label)!r}; "
+        "give --header=false"
+    )
+
+
+def _raw(cells: Sequence[Any], guid: str, places: Mapping[str, int], separator: str | None) -> RawQuestion:
     by_name: dict[str, Any] = {name: cells[place] for name, place in places.items()}
     choices = [cell for name, cell in by_name.items() if name.startswith("choices:")]
     if len(choices) == 1:

@@ -121,6 +121,7 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
 ERRORS = {
     "--freeze=encoder": "--cache_features=float16 needs a wholly frozen encoder; add --freeze=encoder,pooler",
     "--freeze=encoder,pooler --layer_mix=free": "--layer_mix is still learned",
+    "--freeze=encoder,pooler --truncation=windows": "keeps the outputs of one sequence a row; remove it, or --trunc",
     "--freeze=encoder,pooler --lora_rank=2": "--cache_features=float16 and --lora_rank do not go together",
     "--freeze=encoder,pooler --gradient_accumulation_steps=2": "needs no --gradient_accumulation_steps",
 }

@@ -213,6 +213,22 @@ def test_every_row_that_cannot_be_used_is_listed_or_skipped(tiny_model, tmp_path
     assert "skipped 5 of 7 rows of train.csv: 1 unknown label (first: row 3)" in err
 
 
+def test_a_question_in_place_of_the_header_is_named(tiny_model, tmp_path, run_script):
+    header, *rows = tiny_choices.HEADER, *tiny_choices.questions(0, 4)
+    flags = ["--context=0", "--question=1", "--choices=2,3,4,5", "--label=6", "--label_as=letter", "--validate_only"]
+    model = [f"--init_checkpoint={tiny_model}", "--max_seq_length=16"]
+    path = tiny_choices.write_rows(tmp_path / "train.csv", rows[1:], header=rows[0])
+    code, _, err = run_script(run_multiple_choice.main, f"--train_file={path}", *flags, *model)
+    assert code == 2
+    told = f"{path}:1: read as a header, but it is a question whose right choice is '{rows[0][6]}'; give --header=false"
+    assert told in err
+    code, out, _ = run_script(run_multiple_choice.main, f"--train_file={path}", *flags, *model, "--header=false")
+    assert code == 0
+    assert "4 questions" in out
+    tiny_choices.write_rows(path, rows, header=header)
+    assert run_script(run_multiple_choice.main, f"--train_file={path}", *flags, *model)[0] == 0
+
+
 FAULTS = {
     "--choices is missing; give the columns": ["--choices="],
     "--question is missing; give the column": ["--context=", "--question="],
