@@ -77,6 +77,7 @@ class SquadReader:
       num_read: questions given so far in the latest pass.
       left_out: questions left out of the latest pass, each with the reason.
       unplaced: questions evaluated by the text of their answers alone, each with the reason.
+      shifted: questions whose answer does not begin at its `answer_start`, so that words beside it are learnt, too.
       renamed: ids that were taken, each with the one used instead.
     """
 
@@ -101,6 +102,7 @@ class SquadReader:
         self.num_read = 0
         self.left_out: list[Finding] = []
         self.unplaced: list[Finding] = []
+        self.shifted: list[Finding] = []
         self.renamed: list[Finding] = []
         self._ids: set[str] = set()
 
@@ -131,6 +133,7 @@ class SquadReader:
             for what, found in (
                 ("left out", self.left_out),
                 ("without a gold position (scored by text)", self.unplaced),
+                ("learnt with words beside their answer", self.shifted),
             )
             if found
         ]
@@ -221,6 +224,9 @@ class SquadReader:
         if first < 0 or not _holds(passage.words_text(first, last), wanted):
             return "answer is not at its answer_start"
         example.orig_answer_text, example.start_position, example.end_position = answer.text, first, last
+        there = passage.text[answer.start or 0 :][: len(answer.text)]
+        if self._is_training and _single_spaced(there) != wanted and passage.words_text(first, last) != wanted:
+            self.shifted.append((example.qas_id, "answer_start is not where the answer begins"))
         return ""
 
 

@@ -96,6 +96,19 @@ def test_misplaced_answer_is_counted_and_listed(tmp_path):
     assert "1 of 2 questions without a gold position (scored by text)" in evaluated.report()
 
 
+def test_an_answer_that_brings_a_word_beside_it_is_counted(tmp_path):
+    reader = SquadReader(write(tmp_path, question(start=19), question("q2"), question("q3", start=21), question("q4")))
+    assert [example.start_position for example in reader] == [
+        4,
+        5,
+        5,
+        5,
+    ]  # "the mat." as google-research/bert learns it
+    assert "1 of 4 questions learnt with words beside their answer: 1 (answer_start is not where" in reader.report()
+    assert reader.shifted[0][0] == "q1"
+    assert not SquadReader(write(tmp_path, question(start=19)), is_training=False).report()
+
+
 def test_evaluation_takes_the_first_answer_that_is_in_place(tmp_path):
     answers = [{"text": "mat", "answer_start": 4}, {"text": "cat", "answer_start": 4}]
     example = next(iter(SquadReader(write(tmp_path, question(answers=answers)), is_training=False)))
