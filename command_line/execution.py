@@ -261,7 +261,7 @@ def begin(
     if settings.training.frozen and flags.do_train and not flags.init_checkpoint and not directory.is_trained():
         log.warning("--freeze=%s without --init_checkpoint: these parts keep random weights", settings.training.frozen)
     if needs_trained and not flags.do_train:
-        experiment.exported_checkpoint()
+        experiment.check_export()
     held_out = _held_out(flags, task, directory)
     experiment.prepare(splits)
     _compare_code(identity, task, directory)

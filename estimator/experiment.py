@@ -13,11 +13,10 @@ from typing import Any
 import tensorflow as tf
 
 from common.cluster.base import ALONE, Cluster
-from common.errors import BertError, FlagError
+from common.errors import BertError
 from common.interruption import Interruption
-from common.run_directory import warn_of_another_head
 from estimator import bulk, devices, feature_cache, forecast, layer_mix, learning_curve, machines, memory, score_table
-from estimator.config import SKIP, ExperimentSettings
+from estimator.config import ExperimentSettings
 from estimator.engine_accuracy import accuracy_of
 from estimator.failures import running
 from estimator.hooks.checkpoints import CheckpointHook, Saving
@@ -27,18 +26,15 @@ from estimator.hooks.metrics_log import MetricsLog
 from estimator.hooks.periodic_evaluation import PeriodicEvaluation
 from estimator.hooks.progress import ProgressHook, clock
 from estimator.inputs import Inputs
-from estimator.model_fn import GraphSettings, Schedule, build_model_fn
+from estimator.model_fn import Schedule
 from estimator.row_values import RowValues
-from estimator.soft_targets import SoftTargets, soft_targets_of, trained_head
+from estimator.run_model import RunModel
+from estimator.soft_targets import SoftTargets, soft_targets_of
 from estimator.streaming import AnsweredExample, ExampleStream, answered, rows_in_order
 from estimator.task_records import TaskRecords, other_rows
 from estimator.weights import RunCheckpoints
 from export.signatures import IDS, PLAIN, ExportSettings, Predict
 from modeling.checkpoints.bases import completed
-from modeling.checkpoints.first_weights import check_weights
-from modeling.checkpoints.label_order import places_of_labels
-from modeling.checkpoints.trained_heads import lacking_weights
-from modeling.settings import ModelSettings
 from processors.records import record_sets
 from processors.records.featurizer import Featurizer
 from tasks.base import DEV, TEST, TRAIN, Task
@@ -64,58 +60,15 @@ class Experiment:
         self._checkpoints = RunCheckpoints(settings.output_dir, settings.training.keep_best_checkpoint)
         self._records = TaskRecords(task, settings.output_dir, settings.num_workers, cluster.is_chief)
         self._inputs = Inputs(task.record_spec, settings.training, settings.devices)
-        self._label_places: tuple[int, ...] = ()
-        self._is_head_there = False
+        self._model = RunModel(task, settings, self._checkpoints, cluster)
 
     def check_weights(self, is_training: bool = False) -> None:
-        """Reads the weights that the run will begin with against the model, before anything is written.
+        """Reads the weights that the run will begin with against the model; see `RunModel.check`."""
+        self._model.check(is_training)
 
-        Args:
-          is_training: whether it begins with training, which can do without weights.
-
-        Raises:
-          CheckpointError: they cannot be read, or do not fit the model configuration.
-          FlagError: there are none.
-        """
-        model = self.settings.model
-        if self._checkpoints.verify() is not None and not model.needs_base:
-            return
-        if model.init_checkpoint is not None:
-            check_weights(model.bert_config, model.init_checkpoint, model.is_cut, model.added_rows)
-            identity, head = self.task.identity(), self.task.head(is_training=False)
-            lacking = lacking_weights(model, head)
-            self._is_head_there = not lacking
-            if not set(head.replaceable) & set(lacking):
-                self._label_places = places_of_labels(model.init_checkpoint, identity.get("labels", []))
-            warn_of_another_head(model.init_checkpoint, identity.get("head"))
-        elif not is_training:
-            raise FlagError(
-                f"--init_checkpoint is missing: {self.output_dir} has no trained checkpoint; "
-                "run with --do_train first, or choose the --output_dir of a trained model"
-            )
-
-    def exported_checkpoint(self) -> str | None:
-        """Prefix of the checkpoint that is exported; None for `init_checkpoint`, whose head is trained.
-
-        Raises:
-          FlagError: neither has a trained head.
-        """
-        is_first = self._is_head_there and self._checkpoints.answering() is None
-        return None if is_first else self.trained_checkpoint()
-
-    def trained_checkpoint(self) -> str:
-        """Prefix of the checkpoint that is evaluated and exported.
-
-        Raises:
-          FlagError: there is none to export.
-        """
-        checkpoint = self._checkpoints.answering()
-        if checkpoint is None:
-            raise FlagError(
-                f"--do_export: {self.output_dir} has no trained checkpoint; run with --do_train first, or give an "
-                "--init_checkpoint that has a trained head for these labels"
-            )
-        return checkpoint
+    def check_export(self) -> None:
+        """Finds what will be exported, before anything is computed for it; see `RunModel.exported_checkpoint`."""
+        self._model.exported_checkpoint()
 
     def prepare(self, splits: Iterable[str]) -> None:
         """Converts the splits that a run will read, so that a bad row of any stops it before the first step.
@@ -156,7 +109,7 @@ class Experiment:
             log.info("%s", watch.summary())
             learning_curve.draw(self._metrics.read(), self.output_dir / learning_curve.FILE)
         if self.settings.model.reading.mix:
-            layer_mix.report(self.trained_checkpoint(), self.settings.model.reading, self.output_dir)
+            layer_mix.report(self._model.trained_checkpoint(), self.settings.model.reading, self.output_dir)
         memory.report(self._metrics)
         return self.global_step()
 
@@ -189,7 +142,7 @@ class Experiment:
             vectors = self._soft_targets(record_set) or self._vectors(record_set)
             input_fn = self._inputs.input_fn(record_set, training.train_batch_size, start, vectors=vectors)
             with machines.session_mode(self._cluster):
-                estimator = self._estimator(schedule=Schedule.of(training, num_steps))
+                estimator = self._model.estimator(schedule=Schedule.of(training, num_steps))
                 self._cluster.wait()  # for everyone's server
                 estimator.train(input_fn, hooks, None, num_steps)
         self._cluster.wait()  # or a machine would wait for tensors of one that has left
@@ -281,7 +234,7 @@ class Experiment:
             Collector(self.task.padding) if self.task.collects_rows and not self.settings.devices.use_tpu else None
         )
         batch_size = self.settings.training.eval_batch_size
-        estimator = self._estimator(collector=collector)
+        estimator = self._model.estimator(collector=collector)
         vectors = self._vectors(record_set)
         steps = self._eval_steps(record_set, batch_size)
         # Sort full evaluations only: a limit would take other batches, and the loss would change.
@@ -323,7 +276,7 @@ class Experiment:
           The number of examples answered.
         """
         record_set = self.record_set(split)
-        if self.global_step() == 0 and not self._is_head_there:
+        if self._model.answers_untrained:
             log.warning("%s has no trained checkpoint: the head's weights are untrained", self.output_dir)
         predicted = self._outputs(record_set, runner)
         with (
@@ -356,7 +309,7 @@ class Experiment:
                 yield from bulk.answers(runner, export, record_set.path, record_set.num_records, batch_size)
             return
         input_fn = self._inputs.input_fn(record_set, batch_size, sorts=True)
-        predicted = self._estimator().predict(input_fn, None, None, self._checkpoints.answering(), False)
+        predicted = self._model.estimator().predict(input_fn, None, None, self._checkpoints.answering(), False)
         with contextlib.closing(predicted):
             yield from rows_in_order(predicted)
 
@@ -371,7 +324,7 @@ class Experiment:
         batch_size = self.settings.training.predict_batch_size
         fields = [field for field in featurizer.spec.fields if field.is_sequence]  # labels of a row are not known
         stream = ExampleStream(featurizer, chunks, batch_size, fields, device.needs_static_shapes)
-        yield from answered(self._estimator(), stream, self._checkpoints.answering())
+        yield from answered(self._model.estimator(), stream, self._checkpoints.answering())
 
     def export(self, settings: ExportSettings = PLAIN, merge: bool = False) -> Path:
         """Writes SavedModels of the trained checkpoint; see `export.savedmodel`.
@@ -385,7 +338,7 @@ class Experiment:
     def _export_to(self, folder: Path, settings: ExportSettings, merge: bool) -> Path:
         from export.savedmodel import export_saved_model
 
-        checkpoint, model = self.exported_checkpoint(), self._model()
+        checkpoint, model = self._model.exported_checkpoint(), self._model.settings()
         if model.needs_base and checkpoint is not None:
             checkpoint = completed(checkpoint, model.init_checkpoint, model.insertions if merge else None)
             model = dataclasses.replace(model, insertions=None if merge else model.insertions)
@@ -420,30 +373,3 @@ class Experiment:
 
     def _vectors(self, record_set: record_sets.RecordSet) -> RowValues | None:
         return feature_cache.of_run(self.task, self.settings, self._inputs, record_set)
-
-    def _estimator(self, schedule: Schedule | None = None, collector: Collector | None = None) -> Any:
-        device = self.settings.devices
-        model = self._model()
-        graph = GraphSettings(
-            packed=not device.needs_static_shapes,
-            tpu_estimator=device.uses_tpu_estimator,
-            use_tpu=device.use_tpu,
-            micro_batches=self.settings.training.gradient_accumulation_steps,
-            recompute=self.settings.training.recompute,
-            frozen=self.settings.training.frozen,
-            token_fields=self.task.record_spec.token_fields(),
-            precision=device.precision,
-            skips_not_finite=self.settings.training.on_nan == SKIP,
-            dropout_seed=self.settings.training.seed if self.settings.training.deterministic else None,
-        )
-        head = self.task.head(False) if schedule is None else trained_head(self.task)
-        model_fn = build_model_fn(model, head, schedule, graph, collector)
-        cluster = ALONE if schedule is None else self._cluster
-        return devices.build_estimator(model_fn, self.output_dir, self.settings.training, device, cluster)
-
-    def _model(self) -> ModelSettings:
-        """The model, with the weights that it begins from unless there are some that were trained here."""
-        model = self.settings.model
-        if not self._checkpoints.latest():
-            return dataclasses.replace(model, label_places=self._label_places)
-        return model if model.needs_base else dataclasses.replace(model, init_checkpoint=None)

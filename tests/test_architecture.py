@@ -53,7 +53,7 @@ ORDER = {
     ),
     "estimator": (
         "config forecast machines devices hooks weights score_table learning_curve layer_mix memory failures streaming "
-        "parameters model_fn feature_extraction task_records inputs row_values feature_cache soft_targets "
+        "parameters model_fn feature_extraction task_records inputs row_values feature_cache soft_targets run_model "
         "latency engine_accuracy bulk experiment"
     ),
     "serving": (
