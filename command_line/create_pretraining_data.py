@@ -14,7 +14,8 @@ from modeling.families import registry
 from processors.pretraining.corpus import corpus_files
 from processors.pretraining.instances import InstanceSettings
 from processors.pretraining.masking import MaskingSettings
-from processors.pretraining.shards import STREAM_FROM_BYTES, PretrainingData, exact, stream
+from processors.pretraining.pretraining_data import PretrainingData
+from processors.pretraining.shards import STREAM_FROM_BYTES, exact, stream
 from processors.records import record_sets
 from processors.records.pair_layout import PairLayout
 from tokenization import Tokenizer

@@ -9,7 +9,8 @@ from command_line.flags.model import MODEL
 from command_line.flags.pretraining import PRETRAINING
 from processors.pretraining.instances import InstanceSettings
 from processors.pretraining.masking import MaskingSettings
-from processors.pretraining.shards import STREAM_FROM_BYTES, PretrainingData
+from processors.pretraining.pretraining_data import PretrainingData
+from processors.pretraining.shards import STREAM_FROM_BYTES
 
 
 def _instances(field: str) -> Any:

@@ -14,7 +14,8 @@ from typing import Any
 
 from common.errors import DataError
 from processors.beam import open_pipeline, run_each
-from processors.pretraining.shards import BlockMaker, PretrainingData, Shard, Survey, finished, write_shard
+from processors.pretraining.pretraining_data import PretrainingData
+from processors.pretraining.shards import BlockMaker, Shard, Survey, finished, write_shard
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,8 @@ import create_pretraining_data
 from processors.pretraining.corpus import CorpusReader
 from processors.pretraining.instances import InstanceSettings
 from processors.pretraining.masking import MaskingSettings
-from processors.pretraining.shards import PretrainingData, Survey
+from processors.pretraining.pretraining_data import PretrainingData
+from processors.pretraining.shards import Survey
 from tokenization import BulkTokenizer
 
 CORPUS = Path(create_pretraining_data.__file__).parent / "examples" / "corpus.txt"
