@@ -23,12 +23,16 @@ from benchmarks.__main__ import demo_weights
 from benchmarks.header import header
 from benchmarks.worker import ROOT, WorkerError
 from command_line import app
-from common.errors import BertError
+from common.errors import BertError, FlagError
 from common.files import write_atomically
+from modeling.checkpoints.locate import find_beside
 
 CPU = "CPU float32"
 EXACT, ROUNDED = 5e-3, 8e-2
 """Most that losses and probabilities may differ from the CPU's: in float32, and with 16 bits."""
+
+CLASSIFIER_DROPOUTS = ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout")
+"""Names in the configuration files of the families. Draws depend on how a graph is built: a comparison has none."""
 
 COLUMNS = (
     "examples/s", "seconds", "peak MiB", "accuracy", "last loss", "losses", "eval loss", "probabilities", "export",
@@ -130,10 +134,12 @@ def run_case(case: Case, options: argparse.Namespace, folder: Path) -> Numbers:
       folder: new, for all that it writes.
     """
     folder.mkdir(parents=True)
+    configuration = _without_dropout(options.weights, folder / "config.json")
     run, environment = folder / "run", dict(case.environment)
     train = [
         "run_classifier.py", "--task_name=table", f"--data_dir={options.data_dir}", "--text_a=text", "--label=label",
-        f"--init_checkpoint={options.weights}", f"--max_seq_length={options.length}",
+        f"--init_checkpoint={options.weights}", f"--bert_config_file={configuration}",
+        f"--max_seq_length={options.length}",
         f"--train_batch_size={options.batch}", f"--num_train_epochs={options.epochs}", "--learning_rate=5e-5",
         "--hidden_dropout=0", "--attention_dropout=0",
         "--log_every_n_steps=1", "--num_workers=1", "--do_train", "--do_eval", "--do_predict", "--do_export",
@@ -153,6 +159,20 @@ def run_case(case: Case, options: argparse.Namespace, folder: Path) -> Numbers:
     except WorkerError as error:
         numbers.failure = str(error).partition(", expected 0: ")[2] or str(error)
     return numbers
+
+
+def _without_dropout(weights: str, path: Path) -> Path:
+    """Writes the configuration of the weights without the dropout of classifiers, which no flag turns off.
+
+    Raises:
+      FlagError: there is none.
+    """
+    found = find_beside(weights).config_file
+    if found is None:
+        raise FlagError(f"--weights={weights}: no configuration beside the weights; give a whole model folder")
+    settings = json.loads(Path(found).read_text(encoding="utf-8"))
+    path.write_text(json.dumps(settings | dict.fromkeys(CLASSIFIER_DROPOUTS, 0.0)), encoding="utf-8")
+    return path
 
 
 def _read(run: Path, numbers: Numbers) -> None:

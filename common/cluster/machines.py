@@ -80,6 +80,7 @@ class _Connected(Cluster):
         self.is_chief = member.is_chief
         self._messages: dict[str, queue.Queue[Any]] = {name: queue.Queue() for name in member.names}
         self._is_closed = False
+        self._is_ending = False
         self._gone: set[str] = set()
         self._peers: dict[str, Peer] = {}
 
@@ -112,8 +113,9 @@ class _Connected(Cluster):
 
     def _end(self, name: str, error: ClusterError) -> None:
         """Ends this machine's part: whoever waits for a message raises, and a process that cannot raise is ended."""
-        if self._is_closed:
+        if self._is_closed or self._is_ending:  # the first reason is the cause; a lost connection often follows it
             return
+        self._is_ending = True
         for one, messages in self._messages.items():
             messages.put(("lost", error))
             if one != name and self.is_chief and one in self._peers:
