@@ -8,6 +8,10 @@ ENVIRONMENTS = (PEER, ENGINES)
 """Environments besides that of this project; each side in one is a module of the package of its name."""
 
 
+TRANSFER_WAYS = ("all", "adapters", "lora", "head", "mix")
+"""What of a model is trained."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Side:
     """One way to do the work of a benchmark.
@@ -92,6 +96,13 @@ BENCHMARKS = (
         "entities after equal steps, a seed a round: F1, speed",
         _sides("tagging", "peer"),
         ("weights", "tagged_dir"),
+        in_quick=False,
+    ),
+    Benchmark(
+        "transfer",
+        "all of the encoder trained, adapters, LoRA, a head, a mix of layers; a seed a round: score, sizes",
+        tuple(Side(way, "benchmarks.ours.transfer", (("way", way),)) for way in TRANSFER_WAYS),
+        more_is_better=False,
         in_quick=False,
     ),
     Benchmark("machine", "share of the machine's matrix-product rate", _sides("machine"), in_quick=False),
