@@ -1,5 +1,6 @@
 """The Python source that decides what a class does, for fingerprints: editing it makes records anew."""
 
+import functools
 import hashlib
 import inspect
 import sys
@@ -25,12 +26,18 @@ def source_digest(*classes: type) -> str | None:
         return None
     folders = {path.parent for path in own}
     loaded = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    beside = {path for name in loaded if name and (path := Path(name).resolve()).parent in folders and _is_user(path)}
+    beside = {path for name in loaded if name and (path := _resolved(name)).parent in folders and _is_user(path)}
     digest = hashlib.sha256()
     for file in sorted(own | beside, key=lambda file: file.name):
         digest.update(f"{file.name}:".encode())
         digest.update(file.read_bytes() if file.is_file() else b"")
     return digest.hexdigest()
+
+
+# A process has thousands of modules, and asks for each of its record sets.
+@functools.cache
+def _resolved(name: str) -> Path:
+    return Path(name).resolve()
 
 
 def is_users(cls: type) -> bool:

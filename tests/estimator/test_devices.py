@@ -100,6 +100,7 @@ def scores(made):
     return json.loads((made.output_dir / "eval_results.json").read_text())
 
 
+@pytest.mark.slow
 def test_tpu_estimator_without_a_tpu_gives_the_same_numbers(make, plain):
     other = make("tpu", DeviceSettings(tpu_estimator_on_cpu=True, iterations_per_loop=1))
     assert other.train() == 10

@@ -92,7 +92,9 @@ def by_name(name, shape):
     return np.random.default_rng(sum(map(ord, name))).normal(0, 0.3, shape).astype(np.float32)
 
 
-@pytest.mark.parametrize("insertions", [Adapters(4), Lora(2, 2.0, tuple(TARGETS))])
+@pytest.mark.parametrize(
+    "insertions", [pytest.param(Adapters(4), marks=pytest.mark.slow), Lora(2, 2.0, tuple(TARGETS))]
+)
 def test_what_is_new_changes_little(insertions):
     plain, _, _ = outputs_with(None)
     new, _, variables = outputs_with(insertions)

@@ -40,7 +40,7 @@ def test_forward_pass_is_upstreams(golden, options):
     np.testing.assert_allclose(pooled, expected["pooled"], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"packed": True}])
+@pytest.mark.parametrize("options", [pytest.param({}, marks=pytest.mark.slow), {"packed": True}])
 def test_forward_pass_of_real_weights_is_upstreams(golden, minilm, options):
     expected = np.load(golden / "forward_minilm_mrpc32.npz")
     config = BertConfig.from_json_file(minilm / "config.json")

@@ -36,7 +36,11 @@ def test_given_gradients_move_variables_as_upstream(golden):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, pytest.param({"packed": True}, marks=pytest.mark.slow), {"packed": True, "pooled_only": True}]
+    "options",
+    [
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ({}, {"packed": True})),
+        {"packed": True, "pooled_only": True},
+    ],
 )
 def test_training_is_upstreams(golden, options):
     expected = np.load(golden / "train_tiny.npz")

@@ -56,7 +56,10 @@ def spec(full: FullTokenizer, batch: list) -> list[list[int]]:
     return [full.convert_tokens_to_ids(full.tokenize(text)) for text in batch]
 
 
-@pytest.mark.parametrize(("name", "do_lower_case"), [("uncased", True), ("cased", False), ("chinese", True)])
+@pytest.mark.parametrize(
+    ("name", "do_lower_case"),
+    [("uncased", True), pytest.param("cased", False, marks=pytest.mark.slow), ("chinese", True)],
+)
 def test_golden(golden, vocab_dir, name, do_lower_case):
     rows = [json.loads(line) for line in (golden / "tokenization.jsonl").read_bytes().split(b"\n") if line]
     vocab = load_vocab(vocab_dir / f"bert-base-{name}" / "vocab.txt")

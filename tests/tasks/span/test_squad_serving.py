@@ -96,7 +96,8 @@ def test_answers_are_those_of_the_decoder(served):
     assert withheld > 5
 
 
-@pytest.mark.parametrize("lengths", [pytest.param((384, 128, 64), marks=pytest.mark.slow), (64, 20, 12)])
+@pytest.mark.slow
+@pytest.mark.parametrize("lengths", [(384, 128, 64), (64, 20, 12)])
 def test_tokenization_in_the_graph_passes_its_own_check(tokenizer, lengths):
     task = SpanTask(tokenizer, SpanSettings(*lengths), {})
     signature = task.text_signature()
