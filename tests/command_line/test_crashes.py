@@ -71,7 +71,10 @@ def test_states_of_every_kind_are_recorded(uninterrupted):
     assert set(recorder.first_of_each()) >= QUICK
 
 
-@pytest.mark.parametrize("name", sorted(QUICK))
+@pytest.mark.parametrize(
+    "name",
+    [*sorted(AT_THE_END), *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(QUICK - AT_THE_END))],
+)
 def test_some_states_of_a_crash(uninterrupted, tmp_path, run_script, name):
     recorder = uninterrupted[2]
     state = (recorder.last_of_each() if name in AT_THE_END else recorder.first_of_each())[name]

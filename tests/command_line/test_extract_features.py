@@ -81,6 +81,7 @@ POOLED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("flags", "width"), POOLED, ids=[flags[0].partition("=")[2] for flags, _ in POOLED])
 def test_vector_does_not_depend_on_its_batch(two_layers, texts, tmp_path, run_script, flags, width):
     flags = [*flags, f"--init_checkpoint={two_layers}", "--output_format=npy"]

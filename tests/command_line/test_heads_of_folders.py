@@ -129,6 +129,7 @@ def test_questions_are_answered_at_once(family, tmp_path, succeeds):
     assert [one["answer"] for one in found] == [expected[one["id"]] for one in paragraph["qas"]]
 
 
+@pytest.mark.slow
 @each(GUESSING, ROBERTA)
 def test_masks_are_filled_at_once(family, tmp_path, succeeds):
     source, run = model_folder(family, tmp_path / "model", "ForMaskedLM"), tmp_path / "run"

@@ -51,6 +51,7 @@ def notebook(tiny_model, tmp_path_factory):
     return names
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(notebook):
     assert 0.0 <= notebook["scores"]["eval_accuracy"] <= 1.0
     answers = notebook["answers"]

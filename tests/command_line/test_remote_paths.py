@@ -59,6 +59,7 @@ def test_a_run_in_a_bucket_is_that_on_a_disk(bucket, run, tiny_model, run_script
     assert latest_checkpoint(run).name == latest_checkpoint(here / "run").name == "model.ckpt-4"
 
 
+@pytest.mark.slow
 def test_a_second_command_takes_over_what_the_first_one_had(bucket, run, run_script):
     there, _ = bucket
     recorded = json.loads((run / "run.json").read_text())

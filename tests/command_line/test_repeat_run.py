@@ -67,6 +67,7 @@ def test_a_run_says_all_of_its_commands(made):
     assert predict["flags"]["max_seq_length"] == 24
 
 
+@pytest.mark.slow
 def test_a_repeat_has_equal_bits(made, run_script, tmp_path):
     code, out, err = run_script(repeat_run.main, str(made / "run"), f"--output_dir={tmp_path / 'again'}")
     assert code == 0, err

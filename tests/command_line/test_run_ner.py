@@ -203,6 +203,7 @@ def test_a_directory_keeps_its_head_and_scheme(trained, capfd):
     run("--do_eval", f"--tag_scheme={KINDS[kind][0]}", f"--output_dir={folder}", f"--data_dir={data}")
 
 
+@pytest.mark.slow
 def test_parts_of_speech_are_scored_by_word(tiny_model, tmp_path):
     made = [[(word, tag.replace("-", "+")) for word, tag in words] for words in tiny_sentences.sentences(5, 30)]
     for name in ("train", "dev"):

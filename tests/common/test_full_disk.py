@@ -22,6 +22,7 @@ TABLE = ["--task_name=table", "--text_a=text", "--label=label", "--max_seq_lengt
 pytestmark = pytest.mark.skipif(not FULL.exists(), reason="/dev/full stands for a disk without room")
 
 
+@pytest.mark.slow
 def test_reports_of_a_run(tiny_model, table_dir, tmp_path, run_script):
     run = tmp_path / "run"
     run.mkdir()

@@ -281,6 +281,7 @@ def test_class_weights_count_in_training_alone(make, plain):
     assert explicit.task.head(is_training=False).class_weights is None
 
 
+@pytest.mark.slow
 def test_label_smoothing_and_focus_count_in_training_alone(make, plain):
     shaped = make("shaped", loss=LossSettings(None, 0.2, 2.0), num_train_epochs=0.4)
     shaped.train()

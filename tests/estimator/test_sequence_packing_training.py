@@ -225,6 +225,7 @@ def test_evaluation_does_not_depend_on_the_packing(trained, records, tmp_path, r
     assert scores["packed1"] == pytest.approx(scores["alone0"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_export_and_guesses_know_nothing_of_packing(trained):
     from serving.predictor import Predictor
 

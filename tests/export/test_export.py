@@ -101,6 +101,7 @@ def test_which_exports_are_written(task, checkpoint, tmp_path, signatures, folde
     assert (made / "frozen_graph_text.pb").is_file() == (signatures != "ids")
 
 
+@pytest.mark.slow
 def test_only_core_operations_are_in_what_has_ids_alone(task, checkpoint, tmp_path):
     export(task, checkpoint, tmp_path / "export")
     (folder,) = (tmp_path / "export_ids").iterdir()
@@ -122,6 +123,7 @@ def test_an_answer_does_not_depend_on_the_rows_beside_it(task, checkpoint, tmp_p
             assert alone["probabilities"] == pytest.approx(answer["probabilities"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_many_rows_are_answered_in_batches_of_similar_length(task, checkpoint, tmp_path, monkeypatch):
     rows = [{"text_a": text} for text, _ in tiny.rows(12)]
     batches = []

@@ -55,6 +55,7 @@ def exported(tiny_model, tmp_path_factory):
     return export
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["single_label", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("multi_label", "regression"))]
 )

@@ -69,6 +69,7 @@ def test_weights_are_of_8_bits_and_a_scale_a_channel(trained):
     assert any(one.shape == (tiny.CONFIG["intermediate_size"],) and one.dtype == np.float32 for one in arrays.values())
 
 
+@pytest.mark.slow
 def test_an_export_that_loses_too_much_is_refused(trained, run_script, monkeypatch):
     run, flags = trained
     before = sorted(path for path in run.rglob("*") if "export" in path.parts)

@@ -48,6 +48,7 @@ def test_labels(tiny_model, tmp_path, classifier_export, problem_type):
     check(export, problem_type, {"text_a": TEXTS})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -68,6 +69,7 @@ def test_choices(tiny_model, tmp_path):
     check(serving.export_choices(tiny_model, tmp_path), "multiple_choice", columns)
 
 
+@pytest.mark.slow
 def test_masks(tiny_model, tmp_path):
     settings = PretrainingSettings(max_seq_length=24, max_predictions_per_seq=4)
     tokenizer = BulkTokenizer(tiny_model / "vocab.txt")
@@ -88,6 +90,7 @@ def test_spans(tiny_model, tmp_path, decoding):
     check(serving.export_random(task, tmp_path), "span", columns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("use_crf", "scheme", "labels"),
     [

@@ -121,6 +121,7 @@ def test_a_delta_is_a_change_of_the_kernel():
     assert sum("lora_a" in name for name in variables) == len(TARGETS) * CONFIG.num_hidden_layers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "insertions",
     [

@@ -176,6 +176,7 @@ class MeasuringHead(Head):
         return self._inner.metrics(logits, features, per_example_loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("packed", "width"), [(True, 11 + 7 + 9 + 6), pytest.param(False, 4 * LENGTH, marks=pytest.mark.slow)]
 )

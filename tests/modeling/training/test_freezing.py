@@ -177,6 +177,7 @@ def test_frozen_layers_are_not_computed_again(text, again):
     assert len(probabilities) == 3 + again
 
 
+@pytest.mark.slow
 def test_nothing_frozen_is_the_graph_without_the_setting():
     def names(frozen):
         with tf.Graph().as_default() as graph:

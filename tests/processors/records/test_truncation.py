@@ -227,6 +227,7 @@ def answers(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_run_and_export_say_which_pieces_they_read(run_folder):
     run = run_folder / "run"
     description = json.loads((run / "run.json").read_text())
