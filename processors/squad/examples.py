@@ -224,8 +224,7 @@ class SquadReader:
         if first < 0 or not _holds(passage.words_text(first, last), wanted):
             return "answer is not at its answer_start"
         example.orig_answer_text, example.start_position, example.end_position = answer.text, first, last
-        there = passage.text[answer.start or 0 :][: len(answer.text)]
-        if self._is_training and _single_spaced(there) != wanted and passage.words_text(first, last) != wanted:
+        if self._is_training and not _covers(passage, first, last, answer, wanted):
             self.shifted.append((example.qas_id, "answer_start is not where the answer begins"))
         return ""
 
@@ -241,6 +240,15 @@ def _by_reason(findings: list[Finding]) -> str:
         f"{len(names)} ({reason}): {', '.join(names[:LISTED])}{', ...' if len(names) > LISTED else ''}"
         for reason, names in itertools.islice(reasons.items(), LISTED)
     )
+
+
+def _covers(passage: Passage, first: int, last: int, answer: GoldAnswer, wanted: str) -> bool:
+    """Whether the words from `first` to `last` are those of an answer, and none beside it."""
+    start, length = answer.start or 0, len(answer.text)
+    if _single_spaced(passage.text[start : start + length]) == wanted:
+        return True
+    begin = passage.text.find(answer.text, passage.starts[first])
+    return begin >= 0 and (passage.word_at(begin), passage.word_at(begin + length - 1)) == (first, last)
 
 
 def _single_spaced(text: str) -> str:
