@@ -10,8 +10,7 @@ from tokenization import WORDPIECE_TOKENS, BulkTokenizer
 
 WORDS = ["[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##aff", "##able", "dog", "cat", "##s"]
 IDS = {word: index for index, word in enumerate(WORDS)}
-TOKENIZER = object.__new__(BulkTokenizer)
-TOKENIZER.__setstate__({"tokens": WORDS, "do_lower_case": True, "special_tokens": WORDPIECE_TOKENS})
+TOKENIZER = BulkTokenizer.of_tokens(WORDS, True, WORDPIECE_TOKENS)
 TOKENS = ["[CLS]", "dog", "##s", "un", "##aff", "##able", "[SEP]", "cat", "##s", "dog", "[SEP]"]
 
 
