@@ -10,7 +10,7 @@ from common.errors import DataError, closest, one_line
 from processors.base import DataProcessor, InputExample, SelfDescribing, digest_of
 from processors.problem_types import PROBLEM_TYPES, LabelError, label_text
 from processors.reading import MissingDataError, lone_surrogate
-from processors.tables.labels import ordered
+from processors.tables.labels import ordered, warn_of_look_alikes
 from processors.tables.spec import checked_labels
 
 if TYPE_CHECKING:
@@ -138,7 +138,9 @@ class DataFrameProcessor(DataProcessor, SelfDescribing):
                 is_list = isinstance(value, list | tuple | set) or getattr(value, "ndim", 0) == 1
                 parts = value if is_list else [value]
                 counts.update(label_text(one) for one in parts)
-        return list(checked_labels(ordered(counts, Path("train frame"), self._kind), self.problem_type))
+        labels = ordered(counts, Path("train frame"), self._kind)
+        warn_of_look_alikes("train frame", labels, "write %r as %r to make them one")
+        return list(checked_labels(labels, self.problem_type))
 
     def _examples(self, split: str) -> Iterator[InputExample]:
         frame = self._frame(split)

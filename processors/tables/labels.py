@@ -1,6 +1,7 @@
 """The cell of a label -> what `InputExample.label` holds, and the labels that a file has."""
 
 import ast
+import logging
 import math
 import unicodedata
 from collections import Counter
@@ -12,6 +13,8 @@ from common.errors import DataError, closest, one_line
 from processors.base import InputExample
 from processors.problem_types import LARGEST_FLOAT32, PROBLEM_TYPES, ProblemType
 
+log = logging.getLogger(__name__)
+
 NAME, INDEX = "name", "index"
 LABELS_AS = (NAME, INDEX)
 """What a label cell holds: a label's name, or its index in `--labels`, from 0."""
@@ -22,6 +25,10 @@ _FEW_VALUES = 20
 """More distinct fractions than this in a label column are measurements, not classes."""
 _LONGEST_LIST = 1 << 16
 """Characters of a list in a cell, as in `['joy', 'fear']`, that are parsed at most."""
+_MOST_PAIRS = 3
+"""Pairs of labels that look the same which are named."""
+_SEPARATORS = (",", ";", "|")
+"""What other tools put between the labels of a cell."""
 _EXACT_DIGITS = 16
 """Numbers of fewer characters are told apart by a float."""
 _YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
@@ -229,6 +236,38 @@ def look_alikes(labels: Sequence[str]) -> list[tuple[str, str]]:
         if other != label:
             pairs.append((other, label))
     return pairs
+
+
+def warn_of_look_alikes(where: object, labels: Sequence[str], advice: str) -> None:
+    """Names labels that are classes of their own and look the same.
+
+    Args:
+      where: they were found.
+      labels: names.
+      advice: what to do, with places for the second and the first label.
+    """
+    for first, second in look_alikes(labels)[:_MOST_PAIRS]:
+        log.warning(
+            f"%s: the labels %r and %r are two classes, but differ only in what the eye does not see, or in how a "
+            f"number is written; {advice}", where, first, second, second, first,
+        )  # fmt: skip
+
+
+def several_in_one(labels: Sequence[str], takes_several: bool) -> tuple[str, str] | None:
+    """A label that looks like several labels, and the separator between them; None where there is none.
+
+    Args:
+      labels: names.
+      takes_several: whether rows may have several labels: then one part that is a label is enough, else all must be.
+    """
+    known = frozenset(labels)
+    enough = any if takes_several else all
+    for label in labels:
+        for separator in _SEPARATORS:
+            parts = [part.strip() for part in label.split(separator)]
+            if len(parts) > 1 and all(parts) and enough(part in known for part in parts):
+                return label, separator
+    return None
 
 
 def _code_points(text: str) -> str:

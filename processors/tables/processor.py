@@ -12,7 +12,14 @@ from processors.base import DataProcessor, InputExample, SelfDescribing
 from processors.problem_types import PROBLEM_TYPES, ProblemType
 from processors.reading import MissingDataError
 from processors.tables.file import TableFile, first_cells
-from processors.tables.labels import LabelReader, RowError, labels_of, look_alikes, ordered
+from processors.tables.labels import (
+    LabelReader,
+    RowError,
+    labels_of,
+    ordered,
+    several_in_one,
+    warn_of_look_alikes,
+)
 from processors.tables.rows import RowParser
 from processors.tables.spec import Columns, Split, TableSpec, checked_labels
 from processors.tables.splitting import STEMS, find_file, held_out, unused_splits
@@ -24,8 +31,6 @@ MOST_WAITING = 100_000
 FEWEST_ROWS = 20
 """Smallest file in which a majority of malformed rows means another encoding or format."""
 MALFORMED = "malformed row"
-_MOST_PAIRS = 3
-"""Pairs of labels that look the same which are named."""
 
 
 class BadRows:
@@ -277,11 +282,15 @@ class TableProcessor(DataProcessor, SelfDescribing):
         return list(checked_labels(labels, self.problem_type))
 
     def _warn_of_labels(self, path: Path, survey: "Survey", labels: list[str]) -> None:
-        """Names labels that are probably not meant: those that look the same, and one that a header has left."""
-        for first, second in look_alikes(labels)[:_MOST_PAIRS]:
+        """Names labels that are probably not meant: alike, several in one, and one that a header has left."""
+        warn_of_look_alikes(path, labels, "--label_names=%s=%s makes them one")
+        takes_several = self._kind.takes_several
+        if (found := several_in_one(labels, takes_several)) is not None:
+            joined, separator = found
+            advice = f"--label_separator='{separator}'" if takes_several else "--problem_type=multi_label"
             log.warning(
-                "%s: the labels %r and %r are two classes, but differ only in what the eye does not see, or in how a "
-                "number is written; --label_names=%s=%s makes them one", path, first, second, second, first,
+                "%s: %r is a class of its own, but looks like several labels with %r between; to read it so, give %s",
+                path, joined, separator, advice,
             )  # fmt: skip
         number, label, _ = survey.rows[0]
         layout = self.table.split("train")

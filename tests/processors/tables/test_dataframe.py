@@ -169,3 +169,10 @@ def test_a_split_that_was_not_given():
         list(DataFrameProcessor(frame([*"abab"]), text_a="text", label="label").get_dev_examples(None))
     with pytest.raises(MissingDataError, match=r"no rows for the train split to find the labels in; give train=<Data"):
         DataFrameProcessor(test=frame([*"abab"]), text_a="text").get_labels()
+
+
+def test_labels_of_a_frame_that_look_the_same_are_named(caplog):
+    rows = pandas.DataFrame({"text": ["a", "b", "c", "d"], "label": ["p", "p ", "n", "n"]})
+    assert labels_of(DataFrameProcessor(rows, text_a="text", label="label")) == ["p", "p ", "n", "n"]
+    assert "train frame: the labels 'p' and 'p ' are two classes" in caplog.text
+    assert "write 'p ' as 'p' to make them one" in caplog.text

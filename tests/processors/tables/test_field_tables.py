@@ -54,6 +54,30 @@ def test_labels_of_training_that_are_hardly_meant_are_named(tmp_path, caplog):
     assert "train.tsv:1: no other row has the label 'label' of this line; if it is a header" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("labels", "problem_type", "told"),
+    [
+        (
+            ["a", "b;a", "c"],
+            "multi_label",
+            "'b;a' is a class of its own, but looks like several labels with ';' be",
+        ),
+        (
+            ["a", "a,b", "b"],
+            "single_label",
+            "several labels with ',' between; to read it so, give --problem_type=mul",
+        ),
+        (["arts", "arts, culture", "b"], "single_label", ""),
+        (["a", "a,b", "c"], "multi_label", ""),
+    ],
+)
+def test_several_labels_that_would_become_one_class_are_named(tmp_path, caplog, labels, problem_type, told):
+    write(tmp_path, "train.tsv", "text\tlabel\n" + "".join(f"x\t{label}\n" for label in labels))
+    read(tmp_path, problem_type=problem_type)
+    assert told in caplog.text
+    assert bool(told) == bool(caplog.text)
+
+
 def test_cells_that_look_quoted_are_read_as_they_are_and_counted(tmp_path, caplog):
     rows = 'text\tlabel\n"a ""good"" film"\tpos\n"so" said "he"\tneg\n"fine"\tpos\n'
     write(tmp_path, "train.tsv", rows)
