@@ -8,9 +8,7 @@ from pathlib import Path
 
 from common.errors import FlagError
 from tokenization.base import Tokenizer
-from tokenization.extra_tokens import vocabulary_text
 from tokenization.kinds import Kind
-from tokenization.wordpiece.bulk import BulkTokenizer
 
 log = logging.getLogger(__name__)
 
@@ -26,15 +24,16 @@ def with_extra_tokens(kind: Kind, tokenizer: Tokenizer, extra_tokens: str) -> tu
     Raises:
       BertError: a tokenizer of this kind cannot have further tokens, or the file cannot be used.
     """
-    if kind.extended is None or not isinstance(tokenizer, BulkTokenizer):
+    if kind.extended is None:
         raise FlagError(
             f"--extra_tokens={extra_tokens}: a {tokenizer.kind} vocabulary is one with the model that cuts text, and "
-            "takes no further tokens; expected a WordPiece vocabulary, as BERT has"
+            "takes no further tokens; expected a WordPiece or byte-level vocabulary, as BERT and RoBERTa have"
         )
     vocabulary = kind.extended(tokenizer, Path(extra_tokens))
     log.info("--extra_tokens=%s: %s", extra_tokens, vocabulary)
     folder = tempfile.mkdtemp(prefix="bert_vocabulary_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = Path(folder) / "vocab.txt"
-    path.write_text(vocabulary_text(vocabulary.tokens), encoding="utf-8")
-    return tokenizer.with_tokens(vocabulary.tokens), path
+    paths = [Path(folder) / name for name in vocabulary.files]
+    for path, content in zip(paths, vocabulary.files.values(), strict=True):
+        path.write_text(content, encoding="utf-8")
+    return vocabulary.tokenizer, paths[0]

@@ -17,7 +17,7 @@ from modeling.checkpoints.locate import ASSETS, HUB_FILE, SAVED_MODEL_FILE, File
 from modeling.config import BertConfig
 from modeling.families import registry
 from modeling.families.base import Family
-from tokenization import BulkTokenizer, Tokenizer, validate_case_matches_checkpoint
+from tokenization import BulkTokenizer, ByteBpeTokenizer, Tokenizer, validate_case_matches_checkpoint
 from tokenization.kinds import CASING, KINDS, Asked, kind_of, of_assets
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,10 @@ class ModelFiles:
         if self.tokenizer is None:
             return architecture
         casing = {name: getattr(self.tokenizer, name) for name in CASING}
-        return {"vocabulary": vocabulary_digest(self.tokenizer.vocab), **casing, **architecture}
+        vocabulary: dict[str, Any] = {"vocabulary": vocabulary_digest(self.tokenizer.vocab)}
+        if isinstance(self.tokenizer, ByteBpeTokenizer):  # some may be of the vocabulary, but not found in texts before
+            vocabulary["added_tokens"] = self.tokenizer.added_tokens
+        return {**vocabulary, **casing, **architecture}
 
 
 def load(

@@ -27,7 +27,7 @@ BYTE_BPE_TOKENS = SpecialTokens(
 """The special tokens of RoBERTa."""
 
 MERGES = "merges.txt"
-_BLANK = "\u0120"
+BLANK = "\u0120"
 """What stands for a blank in the vocabulary."""
 
 # Texts that are cut at a time; bounds the memory that a long list takes.
@@ -83,6 +83,36 @@ class ByteBpeTokenizer:
         tokenizer.__setstate__({"content": content, "special_tokens": special_tokens})
         return tokenizer
 
+    def with_added_tokens(self, tokens: Sequence[str]) -> "ByteBpeTokenizer":
+        """The same tokenizer that finds further tokens in texts before it cuts them, as `add_tokens` of Hugging Face.
+
+        Args:
+          tokens: as texts have them; those that are not in the vocabulary get the ids behind the last.
+        """
+        vocab, added = dict(self.vocab), dict(self._content.added)
+        for token in tokens:
+            vocab.setdefault(token, len(self.tokens) + len(vocab) - len(self.vocab))
+            if token not in self._special_names:
+                added.setdefault(token, {flag: flag == "normalized" for flag in _FLAGS})
+        tokenizer = type(self).__new__(type(self))
+        content = replace(self._content, vocab=vocab, added=added)
+        tokenizer.__setstate__({"content": content, "special_tokens": self.special_tokens})
+        return tokenizer
+
+    @property
+    def added_tokens(self) -> list[str]:
+        """The tokens that are found in texts before they are cut, without the special ones."""
+        return sorted(name for name in self._content.added if name not in self._special_names)
+
+    def tokenizer_json(self) -> str:
+        """The content of a `tokenizer.json`."""
+        return str(self._bpe.to_str(pretty=True))
+
+    @property
+    def _special_names(self) -> tuple[str, ...]:
+        special = self.special_tokens
+        return special.cls, special.pad, special.sep, special.unk, special.mask
+
     def __getstate__(self) -> dict[str, Any]:
         return {"content": self._content, "special_tokens": self.special_tokens}
 
@@ -104,7 +134,7 @@ class ByteBpeTokenizer:
         tokenizer.post_processor = processors.RobertaProcessing(
             (special.sep, ids.sep), (special.cls, ids.cls), True, add_prefix_space
         )
-        names = (special.cls, special.pad, special.sep, special.unk, special.mask)
+        names = self._special_names
         flags = {name: {"normalized": False} for name in names if name in content.vocab} | content.added
         tokenizer.add_special_tokens([AddedToken(name, **flags[name]) for name in flags if name in names])
         tokenizer.add_tokens([AddedToken(name, **flags[name]) for name in flags if name not in names])
@@ -159,15 +189,17 @@ class ByteBpeTokenizer:
 
     def continues_word(self, token: str) -> bool:
         """Whether a token belongs to the same word as the one before it."""
-        return not token.startswith(_BLANK)
+        return not token.startswith(BLANK)
 
     def letters(self, token: str) -> str:
         """The token without the mark of those that begin a word; other bytes than ASCII's are a letter each."""
-        return token.removeprefix(_BLANK)
+        return token.removeprefix(BLANK)
 
     def text(self, tokens: Iterable[str]) -> str:
         """Tokens put together again."""
-        return str(self._bpe.decoder.decode(list(tokens))).strip()
+        added = self._content.added
+        letters = [_as_bytes(token) if token in added else token for token in tokens]
+        return str(self._bpe.decoder.decode(letters)).strip()
 
     def fingerprint(self) -> str:
         """Hash of all that decides what a text becomes: vocabulary, merges, special tokens, and the first blank."""
@@ -188,6 +220,12 @@ class ByteBpeTokenizer:
         """`vocab.json` and `merges.txt`."""
         merges = "".join(f"{left} {right}\n" for left, right in self._content.merges)
         return {"vocab.json": json.dumps(self.vocab, ensure_ascii=False), MERGES: f"#version: 0.2\n{merges}"}
+
+
+def _as_bytes(token: str) -> str:
+    """A token that stands for itself, in the letters that stand for bytes."""
+    steps = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return "".join(letters for letters, _ in steps.pre_tokenize_str(token))
 
 
 def _clean(text: str | bytes) -> str:

@@ -9,7 +9,7 @@ from common.errors import FlagError, VocabularyError, one_line
 from tokenization.base import SpecialTokens, Tokenizer
 from tokenization.byte_bpe import BYTE_BPE_TOKENS, MERGES, ByteBpeTokenizer
 from tokenization.casing import check_vocabulary_casing
-from tokenization.extra_tokens import ExtendedVocabulary, extend
+from tokenization.extra_tokens import ExtendedVocabulary, extend_byte_bpe, extend_wordpiece
 from tokenization.sentencepiece import SENTENCEPIECE_TOKENS, SentencePieceTokenizer
 from tokenization.stated_settings import (
     TOKENIZER_CONFIG,
@@ -59,7 +59,7 @@ class Kind:
       stated: what `tokenizer_config.json` says of one.
       restored: makes one from the folder of its `assets`, its `settings` and special tokens.
       further: names of files that belong to the vocabulary file.
-      extended: a tokenizer's vocabulary with the tokens of a file; None where a vocabulary cannot have any.
+      extended: a tokenizer with the tokens of a file; None where a vocabulary cannot have any.
     """
 
     names: tuple[str, ...]
@@ -235,7 +235,7 @@ KINDS: Mapping[str, Kind] = {
             settings.get("strip_accents"),
             settings.get("tokenize_chinese_chars", True),
         ),
-        extended=extend,
+        extended=extend_wordpiece,
     ),
     SentencePieceTokenizer.kind: Kind(
         names=("spiece.model", "30k-clean.model", TOKENIZER_JSON),
@@ -257,9 +257,10 @@ KINDS: Mapping[str, Kind] = {
         special_tokens=BYTE_BPE_TOKENS,
         load=_byte_bpe,
         check=_check_special_tokens,
-        stated=lambda _: {"add_prefix_space": False},
+        stated=lambda tokenizer: {"add_prefix_space": tokenizer.settings()["add_prefix_space"]},
         restored=ByteBpeTokenizer.of_assets,
         further=(MERGES, TOKENIZER_CONFIG),
+        extended=extend_byte_bpe,
     ),
 }
 """Kinds by name."""

@@ -78,8 +78,8 @@ MODEL = Group(
             "extra_tokens",
             str,
             None,
-            "File with further tokens for a WordPiece vocabulary, a token a line. They take the places of [unused] "
-            "tokens; the others get new rows of the embedding table, which start as the mean of the rows there.",
+            "File with further tokens for a WordPiece or byte-level vocabulary, a token a line. They take the places "
+            "of [unused] tokens; the others get new rows of the embedding table, which start as the mean of those.",
             Scope.FREE,
             is_path=True,
         ),

@@ -240,14 +240,55 @@ def test_what_cannot_have_further_tokens(tiny_model, extra, tmp_path, run_script
     )
     assert code == 2
     assert f"--extra_tokens={extra}: 3 of them need new rows of the embedding table, which --lora_rank leaves" in err
-    source = DATA / "roberta"
-    folder = shutil.copytree(source / "RobertaForSequenceClassification", tmp_path / "roberta")
-    for name in ("vocab.json", "merges.txt"):
-        shutil.copy(source / "tokenizer" / name, folder / name)
+    folder = albert(tmp_path / "albert", "spiece.model")
     code, _, err = run_script(run_classifier.main, *common, f"--init_checkpoint={folder}", f"--extra_tokens={extra}")
     assert code == 2
-    assert "a byte_bpe vocabulary is one with the model that cuts text, and takes no further tokens" in err
+    assert "a sentencepiece vocabulary is one with the model that cuts text, and takes no further tokens" in err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_further_tokens_of_a_byte_level_vocabulary_come_with_the_run(tmp_path, run_script):
+    model = shutil.copytree(DATA / "roberta" / "RobertaForMaskedLM", tmp_path / "model")
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(DATA / "roberta" / "tokenizer" / name, model / name)
+    spare = json.loads((model / "config.json").read_text())["vocab_size"] - len(
+        json.loads((model / "vocab.json").read_text())
+    )
+    data, run, extra = medical(tmp_path / "data"), tmp_path / "run", tmp_path / "extra.txt"
+    words = "".join(f"word{i}\n" for i in range(spare))
+    extra.write_text(f"{words}fabulous\ndreadful\ne\n")
+    common = [*TABLE, f"--data_dir={data}", f"--init_checkpoint={model}", f"--output_dir={run}"]
+    code, _, err = run_script(
+        run_classifier.main, *common, f"--extra_tokens={extra}", "--do_train", "--do_predict", "--do_export",
+        "--num_train_epochs=2", "--learning_rate=1e-2",
+    )  # fmt: skip
+    assert code == 0, err
+    assert f"--extra_tokens={extra}: {spare + 2} behind the last, 1 were there before" in err
+    assert "2 rows for further tokens start as the mean of those there" in err
+    before, after = (read_tensor(str(one), WORD_EMBEDDINGS) for one in (model, run))
+    assert after.shape[0] == before.shape[0] + 2
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    with Predictor(next((run / "export_ids").iterdir())) as predictor:
+        answers = predictor.answer([{"text_a": row["text_a"]} for row in rows])
+    code, _, err = run_script(
+        convert_checkpoint.main, f"--init_checkpoint={run}", f"--output_dir={tmp_path / 'hf'}", "--format=huggingface"
+    )
+    assert code == 0, err
+    # Later commands, and runs that start from the folder, read text alike.
+    for given in (common, [*common[:-2], f"--init_checkpoint={tmp_path / 'hf'}", f"--output_dir={tmp_path / 'other'}"]):
+        code, _, err = run_script(run_classifier.main, *given, "--do_predict")
+        assert code == 0, err
+        folder = Path(given[-1].removeprefix("--output_dir="))
+        again = [json.loads(line) for line in (folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+        for row, other, answer in zip(rows, again, answers, strict=True):
+            assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+            assert other["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+    # A token that the vocabulary has already is another way to cut text, too.
+    extra.write_text(f"{words}fabulous\ndreadful\nt\n")
+    code, _, err = run_script(run_classifier.main, *common, f"--extra_tokens={extra}", "--do_eval")
+    assert code == 2
+    assert f"--output_dir={run} belongs to another run (added_tokens: " in err
 
 
 @pytest.mark.slow

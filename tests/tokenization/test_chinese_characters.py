@@ -11,7 +11,7 @@ from common.errors import FlagError, VocabularyError
 from tests.support import chinese_texts, peers
 from tokenization import WORDPIECE_TOKENS, BulkTokenizer, FullTokenizer
 from tokenization.byte_bpe import BYTE_BPE_TOKENS
-from tokenization.extra_tokens import extend
+from tokenization.extra_tokens import extend_wordpiece
 from tokenization.kinds import KINDS, Asked
 from tokenization.sentencepiece import SENTENCEPIECE_TOKENS
 
@@ -164,14 +164,14 @@ def test_further_tokens_may_be_chinese_words(vocab_file, tmp_path):
     path = tmp_path / "extra.txt"
     path.write_text("天气\n##天气\n", encoding="utf-8")
     tokenizer = BulkTokenizer(vocab_file, tokenize_chinese_chars=False)
-    assert tokenizer.with_tokens(extend(tokenizer, path).tokens).tokenize("天气今天天气") == [
+    assert extend_wordpiece(tokenizer, path).tokenizer.tokenize("天气今天天气") == [
         "天气",
         "##今",
         "##天",
         "##天气",
     ]
     with pytest.raises(VocabularyError, match="the tokenizer makes 天 气 of '天气'"):
-        extend(BulkTokenizer(vocab_file), path)
+        extend_wordpiece(BulkTokenizer(vocab_file), path)
     path.write_text("中" * 101, encoding="utf-8")
     with pytest.raises(VocabularyError, match="has 101 characters, but words of more than 100 are not looked up"):
-        extend(tokenizer, path)
+        extend_wordpiece(tokenizer, path)

@@ -1,11 +1,24 @@
 """Tokens of the user's in a vocabulary: where they go, and which are refused."""
 
+import json
+import logging
+import pickle
+import random
+from pathlib import Path
+
 import pytest
+from tokenizers import Tokenizer
 
 from common.errors import VocabularyError
-from tests.support import tiny
-from tokenization import BulkTokenizer
-from tokenization.extra_tokens import extend
+from tests.support import peers, tiny
+from tokenization import BulkTokenizer, ByteBpeTokenizer
+from tokenization.byte_bpe import BYTE_BPE_TOKENS
+from tokenization.extra_tokens import extend_byte_bpe, extend_wordpiece
+from tokenization.kinds import KINDS, Asked, of_assets
+
+ROBERTA = Path(__file__).resolve().parents[1] / "data" / "families" / "roberta" / "tokenizer"
+FURTHER = ["fabulous", "film", "<e1>", "Ünï", "two words", "中文", "e", "fab", "\u0120mark", "<mask>"]
+"""Words, parts of words, one with a blank, some that are there before."""
 
 
 @pytest.fixture
@@ -18,13 +31,13 @@ def tokenizer(tmp_path):
 def test_unused_tokens_give_way_first(tokenizer, tmp_path):
     path = tmp_path / "extra.txt"
     path.write_text("aspirin\n\ngood\n##itis \naspirin\ncovid19\n", encoding="utf-8")
-    found = extend(tokenizer, path)
-    assert found.tokens == [*tiny.TOKENS, "aspirin", "café", "##itis", "covid19"]
+    found = extend_wordpiece(tokenizer, path)
+    assert found.tokenizer.tokens == [*tiny.TOKENS, "aspirin", "café", "##itis", "covid19"]
     assert str(found) == "2 in the places of unused tokens, 1 behind the last, 1 were there before"
-    grown = BulkTokenizer.of_tokens(found.tokens, True, tokenizer.special_tokens)
+    grown = BulkTokenizer.of_tokens(found.tokenizer.tokens, True, tokenizer.special_tokens)
     assert grown.tokenize("Aspirin gooditis COVID19") == ["aspirin", "good", "##itis", "covid19"]
-    again = extend(grown, path)
-    assert (again.tokens, again.placed, again.appended, again.present) == (found.tokens, 0, 0, 4)
+    again = extend_wordpiece(grown, path)
+    assert (again.tokenizer.tokens, again.placed, again.appended, again.present) == (found.tokenizer.tokens, 0, 0, 4)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +61,97 @@ def test_a_token_that_no_text_has_is_refused(tokenizer, tmp_path, content, messa
     path = tmp_path / "extra.txt"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(VocabularyError) as refused:
-        extend(tokenizer, path)
+        extend_wordpiece(tokenizer, path)
     assert str(refused.value).startswith(str(path))
     assert message in str(refused.value)
     path.write_bytes(b"good\n\xff\n")
     with pytest.raises(VocabularyError, match=r"extra\.txt:2: byte 0xff at position 0 is not UTF-8"):
-        extend(tokenizer, path)
+        extend_wordpiece(tokenizer, path)
     path.unlink()
     with pytest.raises(VocabularyError, match=r"--extra_tokens=.*extra\.txt cannot be read \(No such file.*; check it"):
-        extend(tokenizer, path)
+        extend_wordpiece(tokenizer, path)
+
+
+@pytest.fixture
+def further(tmp_path):
+    path = tmp_path / "further.txt"
+    path.write_text("".join(f"{token}\n" for token in FURTHER), encoding="utf-8")
+    return path
+
+
+def mixed(count, seed=0):
+    """Random texts of those tokens and what the vocabulary was learnt from."""
+    parts = [
+        *FURTHER,
+        *[" ", "  ", "the", " film", "Fabulous", "fabu", "ünï", "two  words", "中", "\n", "é", "!", "s", " a"],
+    ]
+    chosen = random.Random(seed)
+    return ["".join(chosen.choices(parts, k=chosen.randrange(1, 12))) for _ in range(count)]
+
+
+def test_a_byte_level_vocabulary_finds_them_as_add_tokens_does(further, tmp_path, caplog):
+    rust = Tokenizer.from_file(str(ROBERTA / "tokenizer.json"))
+    rust.add_tokens(FURTHER[:-1])
+    source = ByteBpeTokenizer(ROBERTA / "vocab.json")
+    with caplog.at_level(logging.WARNING):
+        found = extend_byte_bpe(source, further)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{further}:9: '\u0120mark' is found where a text has the letter \u0120; write the word alone if that is meant "
+        "for a blank"
+    )
+    assert str(found) == "8 behind the last, 2 were there before"
+    tokenizer = found.tokenizer
+    assert tokenizer.tokens[: len(source.tokens)] == source.tokens
+    assert tokenizer.tokens[len(source.tokens) :] == [token for token in FURTHER if token not in source.vocab]
+    assert tokenizer.added_tokens == sorted(FURTHER[:-1])
+    texts = mixed(300)
+    expected = [rust.encode(text, add_special_tokens=False) for text in texts]
+    assert tokenizer.encode(texts) == [one.ids for one in expected]
+    for text, one in zip(texts, expected, strict=True):
+        encoding = tokenizer.encode_with_offsets(text)
+        assert list(zip(encoding.starts, encoding.ends, strict=True)) == one.offsets
+    assert tokenizer.text(tokenizer.tokenize("Ünï 中文 of two words")) == "Ünï 中文 of two words"
+    (folder := tmp_path / "run").mkdir()
+    for name, content in {**found.files, **tokenizer.assets()}.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    for again in (
+        KINDS["byte_bpe"].load(folder / "tokenizer.json", Asked(), BYTE_BPE_TOKENS),
+        of_assets(folder, json.loads(json.dumps(tokenizer.settings()))),
+        pickle.loads(pickle.dumps(tokenizer)),
+        extend_byte_bpe(tokenizer, further).tokenizer,
+    ):
+        assert again.fingerprint() == tokenizer.fingerprint() != source.fingerprint()
+        assert again.encode(texts) == tokenizer.encode(texts)
+
+
+_TRANSFORMERS = """
+import json, sys, transformers
+assert transformers.__version__.split(".")[0] == "5", transformers.__version__
+tokenizer = transformers.AutoTokenizer.from_pretrained(sys.argv[1])
+texts, tokens = json.load(open(sys.argv[2]))
+tokenizer.add_tokens(tokens)
+print(len(tokenizer))
+for text in texts:
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    print(json.dumps([found["input_ids"], found["offset_mapping"]]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("written_here", [False, True])
+def test_ids_and_offsets_are_those_of_transformers(further, tmp_path, written_here):
+    found = extend_byte_bpe(ByteBpeTokenizer(ROBERTA / "tokenizer.json"), further)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "roberta"}')
+    content = found.files["tokenizer.json"] if written_here else (ROBERTA / "tokenizer.json").read_text("utf-8")
+    (folder / "tokenizer.json").write_text(content, encoding="utf-8")
+    texts = mixed(500, seed=1)
+    (tmp_path / "texts.json").write_text(json.dumps([texts, [] if written_here else FURTHER[:-1]]))
+    length, *lines = peers.run("transformers", _TRANSFORMERS, folder, tmp_path / "texts.json").splitlines()
+    assert int(length) == len(found.tokenizer.tokens)
+    for text, ids, line in zip(texts, found.tokenizer.encode(texts), lines, strict=True):
+        encoding = found.tokenizer.encode_with_offsets(text)
+        offsets = [list(pair) for pair in zip(encoding.starts, encoding.ends, strict=True)]
+        assert [ids, offsets] == json.loads(line), text
