@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 HEADS = "bert.heads"
 """Group of entry points of heads."""
+_COLUMNS = ("id", "text_a", "text_b", "label")
+"""First columns of `predictions.csv`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +181,8 @@ class ClassificationTask(Task):
             atomic_writer(folder / "predictions.jsonl") as jsonl,
             atomic_writer(folder / "predictions.csv") as table,
         ):
-            table.write(csv_row(["id", "text_a", "text_b", "label", *self.labels]))
+            # A label may be called like another column: `id` is also the code of a language.
+            table.write(csv_row([*_COLUMNS, *(f"p({one})" if one in _COLUMNS else one for one in self.labels)]))
 
             def write(example: InputExample, _: Sequence[Features], outputs: Sequence[Mapping[str, Any]]) -> None:
                 answer = self.answer(outputs[0])

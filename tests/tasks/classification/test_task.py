@@ -1,8 +1,12 @@
 """What a classification task says of its rows."""
 
+import csv
+
+import numpy as np
 import pytest
 
 from common.errors import DataError
+from processors.base import InputExample
 from processors.example_source import ExampleSource
 from processors.tables.processor import TableProcessor
 from processors.tables.spec import Columns, TableSpec
@@ -46,3 +50,14 @@ def test_a_row_to_evaluate_without_a_label(make, tmp_path):
     (tmp_path / "dev.tsv").write_text("text\tlabel\na film\t\n")
     with pytest.raises(DataError, match=r"dev.tsv:2: column 'label': found nothing, expected a label to evaluate with"):
         list(make().examples(DEV))
+
+
+def test_a_label_called_like_a_column_has_a_column_of_its_own(tmp_path):
+    (tmp_path / "train.tsv").write_text("text\tlabel\nrumah\tid\nhouse\ten\n")
+    (tmp_path / "vocab.txt").write_text("\n".join(tiny.TOKENS))
+    source = ExampleSource(TableProcessor(TableSpec(Columns("text", label="label")), str(tmp_path)), str(tmp_path))
+    task = ClassificationTask("table", source, BulkTokenizer(tmp_path / "vocab.txt"), 24)
+    with task.answers(tmp_path) as sink:
+        sink(InputExample("7", "rumah"), [], [{"probabilities": np.array([0.25, 0.75], np.float32)}])
+    (row,) = csv.DictReader((tmp_path / "predictions.csv").read_text().splitlines())
+    assert row == {"id": "7", "text_a": "rumah", "text_b": "", "label": "id", "en": "0.25", "p(id)": "0.75"}
