@@ -154,7 +154,10 @@ def _refuse_part(init_checkpoint: str) -> None:
         return
     base = (described.get("base") or {}).get("path")
     if base:
-        raise CheckpointError(f"{source}: holds only what was trained in or on {base}; give that as --init_checkpoint")
+        raise CheckpointError(
+            f"{source}: holds only what was trained in or on {base}; give that as --init_checkpoint, which is the "
+            "model without it; convert_checkpoint.py writes LoRA with --format=peft, adapters with --format=adapters"
+        )
 
 
 def _layers(names: Collection[str]) -> set[int]:

@@ -92,7 +92,8 @@ def _strings(row: dict[str, Any], key: str) -> list[str]:
         raise DataError(f'"{key}" is {"missing" if values is None else type(values).__name__}, expected a list of text')
     for index, value in enumerate(values):
         if not isinstance(value, str) or not value:
-            raise DataError(f'"{key}"[{index}] is {value!r:.40}, expected text; write tags as names, not as numbers')
+            advice = "leave the word and its tag out" if value == "" else "write tags as names, not as numbers"
+            raise DataError(f'"{key}"[{index}] is {value!r:.40}, expected text; {advice}')
     return values
 
 

@@ -129,7 +129,7 @@ def test_later_commands_keep_what_is_inserted(lora, run_script, two_layers, tmp_
     elsewhere = [*TABLE, f"--data_dir={lora / 'data'}", f"--output_dir={tmp_path / 'new'}", *TRAINING, "--do_train"]
     code, _, err = run_script(run_classifier.main, *elsewhere, f"--init_checkpoint={lora / 'run'}")
     assert code == 2
-    assert f"holds only what was trained in or on {two_layers}; give that as --init_checkpoint" in err
+    assert f"holds only what was trained in or on {two_layers}; give that as --init_checkpoint, which is the" in err
 
 
 ERRORS = {

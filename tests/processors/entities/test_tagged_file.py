@@ -98,6 +98,10 @@ def test_rows_to_predict_need_no_tags(tmp_path):
     ("row", "message"),
     [
         ({"tokens": ["a", "b"], "tags": ["O"]}, "found 2 tokens and 1 tags, expected a tag for each token"),
+        (
+            {"tokens": ["a", ""], "tags": ["O", "O"]},
+            r'"tokens"\[1\] is \'\', expected text; leave the word and its tag',
+        ),
         ({"tokens": ["a"], "tags": [3]}, r'"tags"\[0\] is 3, expected text; write tags as names'),
         ({"tokens": [], "tags": []}, '"tokens" is empty, expected at least one'),
         ({"tokens": ["a"]}, '"tags" is missing, expected a list of text'),
