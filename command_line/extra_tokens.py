@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from common.errors import FlagError
 from tokenization.base import Tokenizer
 from tokenization.kinds import Kind
 
@@ -22,18 +21,13 @@ def with_extra_tokens(kind: Kind, tokenizer: Tokenizer, extra_tokens: str) -> tu
       extra_tokens: the value of the flag.
 
     Raises:
-      BertError: a tokenizer of this kind cannot have further tokens, or the file cannot be used.
+      BertError: the file cannot be used, or texts never have one of its tokens.
     """
-    if kind.extended is None:
-        raise FlagError(
-            f"--extra_tokens={extra_tokens}: a {tokenizer.kind} vocabulary is one with the model that cuts text, and "
-            "takes no further tokens; expected a WordPiece or byte-level vocabulary, as BERT and RoBERTa have"
-        )
     vocabulary = kind.extended(tokenizer, Path(extra_tokens))
     log.info("--extra_tokens=%s: %s", extra_tokens, vocabulary)
     folder = tempfile.mkdtemp(prefix="bert_vocabulary_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     paths = [Path(folder) / name for name in vocabulary.files]
     for path, content in zip(paths, vocabulary.files.values(), strict=True):
-        path.write_text(content, encoding="utf-8")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
     return vocabulary.tokenizer, paths[0]

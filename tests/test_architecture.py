@@ -33,8 +33,8 @@ ORDER = {
         "exclusive cluster command_records run_directory"
     ),
     "tokenization": (
-        "characters base vocabulary tokenizer_json stated_settings casing wordpiece byte_bpe unigram unigram_json "
-        "sentencepiece natural_text extra_tokens kinds"
+        "characters base vocabulary tokenizer_json stated_settings casing wordpiece byte_bpe model_proto "
+        "unigram unigram_json sentencepiece natural_text extra_tokens kinds"
     ),
     "processors": (
         "problem_types reading json_stream beam base example_source registry text_lines records tables report entities "

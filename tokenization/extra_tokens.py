@@ -2,6 +2,7 @@
 
 In WordPiece's they are words and parts of words as any other, in the places of unused ones first, then behind the last.
 A byte-level one gets them as Hugging Face's `add_tokens` does: behind the last, and found in a text before it is cut.
+SentencePiece's gets them as user-defined symbols of its model, which are found as well.
 """
 
 import logging
@@ -13,6 +14,8 @@ from pathlib import Path
 from common.errors import VocabularyError, one_line
 from tokenization.base import Tokenizer
 from tokenization.byte_bpe import BLANK, ByteBpeTokenizer
+from tokenization.sentencepiece import BLANK as SENTENCEPIECE_BLANK
+from tokenization.sentencepiece import SentencePieceTokenizer
 from tokenization.tokenizer_json import TOKENIZER_JSON
 from tokenization.vocabulary import text_lines
 from tokenization.wordpiece.bulk import BulkTokenizer
@@ -37,7 +40,7 @@ class ExtendedVocabulary:
     """
 
     tokenizer: Tokenizer
-    files: Mapping[str, str]
+    files: Mapping[str, str | bytes]
     placed: int
     appended: int
     present: int
@@ -88,6 +91,40 @@ def extend_byte_bpe(tokenizer: ByteBpeTokenizer, path: Path) -> ExtendedVocabula
     extended = tokenizer.with_added_tokens(extra)
     files = {TOKENIZER_JSON: extended.tokenizer_json()}
     return ExtendedVocabulary(extended, files, 0, len(new), len(extra) - len(new))
+
+
+def extend_sentencepiece(tokenizer: SentencePieceTokenizer, path: Path) -> ExtendedVocabulary:
+    """Adds the tokens of a file to a SentencePiece model, behind its last.
+
+    Args:
+      tokenizer: has the model.
+      path: a text file, UTF-8, a token a line: a word or a part of one, or with U+2581 before it the begin of a word.
+
+    Raises:
+      VocabularyError: it cannot be read, has no token, or one that texts never have after their normalization.
+    """
+    extra = _read(path, tokenizer, lambda token, where: _check_symbol(token, tokenizer, where))
+    new = [symbol for symbol in map(tokenizer.symbol, extra) if symbol not in tokenizer.vocab]
+    extended = tokenizer.with_symbols(new)
+    return ExtendedVocabulary(extended, extended.assets(), 0, len(new), len(extra) - len(new))
+
+
+def _check_symbol(token: str, tokenizer: SentencePieceTokenizer, where: str) -> None:
+    found, shown = tokenizer.symbol(token), one_line(repr(token), 60)
+    if found != token.replace(" ", SENTENCEPIECE_BLANK):
+        advice = f"write it as {one_line(found, 60)}" if found else "remove it"
+        raise VocabularyError(
+            f"{where}: the tokenizer makes {one_line(found, 60) or 'nothing'} of {shown}, so that {_ADVICE}; {advice}"
+        )
+    if found[-1:] == "," and found[-2:-1].isdigit():
+        raise VocabularyError(
+            f"{where}: {shown} ends in a digit and a comma, which become tokens of their own; leave the comma out"
+        )
+    if SENTENCEPIECE_BLANK + found in tokenizer.vocab:
+        log.warning(
+            "%s: %s is found within words, and in place of %s%s, too; write it with %s before it for whole words",
+            where, shown, SENTENCEPIECE_BLANK, found, SENTENCEPIECE_BLANK,
+        )  # fmt: skip
 
 
 def _read(path: Path, tokenizer: Tokenizer, check: Callable[[str, str], None]) -> list[str]:

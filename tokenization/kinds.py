@@ -9,7 +9,7 @@ from common.errors import FlagError, VocabularyError, one_line
 from tokenization.base import SpecialTokens, Tokenizer
 from tokenization.byte_bpe import BYTE_BPE_TOKENS, MERGES, ByteBpeTokenizer
 from tokenization.casing import check_vocabulary_casing
-from tokenization.extra_tokens import ExtendedVocabulary, extend_byte_bpe, extend_wordpiece
+from tokenization.extra_tokens import ExtendedVocabulary, extend_byte_bpe, extend_sentencepiece, extend_wordpiece
 from tokenization.sentencepiece import SENTENCEPIECE_TOKENS, SentencePieceTokenizer
 from tokenization.stated_settings import (
     TOKENIZER_CONFIG,
@@ -58,8 +58,8 @@ class Kind:
         Face other than the given ones.
       stated: what `tokenizer_config.json` says of one.
       restored: makes one from the folder of its `assets`, its `settings` and special tokens.
+      extended: a tokenizer with the tokens of a file.
       further: names of files that belong to the vocabulary file.
-      extended: a tokenizer with the tokens of a file; None where a vocabulary cannot have any.
     """
 
     names: tuple[str, ...]
@@ -68,9 +68,9 @@ class Kind:
     check: Callable[[Tokenizer, Path, Sequence[str]], None]
     stated: Callable[[Tokenizer], dict[str, Any]]
     restored: Callable[[Path, Mapping[str, Any], SpecialTokens], Tokenizer]
+    extended: Callable[[Any, Path], ExtendedVocabulary]
     further: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
-    extended: Callable[[Any, Path], ExtendedVocabulary] | None = None
 
     def files(self, vocab_file: Path) -> dict[str, Path]:
         """The files of a tokenizer by the names that they get in a folder that is written here."""
@@ -251,6 +251,7 @@ KINDS: Mapping[str, Kind] = {
             folder / "spiece.model", settings["do_lower_case"], special
         ),
         renamed={"30k-clean.model": "spiece.model"},
+        extended=extend_sentencepiece,
     ),
     ByteBpeTokenizer.kind: Kind(
         names=(TOKENIZER_JSON, "vocab.json"),

@@ -16,13 +16,14 @@ import sentencepiece
 from common.errors import VocabularyError, one_line
 from tokenization.base import Encoding, SpecialTokens
 from tokenization.characters import convert_to_unicode
+from tokenization.model_proto import with_symbols
 from tokenization.unigram import Unigram
 from tokenization.vocabulary import convert_by_vocab, ids_by_token
 
 SENTENCEPIECE_TOKENS = SpecialTokens(unk="<unk>", pad="<pad>")
 """The special tokens of ALBERT."""
 
-_BLANK = "\u2581"
+BLANK = "\u2581"
 """Begins the tokens that begin a word."""
 
 # Texts that are cut at a time; bounds the memory that a long list takes.
@@ -72,6 +73,20 @@ class SentencePieceTokenizer:
                 f"{vocab_file}: {error.args[0]} not among its tokens, expected {', '.join(special_tokens.required)}; "
                 "take the model that came with the checkpoint"
             ) from None
+
+    def with_symbols(self, symbols: Iterable[str]) -> "SentencePieceTokenizer":
+        """The same tokenizer with further tokens: user-defined symbols of its model.
+
+        Args:
+          symbols: normal forms, see `symbol`, that the vocabulary lacks.
+        """
+        model = with_symbols(self.model, symbols)
+        return SentencePieceTokenizer(self.kind, self.do_lower_case, self.special_tokens, model)
+
+    def symbol(self, text: str) -> str:
+        """What the model finds of a text: cased, normalized, U+2581 for blanks, and before it where the text has it."""
+        normal = self._unigram.normalized(self._normalized(text.replace(BLANK, " "))).strip(BLANK)
+        return BLANK + normal if normal and text.startswith(BLANK) else normal
 
     def __getstate__(self) -> dict[str, Any]:
         return {"model": self.model, "do_lower_case": self.do_lower_case, "special_tokens": self.special_tokens}
@@ -126,7 +141,7 @@ class SentencePieceTokenizer:
         ends: list[int] = []
         place = 0
         for piece in pieces:
-            length = len(self.letters(piece))
+            length = len(piece.replace(BLANK, ""))
             # A mark alone, as before punctuation, is given the next letter: a span of tokens is never empty.
             inside = origins[place : place + max(length, 1)] or [(len(text), len(text))]
             starts.append(inside[0][0])
@@ -148,15 +163,15 @@ class SentencePieceTokenizer:
 
     def continues_word(self, token: str) -> bool:
         """Whether a token belongs to the same word as the one before it."""
-        return not token.startswith(_BLANK)
+        return not token.startswith(BLANK)
 
     def letters(self, token: str) -> str:
         """The token without the mark of those that begin a word."""
-        return token.removeprefix(_BLANK)
+        return token.removeprefix(BLANK)
 
     def text(self, tokens: Iterable[str]) -> str:
         """Tokens put together again."""
-        return "".join(tokens).replace(_BLANK, " ").strip()
+        return "".join(tokens).replace(BLANK, " ").strip()
 
     def fingerprint(self) -> str:
         """Hash of all that decides what a text becomes: model, casing, special tokens, Python's edition of Unicode."""
@@ -193,8 +208,8 @@ class SentencePieceTokenizer:
 
     def _number_parts(self, token: str) -> list[str]:
         """A token that ends in a digit and a comma, cut anew."""
-        parts = self._pieces.encode(token[:-1].replace(_BLANK, ""), out_type=str)
-        if not token.startswith(_BLANK) and parts[0].startswith(_BLANK):
+        parts = self._pieces.encode(token[:-1].replace(BLANK, ""), out_type=str)
+        if not token.startswith(BLANK) and parts[0].startswith(BLANK):
             parts = parts[1:] if len(parts[0]) == 1 else [parts[0][1:], *parts[1:]]
         return [*parts, token[-1]]
 
@@ -228,7 +243,7 @@ class SentencePieceTokenizer:
         return origins
 
     def _count_letters(self, text: str) -> int:
-        return len(self._unigram.normalized(self._normalized(text)).replace(_BLANK, ""))
+        return len(self._unigram.normalized(self._normalized(text)).replace(BLANK, ""))
 
 
 def _clean(text: str | bytes) -> str:

@@ -1,23 +1,22 @@
 """`tokenizer.json` of ALBERT, as Hugging Face's library writes folders now: turned back into a SentencePiece model.
 
-Source: sentencepiece_model.proto of google/sentencepiece; `AlbertConverter` of Hugging Face's transformers, which makes
+Source: `AlbertConverter` of Hugging Face's transformers, which makes
 steps of SentencePiece's normalization, and takes 100 off the score of tokens that end in a digit and a comma.
 """
 
 import base64
 import re
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from common.errors import VocabularyError, one_line
 from tokenization import tokenizer_json
+from tokenization.model_proto import CONTROL, NORMAL, UNKNOWN, USER_DEFINED, field, number, piece_field
 
 _ADVICE = "the ids of some texts would differ; give the spiece.model of the checkpoint"
 _NUMBER = re.compile(r".*\d,", re.DOTALL)
 _NUMBER_PENALTY = 100.0
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4
 
 
 def sentencepiece_model(path: Path) -> tuple[bytes, bool]:
@@ -44,12 +43,12 @@ def sentencepiece_model(path: Path) -> tuple[bytes, bool]:
     special = {token["id"]: bool(token.get("special")) for token in _added(content)}
     encoded = []
     for index, (piece, score) in enumerate(pieces):
-        kind = _UNKNOWN if index == unknown else _CONTROL if special.get(index) else _NORMAL
-        kind = _USER_DEFINED if special.get(index) is False and score == 0.0 else kind
-        encoded.append(_field(1, _field(1, piece.encode()) + _float(2, score) + _number(3, kind)))
-    trainer = _number(3, 1) + _number(40, unknown) + b"".join(_number(field, -1) for field in (41, 42, 43))
-    normalizer = _field(2, base64.b64decode(charsmap or "")) + b"".join(_number(field, 1) for field in (3, 4, 5))
-    return b"".join(encoded) + _field(2, trainer) + _field(3, normalizer), "Lowercase" in kinds
+        kind = UNKNOWN if index == unknown else CONTROL if special.get(index) else NORMAL
+        kind = USER_DEFINED if special.get(index) is False and score == 0.0 else kind
+        encoded.append(piece_field(piece, score, kind))
+    trainer = number(3, 1) + number(40, unknown) + b"".join(number(place, -1) for place in (41, 42, 43))
+    normalizer = field(2, base64.b64decode(charsmap or "")) + b"".join(number(place, 1) for place in (3, 4, 5))
+    return b"".join(encoded) + field(2, trainer) + field(3, normalizer), "Lowercase" in kinds
 
 
 def _pieces(model: dict[str, Any], path: Path) -> list[tuple[str, float]]:
@@ -83,24 +82,3 @@ def _added(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for token in found if isinstance(found, list) else ():
         if isinstance(token, dict) and isinstance(token.get("id"), int):
             yield token
-
-
-def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1  # a negative number has ten bytes
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*parts, value])
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _number(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value)
-
-
-def _float(number: int, value: float) -> bytes:
-    return _varint(number << 3 | 5) + struct.pack("<f", value)

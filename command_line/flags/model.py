@@ -78,7 +78,7 @@ MODEL = Group(
             "extra_tokens",
             str,
             None,
-            "File with further tokens for a WordPiece or byte-level vocabulary, a token a line. They take the places "
+            "File with further tokens for the vocabulary, a token a line. They take the places "
             "of [unused] tokens; the others get new rows of the embedding table, which start as the mean of those.",
             Scope.FREE,
             is_path=True,

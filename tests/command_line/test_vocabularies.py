@@ -17,6 +17,7 @@ from modeling.checkpoints.restore import read_tensor
 from modeling.checkpoints.variable_names import WORD_EMBEDDINGS
 from serving.predictor import Predictor
 from tests.support import tiny
+from tokenization import SentencePieceTokenizer
 from tokenization.kinds import CASING
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "families"
@@ -240,11 +241,42 @@ def test_what_cannot_have_further_tokens(tiny_model, extra, tmp_path, run_script
     )
     assert code == 2
     assert f"--extra_tokens={extra}: 3 of them need new rows of the embedding table, which --lora_rank leaves" in err
-    folder = albert(tmp_path / "albert", "spiece.model")
-    code, _, err = run_script(run_classifier.main, *common, f"--init_checkpoint={folder}", f"--extra_tokens={extra}")
-    assert code == 2
-    assert "a sentencepiece vocabulary is one with the model that cuts text, and takes no further tokens" in err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_further_tokens_of_a_sentencepiece_vocabulary_come_with_the_run(tmp_path, run_script):
+    model, data, run = albert(tmp_path / "albert", "spiece.model"), medical(tmp_path / "data"), tmp_path / "run"
+    size = json.loads((model / "config.json").read_text())["vocab_size"]
+    spare = size - len(SentencePieceTokenizer(model / "spiece.model").tokens)
+    extra = tmp_path / "extra.txt"
+    extra.write_text("".join(f"\u2581word{i}\n" for i in range(spare)) + "\u2581aspirin\ncodeine\n", encoding="utf-8")
+    common = [*TABLE, f"--data_dir={data}", f"--init_checkpoint={model}", f"--output_dir={run}"]
+    code, _, err = run_script(
+        run_classifier.main, *common, f"--extra_tokens={extra}", "--do_train", "--do_predict", "--do_export",
+        "--num_train_epochs=2", "--learning_rate=1e-2",
+    )  # fmt: skip
+    assert code == 0, err
+    assert f"--extra_tokens={extra}: {spare + 2} behind the last" in err
+    before, after = (read_tensor(str(one), WORD_EMBEDDINGS) for one in (model, run))
+    assert after.shape[0] == before.shape[0] + 2
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    # The export cuts text in the graph, and was checked against the tokenizer when it was made.
+    with Predictor(next((run / "export").iterdir())) as predictor:
+        answers = predictor.answer([{"text_a": row["text_a"]} for row in rows])
+    code, _, err = run_script(
+        convert_checkpoint.main, f"--init_checkpoint={run}", f"--output_dir={tmp_path / 'hf'}", "--format=huggingface"
+    )
+    assert code == 0, err
+    code, _, err = run_script(
+        run_classifier.main, *common[:-2], f"--init_checkpoint={tmp_path / 'hf'}", f"--output_dir={tmp_path / 'again'}",
+        "--do_predict",
+    )  # fmt: skip
+    assert code == 0, err
+    again = [json.loads(line) for line in (tmp_path / "again" / "predictions.jsonl").read_text().splitlines()]
+    for row, answer, other in zip(rows, answers, again, strict=True):
+        assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+        assert other["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
 
 
 @pytest.mark.slow

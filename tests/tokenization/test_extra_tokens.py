@@ -11,9 +11,9 @@ from tokenizers import Tokenizer
 
 from common.errors import VocabularyError
 from tests.support import peers, tiny
-from tokenization import BulkTokenizer, ByteBpeTokenizer
+from tokenization import BulkTokenizer, ByteBpeTokenizer, SentencePieceTokenizer
 from tokenization.byte_bpe import BYTE_BPE_TOKENS
-from tokenization.extra_tokens import extend_byte_bpe, extend_wordpiece
+from tokenization.extra_tokens import extend_byte_bpe, extend_sentencepiece, extend_wordpiece
 from tokenization.kinds import KINDS, Asked, of_assets
 
 ROBERTA = Path(__file__).resolve().parents[1] / "data" / "families" / "roberta" / "tokenizer"
@@ -155,3 +155,63 @@ def test_ids_and_offsets_are_those_of_transformers(further, tmp_path, written_he
         encoding = found.tokenizer.encode_with_offsets(text)
         offsets = [list(pair) for pair in zip(encoding.starts, encoding.ends, strict=True)]
         assert [ids, offsets] == json.loads(line), text
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory):
+    return SentencePieceTokenizer(tiny.write_sentencepiece(tmp_path_factory.mktemp("model") / "spiece.model"))
+
+
+def test_symbols_of_a_sentencepiece_model_are_found_before_the_rest_is_cut(pieces, tmp_path):
+    path = tmp_path / "extra.txt"
+    path.write_text("\u2581covid19\nitis\nnew york\n\u5317\u4eac\n", encoding="utf-8")
+    found = extend_sentencepiece(pieces, path)
+    assert str(found) == "4 behind the last"
+    tokens = found.tokenizer.tokens
+    assert tokens == [*pieces.tokens, "\u2581covid19", "itis", "new\u2581york", "\u5317\u4eac"]
+    assert found.tokenizer.tokenize("Covid19") == ["\u2581covid19"]
+    texts = ["the Covid19 gastritis, in New  York \u5317\u4eac!", "aaa aaa covid19 aaa aaa", "good", "", "itisitis"]
+    for text, ids in zip(texts, found.tokenizer.encode(texts), strict=True):
+        encoding = found.tokenizer.encode_with_offsets(text)
+        assert encoding.ids == ids
+        for index, start, end in zip(ids, encoding.starts, encoding.ends, strict=True):
+            if index >= len(pieces.tokens):
+                known = tokens[index].replace("\u2581", " ").strip()
+                assert " ".join(text[start:end].lower().split()) == known
+    assert sum(index >= len(pieces.tokens) for index in found.tokenizer.encode(texts[:1])[0]) == 4
+    assert found.tokenizer.encode(["the film was good"]) == pieces.encode(["the film was good"])
+    ((name, content),) = found.files.items()
+    (tmp_path / name).write_bytes(content)
+    again = KINDS["sentencepiece"].load(tmp_path / name, Asked(True), pieces.special_tokens)
+    assert again.encode(texts) == found.tokenizer.encode(texts)
+    assert again.fingerprint() == found.tokenizer.fingerprint() != pieces.fingerprint()
+    repeated = extend_sentencepiece(again, path)
+    assert (repeated.present, repeated.appended, repeated.tokenizer.fingerprint()) == (4, 0, again.fingerprint())
+
+
+def test_a_symbol_that_stands_in_words_is_named(pieces, tmp_path, caplog):
+    path = tmp_path / "extra.txt"
+    word = next(
+        token[1:] for token in pieces.tokens if token[:1] == "\u2581" and token[1:].isalpha() and len(token) > 3
+    )
+    path.write_text(f"{word}\n", encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        extend_sentencepiece(pieces, path)
+    assert f"{path}:1: '{word}' is found within words, and in place of \u2581{word}, too" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("COVID\n", ":1: the tokenizer makes covid of 'COVID', so that no text would ever have it; write it as covid"),
+        ("\u00fcber\n", ":1: the tokenizer makes uber of"),
+        ("ok\n\u200b\n", ":2: the tokenizer makes nothing of '\\u200b', so that no text would ever have it; remove it"),
+        ("a1,\n", ":1: 'a1,' ends in a digit and a comma, which become tokens of their own; leave the comma out"),
+    ],
+)
+def test_a_symbol_that_no_text_has_is_refused(pieces, tmp_path, content, message):
+    path = tmp_path / "extra.txt"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(VocabularyError) as refused:
+        extend_sentencepiece(pieces, path)
+    assert message in str(refused.value)

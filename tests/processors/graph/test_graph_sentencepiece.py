@@ -43,6 +43,16 @@ def test_golden(golden, vocab_dir):
     assert [row["text"] for row, ids in zip(rows, found, strict=True) if ids != row["ids"]] == []
 
 
+def test_symbols_of_the_users_are_found_alike(tokenizers):
+    tokenizer, _ = tokenizers
+    extended = tokenizer.with_symbols(["\u2581covid", "itis", "new\u2581york", "\u5317\u4eac"])
+    texts = ["in new  york: covid gastritis", "itisitis\u5317\u4eac covidcovid", "a new day", ""]
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        found = runner(extended, session)(texts)
+    assert found == extended.encode(texts)
+    assert max(map(max, filter(None, found))) >= len(tokenizer.tokens)
+
+
 def test_property_same_ids(tokenizers):
     tokenizer, run = tokenizers
 
