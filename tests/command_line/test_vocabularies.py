@@ -244,64 +244,22 @@ def test_what_cannot_have_further_tokens(tiny_model, extra, tmp_path, run_script
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
-def test_further_tokens_of_a_sentencepiece_vocabulary_come_with_the_run(tmp_path, run_script):
-    model, data, run = albert(tmp_path / "albert", "spiece.model"), medical(tmp_path / "data"), tmp_path / "run"
-    size = json.loads((model / "config.json").read_text())["vocab_size"]
-    spare = size - len(SentencePieceTokenizer(model / "spiece.model").tokens)
-    extra = tmp_path / "extra.txt"
-    extra.write_text("".join(f"\u2581word{i}\n" for i in range(spare)) + "\u2581aspirin\ncodeine\n", encoding="utf-8")
+def check_run_with_further_tokens(tmp_path, run_script, model, extra, place, export):
+    """Trains with further tokens; its export, later commands and a converted folder read text alike. The command."""
+    run = tmp_path / "run"
+    data = medical(tmp_path / "data")
     common = [*TABLE, f"--data_dir={data}", f"--init_checkpoint={model}", f"--output_dir={run}"]
     code, _, err = run_script(
         run_classifier.main, *common, f"--extra_tokens={extra}", "--do_train", "--do_predict", "--do_export",
         "--num_train_epochs=2", "--learning_rate=1e-2",
     )  # fmt: skip
     assert code == 0, err
-    assert f"--extra_tokens={extra}: {spare + 2} behind the last" in err
-    before, after = (read_tensor(str(one), WORD_EMBEDDINGS) for one in (model, run))
-    assert after.shape[0] == before.shape[0] + 2
-    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
-    # The export cuts text in the graph, and was checked against the tokenizer when it was made.
-    with Predictor(next((run / "export").iterdir())) as predictor:
-        answers = predictor.answer([{"text_a": row["text_a"]} for row in rows])
-    code, _, err = run_script(
-        convert_checkpoint.main, f"--init_checkpoint={run}", f"--output_dir={tmp_path / 'hf'}", "--format=huggingface"
-    )
-    assert code == 0, err
-    code, _, err = run_script(
-        run_classifier.main, *common[:-2], f"--init_checkpoint={tmp_path / 'hf'}", f"--output_dir={tmp_path / 'again'}",
-        "--do_predict",
-    )  # fmt: skip
-    assert code == 0, err
-    again = [json.loads(line) for line in (tmp_path / "again" / "predictions.jsonl").read_text().splitlines()]
-    for row, answer, other in zip(rows, answers, again, strict=True):
-        assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
-        assert other["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
-
-
-@pytest.mark.slow
-def test_further_tokens_of_a_byte_level_vocabulary_come_with_the_run(tmp_path, run_script):
-    model = shutil.copytree(DATA / "roberta" / "RobertaForMaskedLM", tmp_path / "model")
-    for name in ("vocab.json", "merges.txt"):
-        shutil.copy(DATA / "roberta" / "tokenizer" / name, model / name)
-    spare = json.loads((model / "config.json").read_text())["vocab_size"] - len(
-        json.loads((model / "vocab.json").read_text())
-    )
-    data, run, extra = medical(tmp_path / "data"), tmp_path / "run", tmp_path / "extra.txt"
-    words = "".join(f"word{i}\n" for i in range(spare))
-    extra.write_text(f"{words}fabulous\ndreadful\ne\n")
-    common = [*TABLE, f"--data_dir={data}", f"--init_checkpoint={model}", f"--output_dir={run}"]
-    code, _, err = run_script(
-        run_classifier.main, *common, f"--extra_tokens={extra}", "--do_train", "--do_predict", "--do_export",
-        "--num_train_epochs=2", "--learning_rate=1e-2",
-    )  # fmt: skip
-    assert code == 0, err
-    assert f"--extra_tokens={extra}: {spare + 2} behind the last, 1 were there before" in err
+    assert f"--extra_tokens={extra}: {place}" in err
     assert "2 rows for further tokens start as the mean of those there" in err
     before, after = (read_tensor(str(one), WORD_EMBEDDINGS) for one in (model, run))
     assert after.shape[0] == before.shape[0] + 2
     rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
-    with Predictor(next((run / "export_ids").iterdir())) as predictor:
+    with Predictor(next((run / export).iterdir())) as predictor:
         answers = predictor.answer([{"text_a": row["text_a"]} for row in rows])
     code, _, err = run_script(
         convert_checkpoint.main, f"--init_checkpoint={run}", f"--output_dir={tmp_path / 'hf'}", "--format=huggingface"
@@ -316,6 +274,38 @@ def test_further_tokens_of_a_byte_level_vocabulary_come_with_the_run(tmp_path, r
         for row, other, answer in zip(rows, again, answers, strict=True):
             assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
             assert other["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+    return common
+
+
+@pytest.mark.slow
+def test_further_tokens_of_a_sentencepiece_vocabulary_come_with_the_run(tmp_path, run_script):
+    model, extra = albert(tmp_path / "albert", "spiece.model"), tmp_path / "extra.txt"
+    size = json.loads((model / "config.json").read_text())["vocab_size"]
+    spare = size - len(SentencePieceTokenizer(model / "spiece.model").tokens)
+    words = "".join(f"\u2581word{i}\n" for i in range(spare))
+    extra.write_text(f"{words}\u2581aspirin\ncodeine\n", encoding="utf-8")
+    # The export cuts text in the graph, and is checked against the tokenizer when it is made.
+    place = f"{spare + 2} behind the last"
+    common = check_run_with_further_tokens(tmp_path, run_script, model, extra, place, "export")
+    extra.write_text(f"{words}\u2581aspirin\nmorphine\n", encoding="utf-8")
+    code, _, err = run_script(run_classifier.main, *common, f"--extra_tokens={extra}", "--do_eval")
+    assert code == 2
+    assert f"--output_dir={tmp_path / 'run'} belongs to another run (vocabulary: " in err
+
+
+@pytest.mark.slow
+def test_further_tokens_of_a_byte_level_vocabulary_come_with_the_run(tmp_path, run_script):
+    model = shutil.copytree(DATA / "roberta" / "RobertaForMaskedLM", tmp_path / "model")
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(DATA / "roberta" / "tokenizer" / name, model / name)
+    spare = json.loads((model / "config.json").read_text())["vocab_size"] - len(
+        json.loads((model / "vocab.json").read_text())
+    )
+    run, extra = tmp_path / "run", tmp_path / "extra.txt"
+    words = "".join(f"word{i}\n" for i in range(spare))
+    extra.write_text(f"{words}fabulous\ndreadful\ne\n")
+    place = f"{spare + 2} behind the last, 1 were there before"
+    common = check_run_with_further_tokens(tmp_path, run_script, model, extra, place, "export_ids")
     # A token that the vocabulary has already is another way to cut text, too.
     extra.write_text(f"{words}fabulous\ndreadful\nt\n")
     code, _, err = run_script(run_classifier.main, *common, f"--extra_tokens={extra}", "--do_eval")
