@@ -101,6 +101,8 @@ class SentencePieceTokenizer:
         self.special_ids = self.special_tokens.ids(self.vocab)
         self._numbers = {index for index, token in enumerate(self.tokens) if _is_number_and_comma(token)}
         self._unigram = Unigram(self._pieces)
+        # A text never contains a control symbol: "[MASK]" is characters, which may be unknown one after the other.
+        self._cut = {token: index for token, index in self.vocab.items() if not self._pieces.is_control(index)}
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Turn texts into ids.
@@ -214,7 +216,7 @@ class SentencePieceTokenizer:
         return [*parts, token[-1]]
 
     def _ids(self, pieces: Iterable[str]) -> list[int]:
-        return [self.vocab.get(piece, self.special_ids.unk) for piece in pieces]
+        return [self._cut.get(piece, self.special_ids.unk) for piece in pieces]
 
     def _surfaces(self, text: str) -> list[str]:
         """The tokens of a text; in the place of an unknown one, what it stands for."""

@@ -64,6 +64,15 @@ def test_what_holds_no_text_has_no_tokens(tokenizer, text):
     assert tokenizer.encode_with_offsets(text).ids == []
 
 
+def test_a_text_never_contains_a_control_symbol(model):
+    tokenizer = SentencePieceTokenizer(model, do_lower_case=False)
+    controls = tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]", "[MASK]", "<pad>"])
+    for text in ["[MASK]", "[CLS]aaa", "a [SEP] day", "<pad>aaa", "[MASK][MASK][MASK]"]:
+        ids = tokenizer.encode([text])[0]
+        assert set(ids).isdisjoint(controls)
+        assert tokenizer.encode_with_offsets(text).ids == ids
+
+
 def test_property_offsets_are_within_the_text_and_ids_those_of_encode(tokenizer):
     @settings(max_examples=150, deadline=None)
     @given(tokenization_texts.texts)

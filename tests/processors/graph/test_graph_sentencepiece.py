@@ -59,6 +59,7 @@ def test_property_same_ids(tokenizers):
     @settings(max_examples=100, deadline=None)
     @given(st.lists(tokenization_texts.texts, min_size=1, max_size=8))
     @example(["in 10, and 20,000", "aaa day day day day", "\u1112\u1161\u11ab", "ΑΣ Σ", "\u00a8a\u00a8"])
+    @example(["[MASK]aaa", "x [CLS]", "<pad>aaa"])
     @example(["", " ", "\u200b\u200b\u200b", "\u0301", "\x00a\x00", "\ufdd0", "a\U0003fffeb"])
     def same(batch):
         # TensorFlow takes the non-characters for invalid bytes.
