@@ -10,7 +10,7 @@ from command_line.flags.declaration import Flag, FlagSet
 from command_line.model_files import ModelFiles
 from command_line.remote_files import as_given, is_made_here, original
 from common import command_records
-from common.errors import CheckpointError, one_line
+from common.errors import CheckpointError, RunDirectoryError, one_line
 from common.paths import is_remote
 from common.run_directory import RunDirectory
 from common.user_code import is_file
@@ -34,6 +34,25 @@ def same(flags: SimpleNamespace, declared: FlagSet) -> dict[str, Any]:
         one for flag in declared if flag.name in typed - _OWN for one in as_arguments(flag, as_given(flags, flag.name))
     ]
     return {"program": list(flags.program), "given": given}
+
+
+def refuse_other_script(program: Sequence[str], directory: RunDirectory) -> None:
+    """Refuses an output directory that another script of this project made.
+
+    Args:
+      program: the script, as `TaskScript.program` names it.
+      directory: the output directory.
+
+    Raises:
+      RunDirectoryError: its run is one of another task.
+    """
+    listed = (directory.description() or {}).get(command_records.KEY) or [{}]
+    made_by = listed[0].get("program") or list(program)
+    if made_by != list(program) and len(made_by) == len(program) == 1 and directory.is_trained():
+        raise RunDirectoryError(
+            f"--output_dir={directory.path} is a run of {one_line(made_by[0], 60)}, and this is {program[0]}; "
+            "go on with that script, or choose another --output_dir"
+        )
 
 
 def begun(

@@ -85,6 +85,7 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
             member.require_one_machine("--num_seeds")
             return seeds.run(flags, self.run)
         directory = RunDirectory(path_of(flags.output_dir or ""))
+        commands.refuse_other_script(self.program, directory)
         if self.is_answered(flags, directory):
             return Results()
         flags = remote_files.staged(scopes.settle(flags, self.flags, directory), self.flags)

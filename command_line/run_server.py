@@ -41,6 +41,7 @@ def run(flags: SimpleNamespace) -> None:
     """
     if not (flags.export or flags.vectors):
         require(flags, "export")
+    check_share_base(flags)
     folders = named_exports(flags.export or ())
     as_vectors = named_exports(flags.vectors or (), "vectors", folders)
     devices = device_map(flags.device_map)
@@ -48,29 +49,59 @@ def run(flags: SimpleNamespace) -> None:
     as_vectors |= {name: folders.pop(name) for name in list(folders) if holds_checkpoint_alone(folders[name])}
     with contextlib.ExitStack() as stack:
         made = {name: stack.enter_context(vector_export(flags, path)) for name, path in as_vectors.items()}
-        serve(flags, folders | made, devices)
+        together, alone = (folders, made) if flags.share_base else ({}, folders | made)
+        groups = [group for group in (together, *({name: path} for name, path in alone.items())) if group]
+        serve(flags, groups, devices)
 
 
-def serve(flags: SimpleNamespace, exports: Mapping[str, Path], devices: Sequence[str | None]) -> None:
-    """Serves exports by name until the process is told to stop.
+def check_share_base(flags: SimpleNamespace) -> None:
+    """Checks that exports can share a base.
+
+    Raises:
+      FlagError: none is named, or another engine than TensorFlow is asked for.
+    """
+    if not flags.share_base:
+        return
+    if not flags.export:
+        raise FlagError("--share_base: no --export is given; name the exports that stand on one base")
+    if flags.engine == ONNX:
+        raise FlagError("--share_base: --engine=onnx has one model a file; leave one of the two out")
+
+
+def serve(flags: SimpleNamespace, groups: Sequence[Mapping[str, Path]], devices: Sequence[str | None]) -> None:
+    """Serves exports by name until the process is told to stop; those of a group are in the same processes.
 
     Raises:
       BertError: an address or an export that cannot be used.
     """
     from serving.gate import read_keys
     from serving.metrics import Metrics
-    from serving.models import ServedModel, Source
+    from serving.models import Served, Source
     from serving.server import Server
 
+    for path in (path for exports in groups for path in exports.values()):
+        warn_of_outdated(path)
     keys = read_keys(Path(flags.api_key_file)) if flags.api_key_file else None
     metrics = Metrics()
     batches = _settings(BatchLimits, flags)
     models = [
-        ServedModel(name, Source(path), devices, batches, metrics, flags.engine) for name, path in exports.items()
+        Served({name: Source(path) for name, path in exports.items()}, devices, batches, metrics, flags.engine)
+        for exports in groups
     ]
     limits = _settings(RequestLimits, flags)
     server = Server(models, _settings(ServerSettings, flags, limits=limits), metrics, keys)
     asyncio.run(server.run())
+
+
+def warn_of_outdated(folder: Path) -> None:
+    """Warns of a run that has been trained further since its newest export."""
+    run = RunDirectory(folder)
+    export = run.latest_export()
+    if export is not None and (made := run.outdated(export)):
+        log.warning(
+            "%s was made of %s, and %s has been trained further since; --do_export makes an export of what it is now, "
+            "which is taken up at once", export, made, folder,
+        )  # fmt: skip
 
 
 def _settings(kind: Any, flags: SimpleNamespace, **further: Any) -> Any:

@@ -52,6 +52,8 @@ def run(flags: SimpleNamespace, run_one: Callable[[SimpleNamespace], Results]) -
     Raises:
       BertError: as one run.
     """
+    from estimator.hooks.periodic_evaluation import chosen_value
+
     check(flags)
     folder = path_of(flags.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +62,10 @@ def run(flags: SimpleNamespace, run_one: Callable[[SimpleNamespace], Results]) -
         for number, seed in enumerate(range(flags.seed, flags.seed + flags.num_seeds), start=1):
             log.info("seed %d, %d of %d", seed, number, flags.num_seeds)
             results[seed] = run_one(with_seed(flags, seed))
-        metric = flags.best_metric or results[flags.seed].main_metric
+            metric = flags.best_metric or results[seed].main_metric
+            chosen_value(
+                results[seed].scores, metric
+            )  # a metric that is none is told after one training, not after all
         summary = summed_up({seed: made.scores for seed, made in results.items()}, metric)
         write_atomically(folder / FILE, json.dumps(dataclasses.asdict(summary), indent=2, ensure_ascii=False) + "\n")
     for line in summary.lines():

@@ -195,7 +195,8 @@ class Batcher:
     @contextlib.asynccontextmanager
     async def batch(self) -> AsyncIterator[Batch]:
         """Waits for rows, and for others to join them; the block computes them."""
-        batch = await self._next()
+        await self.ready()
+        batch = self._taken()
         self._in_flight += 1
         started = time.monotonic()
         try:
@@ -206,14 +207,15 @@ class Batcher:
             before = self._tokens_per_second or speed
             self._tokens_per_second = (1 - SMOOTHING) * before + SMOOTHING * speed
 
-    async def _next(self) -> Batch:
+    async def ready(self) -> None:
+        """Waits until a batch can be taken: there are rows, and others had time to join them."""
         while True:
             while not self._heap:
                 self._arrived.clear()
                 await self._arrived.wait()
             await self._others()
             if self._heap:  # another worker may have taken the rows meanwhile
-                return self._taken()
+                return
 
     async def _others(self) -> None:
         """Waits until a batch is full, or its first row has waited long enough."""

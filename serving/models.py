@@ -5,8 +5,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,13 @@ from serving.batcher import Batch, Batcher
 from serving.engines import AUTO
 from serving.errors import NotFoundError, UnavailableError
 from serving.metrics import Metrics
+from serving.processes import Process, Processes
 from serving.rows import Description
 from serving.settings import BatchLimits, RequestLimits
 from serving.worker import Worker, WorkerDiedError, refused
 from tasks.answers import Answer
 
 log = logging.getLogger(__name__)
-
-RESTART_SECONDS = (0.0, 1.0, 5.0, 15.0, 60.0)
-"""Pauses before the attempts to start a process again; the last one repeats."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,52 +57,44 @@ def _newest_in(folder: Path) -> Path | None:
 
 
 class Version:
-    """An export that is loaded: one process a device, which share one queue."""
+    """An export that is loaded: its queue, which its processes empty.
+
+    Args:
+      name: of the model.
+      export_dir: the export.
+      processes: that hold it.
+      description: what it says of itself.
+      limits: of batches.
+      metrics: that count them.
+    """
 
     def __init__(
-        self, name: str, export_dir: Path, devices: Sequence[str | None], metrics: Metrics, engine: str = AUTO
+        self,
+        name: str,
+        export_dir: Path,
+        processes: Processes,
+        description: Description,
+        limits: BatchLimits,
+        metrics: Metrics,
     ) -> None:
         self.name = name
         self.export_dir = export_dir
         self.number = int(export_dir.name) if export_dir.name.isdigit() else 1
         self.metrics = metrics
-        self.workers = [Worker(export_dir, device, engine) for device in devices]
-        self.ready_workers = 0
-        self._threads = ThreadPoolExecutor(len(self.workers), thread_name_prefix=f"model-{name}")
-        self._tasks: list[asyncio.Task[None]] = []
-        self._description: Description | None = None
-        self._batcher: Batcher | None = None
+        self.description = description
+        self.batcher = Batcher(limits, description.tokens)
+        self._processes = processes
+        self._tasks = [asyncio.create_task(self._work(process)) for process in processes]
 
     @property
-    def description(self) -> Description:
-        """What the export says of itself; once it is loaded."""
-        assert self._description is not None
-        return self._description
+    def workers(self) -> list[Worker]:
+        """Its processes; other exports may be in them, too."""
+        return self._processes.workers
 
     @property
-    def batcher(self) -> Batcher:
-        """The queue; once the export is loaded."""
-        assert self._batcher is not None
-        return self._batcher
-
-    async def load(self, limits: BatchLimits) -> None:
-        """Starts the processes and takes requests.
-
-        Raises:
-          ExportError: the export cannot be loaded.
-        """
-        started = time.monotonic()
-        try:
-            descriptions = await asyncio.gather(*(self._in_thread(worker.start) for worker in self.workers))
-        except BaseException:
-            self.kill()
-            raise
-        self._description = descriptions[0]
-        self._batcher = Batcher(limits, self.description.tokens)
-        self.ready_workers = len(self.workers)
-        self._tasks = [asyncio.create_task(self._work(worker)) for worker in self.workers]
-        log.info("loaded %s version %d in %.1f s from %s", self.name, self.number, time.monotonic() - started,
-                 self.export_dir)  # fmt: skip
+    def ready_workers(self) -> int:
+        """How many of them can answer."""
+        return self._processes.ready_count
 
     async def answer(self, rows: Sequence[Mapping[str, Any]], limits: RequestLimits) -> list[Answer]:
         """Answers the rows of one request.
@@ -117,44 +106,33 @@ class Version:
         return await self.batcher.answer(rows, limits.deadline_s)
 
     async def close(self) -> None:
-        """Answers what waits, then ends the processes."""
+        """Answers what waits, and asks the processes nothing any more."""
         self.batcher.close()
         await self.batcher.drained()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for worker in self.workers:
-            worker.kill()  # one may be starting again
-        await asyncio.to_thread(self._threads.shutdown)
-        for worker in self.workers:
-            worker.stop()
 
-    def kill(self) -> None:
-        """Ends the processes, whatever they do."""
-        for worker in self.workers:
-            worker.kill()
-        self._threads.shutdown(wait=False)
-
-    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
-
-    async def _work(self, worker: Worker) -> None:
+    async def _work(self, process: Process) -> None:
         """Computes batches with one process, and starts it again when it dies."""
         while True:
-            async with self.batcher.batch() as batch:
-                died = await self._computed(worker, batch)
-            if died:
-                self.ready_workers -= 1
-                await self._restart(worker)
-                self.ready_workers += 1
+            await self.batcher.ready()
+            async with process.turn:
+                if not self.batcher.waiting_rows:
+                    continue  # another process has taken them meanwhile
+                async with self.batcher.batch() as batch:
+                    died = await self._computed(process, batch)
+                if died:
+                    await self._processes.restart(process)
 
-    async def _computed(self, worker: Worker, batch: Batch) -> bool:
+    async def _computed(self, process: Process, batch: Batch) -> bool:
         """Computes a batch; gives whether the process died of it."""
         started = time.monotonic()
         try:
-            found = await self._in_thread(worker.answer, batch.rows)
+            found = await self._processes.answer(process, self.name, batch.rows)
         except WorkerDiedError as error:
             log.error("%s: the process of the model %s with a batch of %d texts", self.name, error, len(batch.rows))
+            process.is_ready = False
             self.metrics.observe_crash(self.name)
             batch.fail(refused(error))
             return True
@@ -162,46 +140,18 @@ class Version:
         batch.resolve(found)
         return False
 
-    async def _restart(self, worker: Worker) -> None:
-        for attempt in range(1_000_000):
-            await asyncio.sleep(RESTART_SECONDS[min(attempt, len(RESTART_SECONDS) - 1)])
-            try:
-                await self._in_thread(worker.start)
-            except ExportError as error:
-                log.error("%s: cannot be started again: %s", self.name, error)
-            else:
-                log.info("%s: the process of the model runs again", self.name)
-                return
-
 
 class ServedModel:
-    """A model by its name: the newest export of its source, exchanged without a gap.
+    """A model by its name.
 
     Args:
       name: in requests.
-      source: where its exports are.
-      devices: a process for each.
-      limits: of batches.
-      engine: what computes the answers, one of `serving.engines.ENGINES`.
+      loaded: versions by name, which change.
     """
 
-    def __init__(
-        self,
-        name: str,
-        source: Source,
-        devices: Sequence[str | None],
-        limits: BatchLimits,
-        metrics: Metrics,
-        engine: str = AUTO,
-    ) -> None:
+    def __init__(self, name: str, loaded: Mapping[str, Version]) -> None:
         self.name = name
-        self._source = source
-        self._devices = devices
-        self._limits = limits
-        self._metrics = metrics
-        self._engine = engine
-        self._failed: Path | None = None
-        self._version: Version | None = None
+        self._loaded = loaded
 
     @property
     def version(self) -> Version:
@@ -210,64 +160,119 @@ class ServedModel:
         Raises:
           UnavailableError: none is loaded.
         """
-        if self._version is None:
+        if self.name not in self._loaded:
             raise UnavailableError(f"model {self.name} is being loaded; try again soon")
-        return self._version
+        return self._loaded[self.name]
 
     def is_ready(self) -> bool:
         """Whether a process is there to answer."""
-        return self._version is not None and self._version.ready_workers > 0
+        return self.name in self._loaded and self._loaded[self.name].ready_workers > 0
+
+    def waiting_rows(self) -> int:
+        """Rows in its queue."""
+        return self._loaded[self.name].batcher.waiting_rows if self.name in self._loaded else 0
+
+
+class Served:
+    """What shares processes: one model, or several on one base. Newer exports take their places without a gap.
+
+    Args:
+      sources: by the name of the model, where its exports are.
+      devices: a process for each.
+      limits: of batches.
+      metrics: that count them.
+      engine: what computes the answers, one of `serving.engines.ENGINES`.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        devices: Sequence[str | None],
+        limits: BatchLimits,
+        metrics: Metrics,
+        engine: str = AUTO,
+    ) -> None:
+        self._sources = sources
+        self._devices = devices
+        self._limits = limits
+        self._metrics = metrics
+        self._engine = engine
+        self._failed: dict[str, Path] = {}
+        self._versions: dict[str, Version] = {}
+        self._processes: Processes | None = None
+        self.models = [ServedModel(name, self._versions) for name in sources]
 
     async def load(self) -> None:
-        """Loads the newest export.
+        """Loads the newest exports.
 
         Raises:
           ExportError: there is none, or it cannot be loaded.
         """
-        await self._change_to(self._source.newest())
-        self._metrics.watch_queue(self.name, lambda: self._version.batcher.waiting_rows if self._version else 0)
+        await self._change_to(self._newest())
+        for model in self.models:
+            self._metrics.watch_queue(model.name, model.waiting_rows)
 
     async def update(self) -> bool:
-        """Changes to a newer export where there is one; one that cannot be loaded is reported and left alone."""
+        """Changes to newer exports where there are some; what cannot be loaded is reported and left alone."""
         try:
-            newest = await asyncio.to_thread(self._source.newest)
+            newest = await asyncio.to_thread(self._newest)
         except (ExportError, OSError):
             return False  # what is loaded goes on
-        if self._version is None or newest in (self._version.export_dir, self._failed):
+        loaded = {name: version.export_dir for name, version in self._versions.items()}
+        if not loaded or newest in (loaded, self._failed):
             return False
         try:
             await self._change_to(newest)
         except BertError as error:
             self._failed = newest
-            log.error("%s stays at version %d: %s", self.name, self._version.number, error)
+            for name in (name for name in newest if newest[name] != loaded[name]):
+                log.error("%s stays at version %d: %s", name, self._versions[name].number, error)
             return False
         return True
 
-    async def _change_to(self, export_dir: Path) -> None:
-        version = Version(self.name, export_dir, self._devices, self._metrics, self._engine)
-        await version.load(self._limits)
-        before, self._version = self._version, version
-        if before is not None:
-            await before.close()
+    def _newest(self) -> dict[str, Path]:
+        return {name: source.newest() for name, source in self._sources.items()}
+
+    async def _change_to(self, exports: Mapping[str, Path]) -> None:
+        started = time.monotonic()
+        processes = Processes(exports, self._devices, self._engine)
+        descriptions = await processes.start()
+        before, versions_before = self._processes, list(self._versions.values())
+        self._processes = processes
+        for name, path in exports.items():
+            version = Version(name, path, processes, descriptions[name], self._limits, self._metrics)
+            self._versions[name] = version
+            log.info("loaded %s version %d in %.1f s from %s", name, version.number, time.monotonic() - started, path)
+        await _closed(versions_before, before)
 
     async def close(self) -> None:
         """Answers what waits, then ends the processes."""
-        if self._version is not None:
-            await self._version.close()
+        await _closed(list(self._versions.values()), self._processes)
 
     def kill(self) -> None:
         """Ends the processes."""
-        if self._version is not None:
-            self._version.kill()
+        if self._processes is not None:
+            self._processes.kill()
+
+
+async def _closed(versions: Sequence[Version], processes: Processes | None) -> None:
+    await asyncio.gather(*(version.close() for version in versions))
+    if processes is not None:
+        await processes.stop()
 
 
 class Models:
-    """The models of a server by name."""
+    """The models of a server by name.
 
-    def __init__(self, models: Sequence[ServedModel]) -> None:
-        self._models = {model.name: model for model in models}
+    Args:
+      served: what they are loaded with.
+    """
 
-    def __iter__(self) -> Any:
+    def __init__(self, served: Sequence[Served]) -> None:
+        self._served = served
+        self._models = {model.name: model for one in served for model in one.models}
+
+    def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._models.values())
 
     def version(self, name: str | None = None, number: int | None = None) -> Version:
@@ -319,8 +324,8 @@ class Models:
           ExportError: one cannot be loaded.
         """
         try:
-            for model in self._models.values():
-                await model.load()
+            for one in self._served:
+                await one.load()
         except BaseException:
             self.kill()
             raise
@@ -329,15 +334,15 @@ class Models:
         """Looks for newer exports for ever."""
         while True:
             await asyncio.sleep(seconds)
-            for model in self._models.values():
+            for one in self._served:
                 with contextlib.suppress(OSError):
-                    await model.update()
+                    await one.update()
 
     async def close(self) -> None:
         """Answers what waits, then ends the processes."""
-        await asyncio.gather(*(model.close() for model in self._models.values()))
+        await asyncio.gather(*(one.close() for one in self._served))
 
     def kill(self) -> None:
         """Ends the processes."""
-        for model in self._models.values():
-            model.kill()
+        for one in self._served:
+            one.kill()

@@ -17,7 +17,7 @@ from serving.application import application
 from serving.connections import timed
 from serving.gate import ApiKeys
 from serving.metrics import Metrics
-from serving.models import Models, ServedModel
+from serving.models import Models, Served
 from serving.service import Service
 from serving.settings import ServerSettings
 
@@ -48,7 +48,7 @@ class Server:
     """
 
     def __init__(
-        self, models: Sequence[ServedModel], settings: ServerSettings, metrics: Metrics, keys: ApiKeys | None = None
+        self, models: Sequence[Served], settings: ServerSettings, metrics: Metrics, keys: ApiKeys | None = None
     ) -> None:
         self.models = Models(models)
         self.settings = settings

@@ -1,4 +1,4 @@
-"""A process that holds one export and answers batches: a crash of it, or its memory, is not the server's."""
+"""A process that holds exports and answers batches: a crash of it, or its memory, is not the server's."""
 
 import contextlib
 import dataclasses
@@ -8,10 +8,10 @@ import multiprocessing
 import os
 import signal
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from common import onednn
 from common.errors import BertError, ExportError, one_line
@@ -23,6 +23,9 @@ from serving.errors import ModelFailedError, RequestError, UnavailableError, Unp
 from serving.rows import Description, Row
 from serving.tensors import types_of
 from tasks.answers import Answer
+
+if TYPE_CHECKING:
+    from serving.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
@@ -45,47 +48,53 @@ class WorkerDiedError(Exception):
 
 
 class Worker:
-    """One model in a process of its own; for one caller at a time.
+    """A process of one model, or of several on one base; for one caller at a time.
 
     Args:
-      export_dir: an export directory.
+      exports: export directories by model name.
       device: value of CUDA_VISIBLE_DEVICES for the process; None leaves it as it is.
       engine: computes the answers, one of `serving.engines.ENGINES`; the process imports TensorFlow only for its own.
     """
 
-    def __init__(self, export_dir: Path, device: str | None = None, engine: str = AUTO) -> None:
-        self.export_dir = export_dir
+    def __init__(self, exports: Mapping[str, Path], device: str | None = None, engine: str = AUTO) -> None:
+        self.exports = dict(exports)
         self.device = device
         self.engine = engine
         self._process: Any = None
         self._connection: Connection | None = None
 
-    def start(self) -> Description:
-        """Starts the process, loads the export and answers a first text.
+    def start(self) -> dict[str, Description]:
+        """Starts the process, loads the exports and answers a first text with each.
+
+        Returns:
+          What each export says of itself, by its name.
 
         Raises:
-          ExportError: the export cannot be loaded, or the process dies while it loads.
+          ExportError: an export cannot be loaded, or the process dies while it loads.
         """
         # "spawn": a forked child would share the threads and locks of a server.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, str(self.export_dir), self.device, self.engine)
+        arguments = (theirs, self.exports, self.device, self.engine)
         self._process = context.Process(target=_serve, args=arguments, name="model", daemon=True)
         self._process.start()
         theirs.close()
         try:
             found = self._received(LOAD_SECONDS)
         except WorkerDiedError as error:
-            raise ExportError(
-                f"{self.export_dir}: the process that loads it {error}; is there memory for it?"
-            ) from None
-        if not isinstance(found, Description):
+            paths = ", ".join(map(str, self.exports.values()))
+            raise ExportError(f"{paths}: the process that loads it {error}; is there memory for it?") from None
+        if not isinstance(found, dict):
             self.stop()
             raise ExportError(str(found))
         return found
 
-    def answer(self, rows: Sequence[Row]) -> list[Answer | RequestError]:
+    def answer(self, name: str, rows: Sequence[Row]) -> list[Answer | RequestError]:
         """Answers rows in one batch; a row that cannot be answered has an error in place of its answer.
+
+        Args:
+          name: of the model.
+          rows: texts by input name.
 
         Raises:
           WorkerDiedError: the process ended, or did not answer in time; `start` makes another.
@@ -93,7 +102,7 @@ class Worker:
         if self._connection is None:
             raise WorkerDiedError("is not running")
         try:
-            self._connection.send(list(rows))
+            self._connection.send((name, list(rows)))
         except OSError:
             raise self._died() from None
         return self._received(BATCH_SECONDS)
@@ -138,7 +147,7 @@ class Worker:
         return WorkerDiedError(f"was ended by signal {-code}" if code and code < 0 else f"ended with exit code {code}")
 
 
-def _serve(connection: Connection, export_dir: str, device: str | None, engine: str) -> None:
+def _serve(connection: Connection, exports: Mapping[str, Path], device: str | None, engine: str) -> None:
     """The process: loads, says what it has loaded, then answers until the other end closes."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the server drains its queue first, then closes the connection
         signal.signal(number, signal.SIG_IGN)
@@ -150,19 +159,29 @@ def _serve(connection: Connection, export_dir: str, device: str | None, engine: 
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with contextlib.suppress(EOFError, BrokenPipeError):  # the server is gone
         try:
-            model, description = _load(Path(export_dir), engine)
+            predictors = _load(exports, engine)
+            descriptions = {name: _described(one, exports[name]) for name, one in predictors.items()}
         except BertError as error:
             connection.send(str(error))
             return
-        connection.send(description)
+        connection.send(descriptions)
         while True:
-            connection.send(answers(model, connection.recv()))
+            name, rows = connection.recv()
+            connection.send(answers(predictors[name], rows))
 
 
-def _load(export_dir: Path, engine: str) -> tuple[Model, Description]:
+def _load(exports: Mapping[str, Path], engine: str) -> "dict[str, Predictor]":
     from serving.predictor import Predictor
 
-    predictor = Predictor(export_dir, engine)
+    if len(exports) == 1:
+        return {name: Predictor(path, engine) for name, path in exports.items()}
+    from serving.adapters import AdapterPredictor
+
+    return AdapterPredictor(exports).predictors
+
+
+def _described(predictor: "Predictor", export_dir: Path) -> Description:
+    """What an export says of itself, once it has answered a first text."""
     settings = json.loads((export_dir / "assets" / "tokenizer.json").read_bytes())  # read by the predictor before
     labels_file = export_dir / "assets" / "labels.txt"
     labels = labels_file.read_text(encoding="utf-8").split("\n")[:-1] if labels_file.is_file() else []
@@ -179,7 +198,7 @@ def _load(export_dir: Path, engine: str) -> tuple[Model, Description]:
     for text in WARM_UP:
         predictor.answer([_row(description, text)], 1)
     outputs = predictor.run({name: [value] for name, value in _row(description, WARM_UP[0]).items()})
-    return predictor, dataclasses.replace(description, outputs=types_of(outputs))
+    return dataclasses.replace(description, outputs=types_of(outputs))
 
 
 def _row(description: Description, text: str) -> dict[str, Any]:

@@ -38,6 +38,15 @@ MODELS = Group(
             is_main=True,
         ),
         Flag(
+            "share_base",
+            bool,
+            False,
+            "The exports of --export stand on one base, as adapters, LoRA and heads on a frozen encoder do: a process "
+            "holds its weights once, and each export answers by its name. A newer export of one loads all of them "
+            "anew.",
+            Scope.FREE,
+        ),
+        Flag(
             "device_map",
             str,
             None,

@@ -238,7 +238,12 @@ class TableProcessor(DataProcessor, SelfDescribing):
         """
         own = self.table.splits.get(split, Split())
         declared = type(self).spec is not None or own.format is not None or own.columns is not None
-        if declared or split == "train" or table.header is None or table.has_names or _names(layout.columns):
+        if declared or table.header is None or table.has_names or _names(layout.columns):
+            return
+        if split not in self.bad_rows:
+            log.info("%s:1: is read as a header: %s; give --header=false where it is a row of data", table.path,
+                     one_line(repr(", ".join(table.header)), 80))  # fmt: skip
+        if split == "train":
             return
         path = self._find("train", self._data_dir)
         if path is None or path == table.path or not path.is_file():

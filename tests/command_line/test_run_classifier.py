@@ -12,6 +12,7 @@ import pandas
 import pytest
 
 import run_classifier
+from command_line.run_server import warn_of_outdated
 from common.run_directory import RunDirectory
 from tests.support import tiny
 
@@ -220,7 +221,7 @@ def test_standard_input_is_answered_from_the_export_in_a_fresh_process(trained):
     assert set(answers[0]["probabilities"]) == {"neg", "pos"}
 
 
-def test_finished_run_says_so_and_more_epochs_continue(trained, run_script):
+def test_finished_run_says_so_and_more_epochs_continue(trained, run_script, caplog):
     flags = ["--do_train", f"--output_dir={trained / 'run'}", *TRAINING[1:]]
     code, _, err = run_script(run_classifier.main, *flags, "--num_train_epochs=20")
     assert code == 0
@@ -234,6 +235,9 @@ def test_finished_run_says_so_and_more_epochs_continue(trained, run_script):
     run = RunDirectory(trained / "run")
     export = run.latest_export()
     assert run.outdated(export) == "model.ckpt-160"
+    with caplog.at_level("WARNING"):
+        warn_of_outdated(trained / "run")
+    assert f"{export} was made of model.ckpt-160, and {trained / 'run'} has been trained further since" in caplog.text
     run.note_export(export)
     assert run.outdated(export) is None
 

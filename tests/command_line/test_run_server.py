@@ -57,6 +57,11 @@ def test_it_serves_until_it_is_told_to_stop(classifier_export):
         ([], "--export is missing"),
         (["--export=/no/such"], "--export=/no/such: no such folder; give an --output_dir or an export in it"),
         (["--export=.", "--device_map=0,x"], "--device_map=0,x: expected different numbers of GPUs, as in 0,1, or -1"),
+        (
+            ["--vectors=.", "--share_base"],
+            "--share_base: no --export is given; name the exports that stand on one base",
+        ),
+        (["--export=.", "--share_base", "--engine=onnx"], "--share_base: --engine=onnx has one model a file"),
         (["--export=.", "--device_map=1,1"], "--device_map=1,1: expected different numbers of GPUs"),
         (["--export=.", "--api_key_file=/no/such"], "--api_key_file=/no/such: cannot be read"),
         (["--export=.", "--port=70000"], "--port"),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import run_classifier
+import run_ner
 from command_line import run_pretraining, run_squad, scopes
 from command_line.flags.declaration import FlagSet, Scope
 from command_line.flags.parsing import parse
@@ -186,6 +187,17 @@ def test_a_later_evaluation_reads_the_same_rows(held_out_run, run_script):
         code, _, err = run_script(run_classifier.main, "--do_eval", f"--output_dir={run}", given)
         assert (code, err.count("\n")) == (2, 1)
         assert err.startswith(f"error: {given} contradicts --output_dir={run}")
+
+
+def test_a_run_of_another_script_is_named(held_out_run, run_script):
+    run = held_out_run / "run"
+    for given in (["--do_eval", "--dev_file=tags.conll"], ["--do_predict", "--predict_file=-"]):
+        code, _, err = run_script(run_ner.main, *given, f"--output_dir={run}")
+        assert code == 2
+        assert err == (
+            f"error: --output_dir={run} is a run of run_classifier.py, and this is run_ner.py; go on with that script, "
+            "or choose another --output_dir\n"
+        )
 
 
 def test_other_rows_are_evaluated_in_another_directory(held_out_run, run_script, tmp_path):

@@ -7,7 +7,12 @@ import statistics
 import pytest
 
 import run_classifier
+from command_line import seeds
+from command_line.execution import Results
+from command_line.flags.parsing import parse
+from command_line.run_classifier import SCRIPT
 from command_line.seeds import summed_up
+from common.errors import FlagError
 
 FLAGS = [
     "--task_name=table", "--text_a=text", "--label=label", "--max_seq_length=24", "--train_batch_size=8", "--do_train",
@@ -40,6 +45,20 @@ def test_each_seed_is_a_run_of_its_own_and_a_second_command_trains_only_the_new(
     code, _, err = run_script(run_classifier.main, *several, "--num_seeds=2", f"--output_dir={tmp_path / 'one'}")
     assert code == 2
     assert "holds one run; --num_seeds makes a folder for each seed; choose another" in err.splitlines()[-1]
+
+
+def test_a_metric_that_is_none_is_told_after_the_first_seed(tmp_path):
+    trained = []
+
+    def run_one(flags):
+        trained.append(flags.seed)
+        return Results({"eval_accuracy": 0.5})
+
+    flags = parse(["run_classifier.py", *FLAGS, "--num_seeds=3", "--best_metric=acuracy", f"--output_dir={tmp_path}"],
+                  SCRIPT.flags)  # fmt: skip
+    with pytest.raises(FlagError, match=r"--best_metric=acuracy: not a metric of this evaluation, .*accuracy"):
+        seeds.run(flags, run_one)
+    assert trained == [3]
 
 
 def test_the_best_seed_is_the_earliest_of_equals_and_never_one_without_a_number():

@@ -183,11 +183,11 @@ def test_a_server_needs_no_tensorflow_for_it(exported):
     export = exported("single_label")
     found = {}
     for engine in ("tensorflow", "onnx"):
-        worker = Worker(export, engine=engine)
+        worker = Worker({"it": export}, engine=engine)
         try:
-            description = worker.start()
+            description = worker.start()["it"]
             mapped = Path(f"/proc/{worker.pid()}/maps").read_text()
-            found[engine] = description, worker.answer([{"text_a": "a good film"}])[0], "libtensorflow" in mapped
+            found[engine] = description, worker.answer("it", [{"text_a": "a good film"}])[0], "libtensorflow" in mapped
         finally:
             worker.stop()
     (first, one, has), (second, other, has_not) = found.values()

@@ -1,12 +1,19 @@
 """Several adapters on one base: each answers as alone, and the base is there once."""
 
+import os
+import shutil
+import signal
+
 import numpy as np
 import pytest
 
 from common.errors import ExportError
 from serving.adapters import AdapterPredictor
 from serving.predictor import Predictor
+from serving.settings import ServerSettings
 from tests.command_line.test_adapter_runs import adapters, lora, run  # noqa: F401 - fixtures
+from tests.serving.test_server import wait_until
+from tests.support import serving
 
 ROWS = [{"text_a": "the film was good"}, {"text_a": "a dull day and awful food"}]
 
@@ -46,3 +53,44 @@ def test_another_base_is_named(exports, lora):  # noqa: F811 - a fixture
         AdapterPredictor({**exports, "merged": merged})
     with pytest.raises(ExportError, match="no export is named"):
         AdapterPredictor({})
+
+
+def answered(server, name):
+    found = [server.post("/api/answer", {"model": name, "row": row}).json()["answer"] for row in ROWS]
+    return np.array([list(one["probabilities"].values()) for one in found])
+
+
+def alone(path):
+    with Predictor(path) as predictor:
+        return np.array([list(one["probabilities"].values()) for one in predictor.answer(ROWS)])
+
+
+def test_a_server_answers_by_the_name_of_an_adapter_from_one_process(exports, tmp_path):
+    for name, path in exports.items():
+        shutil.copytree(path, tmp_path / name / "100")
+    settings = ServerSettings(poll_seconds=0.1)
+    folders = {name: tmp_path / name for name in exports}
+    with serving.running(folders, settings=settings, share_base=True) as server:
+        first, second = (server.version(name) for name in exports)
+        assert first.workers[0].pid() == second.workers[0].pid()
+        for name, path in exports.items():
+            np.testing.assert_allclose(answered(server, name), alone(path), atol=1e-6)
+        assert np.abs(answered(server, "first") - answered(server, "second")).max() > 1e-4
+        os.kill(first.workers[0].pid(), signal.SIGKILL)
+        assert server.post("/api/answer", {"model": "second", "row": ROWS[0]}).status_code == 503
+        wait_until(lambda: second.ready_workers == 1, 120)
+        np.testing.assert_allclose(answered(server, "first"), alone(exports["first"]), atol=1e-6)
+        shutil.copytree(exports["second"], tmp_path / "temp")
+        (tmp_path / "temp").rename(folders["first"] / "200")
+        wait_until(lambda: server.version("first").number == 200, 120)
+        assert server.version("second").number == 100
+        np.testing.assert_allclose(answered(server, "first"), alone(exports["second"]), atol=1e-6)
+
+
+def test_a_server_names_another_base(exports, lora):  # noqa: F811 - a fixture
+    folders = {"first": exports["first"], "merged": next((lora / "run" / "export_ids").iterdir())}
+    with (
+        pytest.raises(ExportError, match=r"stands on another base than .*; export without --merge_adapters"),
+        serving.running(folders, share_base=True),
+    ):
+        pass

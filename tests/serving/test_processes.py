@@ -13,7 +13,7 @@ from modeling.config import BertConfig
 from processors.entities.featurizer import labels_of_types
 from processors.entities.source import SentenceFiles
 from processors.entities.tagged_file import FileForm
-from serving import models, worker
+from serving import processes, worker
 from serving.predictor import Predictor
 from serving.settings import BatchLimits, ServerSettings
 from tasks.entities.task import EntitySettings, EntityTask
@@ -31,7 +31,7 @@ def test_one_that_hangs_is_killed_and_one_that_cannot_start_is_tried_again(
     classifier_export, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr(worker, "BATCH_SECONDS", 5.0)
-    monkeypatch.setattr(models, "RESTART_SECONDS", (0.0, 0.2))
+    monkeypatch.setattr(processes, "RESTART_SECONDS", (0.0, 0.2))
     export = tmp_path / "reviews" / "export" / "7"
     shutil.copytree(classifier_export, export)
     batches = BatchLimits(max_batch=1, max_wait_ms=0)

@@ -264,8 +264,8 @@ def test_a_newer_export_takes_over_without_a_gap_and_a_broken_one_does_not(class
 
 
 def failed(server):
-    (model,) = server.server.models
-    return model._failed
+    (served,) = server.server.models._served
+    return served._failed.get("reviews")
 
 
 def test_what_was_accepted_is_answered_before_the_server_stops(classifier_export):

@@ -15,7 +15,7 @@ import requests
 from export.signatures import PLAIN, ExportSettings
 from serving.gate import ApiKeys
 from serving.metrics import Metrics
-from serving.models import ServedModel, Source
+from serving.models import Served, Source
 from serving.server import Server
 from serving.settings import BatchLimits, ServerSettings
 from tasks import exports
@@ -160,13 +160,13 @@ def running(
     settings: ServerSettings | None = None,
     keys: ApiKeys | None = None,
     processes: int = 1,
+    share_base: bool = False,
 ) -> Iterator[Running]:
     """A server of exports by name, on a free port of this machine."""
     metrics = Metrics()
-    models = [
-        ServedModel(name, Source(path), [None] * processes, batches or BatchLimits(), metrics)
-        for name, path in exports.items()
-    ]
+    sources = {name: Source(path) for name, path in exports.items()}
+    groups = [sources] if share_base else [{name: source} for name, source in sources.items()]
+    models = [Served(group, [None] * processes, batches or BatchLimits(), metrics) for group in groups]
     server = Server(models, dataclasses.replace(settings or ServerSettings(), port=0), metrics, keys)
     ready = threading.Event()
     loop = asyncio.new_event_loop()

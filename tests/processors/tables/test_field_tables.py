@@ -144,6 +144,16 @@ def test_a_list_where_one_label_belongs(tmp_path):
     assert "for several labels a row give --problem_type=multi_label" in refused(tmp_path)
 
 
+def test_a_first_line_that_only_a_person_can_tell_from_a_row_is_said_to_be_the_header(tmp_path, caplog):
+    path = write(tmp_path, "train.tsv", "a good film\tfour stars\na bad film\t1.0\n")
+    with caplog.at_level("INFO"):
+        assert len(read(tmp_path, columns=Columns("0", label="1"), problem_type="regression")) == 1
+    assert (
+        f"{path}:1: is read as a header: 'a good film, four stars'; give --header=false where it is a row"
+        in caplog.text
+    )
+
+
 def test_a_file_without_the_header_of_training(tmp_path):
     write(tmp_path, "train.tsv", "text\tlabel\na good film\tpos\na bad film\tneg\n")
     new = write(tmp_path, "new.txt", "first text\nsecond text\n")
