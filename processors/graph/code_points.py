@@ -1,11 +1,13 @@
 """The specification's treatment of every code point, as small arrays that a graph can hold.
 
 Arrays over all of Unicode would have 1.1 million entries. They are cut into blocks of 256, and blocks that are alike
-are stored once: most scripts are left as they are, so that a few hundred blocks remain.
+are stored once: most scripts are left as they are, so that a few hundred blocks remain. Making them takes seconds; each
+is made once in a process.
 """
 
+import functools
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,6 +69,7 @@ class Expansions:
     row_splits: np.ndarray
 
 
+@functools.cache
 def expansions(
     do_lower_case: bool, strip_accents: bool | None = None, tokenize_chinese_chars: bool = True
 ) -> Expansions:
@@ -114,6 +117,7 @@ def tabulated(
     )
 
 
+@functools.cache
 def neighbour_properties(do_lower_case: bool = True, strip_accents: bool = True) -> BlockArray:
     """Tabulate what the two rules that look at neighbours need to know of each code point.
 
@@ -138,6 +142,7 @@ def neighbour_properties(do_lower_case: bool = True, strip_accents: bool = True)
     return BlockArray.compress(dense)
 
 
+@functools.cache
 def sigma_classes() -> BlockArray:
     """Tabulate what each code point of a text that loses none is to a sigma near it: `CASED`, `PLAIN` or neither."""
     dense = np.zeros(_NUM_CODES, np.int32)
@@ -146,9 +151,10 @@ def sigma_classes() -> BlockArray:
     return BlockArray.compress(dense)
 
 
-def _assigned_codes() -> Iterator[int]:
+@functools.cache
+def _assigned_codes() -> tuple[int, ...]:
     """Code points that are characters; of the others (and the private ones) the specification changes none."""
-    return (code for code in range(BARRIER_CODE) if unicodedata.category(chr(code)) not in ("Cn", "Co", "Cs"))
+    return tuple(code for code in range(BARRIER_CODE) if unicodedata.category(chr(code)) not in ("Cn", "Co", "Cs"))
 
 
 def _sigma_class(char: str) -> int:

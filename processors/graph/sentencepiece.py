@@ -5,6 +5,7 @@
 Shapes: N texts, T code points of all texts (flat).
 """
 
+import functools
 import unicodedata
 from collections.abc import Sequence
 from typing import Final, cast
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from processors.graph.code_points import sigma_classes, tabulated
+from processors.graph.code_points import Expansions, sigma_classes, tabulated
 from processors.graph.text_operations import expand, has_capital_sigma, look_up, with_final_sigmas
 from tokenization.base import Tokenizer
 from tokenization.sentencepiece import SentencePieceTokenizer
@@ -35,8 +36,8 @@ class GraphSentencePiece:
 
     def __init__(self, model: bytes, do_lower_case: bool, split: Sequence[Sequence[int]]) -> None:
         self._model = model
-        self._decomposed = tabulated(_decomposed, _FORM)
-        self._lower = tabulated(lambda code: chr(code).lower(), _FORM) if do_lower_case else None
+        self._decomposed = _decompositions()
+        self._lower = _lower_case() if do_lower_case else None
         self._sigma_classes = sigma_classes() if do_lower_case else None
         self._split_values = np.array([index for row in split for index in row], np.int32)
         self._split_starts = np.concatenate([[0], np.cumsum([len(row) for row in split])]).astype(np.int64)
@@ -90,6 +91,16 @@ class GraphSentencePiece:
             lambda: codes.values,
         )
         return expand(self._lower, codes.with_values(flat))
+
+
+@functools.cache
+def _decompositions() -> Expansions:
+    return tabulated(_decomposed, _FORM)
+
+
+@functools.cache
+def _lower_case() -> Expansions:
+    return tabulated(lambda code: chr(code).lower(), _FORM)
 
 
 def _decomposed(code: int) -> str:

@@ -19,14 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_it_serves_until_it_is_told_to_stop(classifier_export):
-    run_dir = classifier_export.parent.parent
-    command = [
-        sys.executable,
-        "run_server.py",
-        f"--export={run_dir}",
-        f"--export=other={classifier_export}",
-        "--port=0",
-    ]
+    command = [sys.executable, "run_server.py", f"--export={classifier_export.parent.parent}", "--port=0"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
         lines = []
@@ -34,7 +27,7 @@ def test_it_serves_until_it_is_told_to_stop(classifier_export):
             lines.append(line)
             if "serving" in line:
                 break
-        found = re.search(r"serving reviews, other at (http://127\.0\.0\.1:\d+)", lines[-1])
+        found = re.search(r"serving reviews at (http://127\.0\.0\.1:\d+)", lines[-1])
         assert found, lines
         request = urllib.request.Request(f"{found[1]}/v1/models/reviews:predict", b'{"instances": ["good film"]}')
         (answer,) = json.loads(urllib.request.urlopen(request, timeout=60).read())["predictions"]

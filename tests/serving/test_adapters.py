@@ -65,18 +65,23 @@ def alone(path):
         return np.array([list(one["probabilities"].values()) for one in predictor.answer(ROWS)])
 
 
-def test_a_server_answers_by_the_name_of_an_adapter_from_one_process(exports, tmp_path):
-    for name, path in exports.items():
-        shutil.copytree(path, tmp_path / name / "100")
-    settings = ServerSettings(poll_seconds=0.1)
-    folders = {name: tmp_path / name for name in exports}
-    with serving.running(folders, settings=settings, share_base=True) as server:
+def test_a_server_answers_by_the_name_of_an_adapter_from_one_process(exports):
+    with serving.running(exports, share_base=True) as server:
         first, second = (server.version(name) for name in exports)
         assert first.workers[0].pid() == second.workers[0].pid()
         for name, path in exports.items():
             np.testing.assert_allclose(answered(server, name), alone(path), atol=1e-6)
         assert np.abs(answered(server, "first") - answered(server, "second")).max() > 1e-4
-        os.kill(first.workers[0].pid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_process_of_several_comes_back_whole_and_takes_up_a_newer_export_of_one(exports, tmp_path):
+    for name, path in exports.items():
+        shutil.copytree(path, tmp_path / name / "100")
+    folders = {name: tmp_path / name for name in exports}
+    with serving.running(folders, settings=ServerSettings(poll_seconds=0.1), share_base=True) as server:
+        second = server.version("second")
+        os.kill(second.workers[0].pid(), signal.SIGKILL)
         assert server.post("/api/answer", {"model": "second", "row": ROWS[0]}).status_code == 503
         wait_until(lambda: second.ready_workers == 1, 120)
         np.testing.assert_allclose(answered(server, "first"), alone(exports["first"]), atol=1e-6)
@@ -87,6 +92,7 @@ def test_a_server_answers_by_the_name_of_an_adapter_from_one_process(exports, tm
         np.testing.assert_allclose(answered(server, "first"), alone(exports["second"]), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_server_names_another_base(exports, lora):  # noqa: F811 - a fixture
     folders = {"first": exports["first"], "merged": next((lora / "run" / "export_ids").iterdir())}
     with (
