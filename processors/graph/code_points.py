@@ -103,10 +103,7 @@ def tabulated(
     row_of[BARRIER_CODE] = rows[_BARRIER_ROW]
     for first, last in isolated:
         row_of[first : last + 1] = rows[_ISOLATE_ROW]
-    for code in _assigned_codes():
-        # There are 120,000 of them.
-        if unicodedata.category(chr(code)) == "Lo" and unicodedata.is_normalized(form, chr(code)):
-            continue
+    for code in _changing_codes(form):
         row = tuple(SELF if ord(char) == code != _BLANK else ord(char) for char in becomes(code))
         row_of[code] = rows.setdefault(row, len(rows))
     lengths = [len(row) for row in rows]
@@ -129,32 +126,56 @@ def neighbour_properties(do_lower_case: bool = True, strip_accents: bool = True)
       The bits described above. The combining class is that of code points of the decomposed text, the rest speaks of
       code points of the original text.
     """
-    dense = np.zeros(_NUM_CODES, np.int32)
+    dense = _properties_of_any_text().copy()
+    for code in _changing_codes("NFD"):
+        if chr(code) != _CAPITAL_SIGMA and is_context_dependent(code, do_lower_case, strip_accents):
+            dense[code] |= REORDERED_BIT
+    return BlockArray.compress(dense)
+
+
+@functools.cache
+def _properties_of_any_text() -> np.ndarray:
+    """The properties that do not depend on what becomes of the text: all but `REORDERED_BIT`."""
+    dense = _sigma_classes().copy()
     for code in _assigned_codes():
         char = chr(code)
-        dense[code] = DROPPED if char == CONTEXT_MARK or is_control(char) else _sigma_class(char)
-        if is_context_dependent(code, do_lower_case, strip_accents) and char != _CAPITAL_SIGMA:
-            dense[code] |= REORDERED_BIT
+        if char == CONTEXT_MARK or is_control(char):
+            dense[code] = DROPPED
         if unicodedata.category(char) != "Mn":
             dense[code] |= unicodedata.combining(char) << COMBINING_CLASS_SHIFT
         elif not all(unicodedata.combining(mark) for mark in unicodedata.normalize("NFD", char)):
             dense[code] |= BARRIER_BIT
-    return BlockArray.compress(dense)
+    return dense
 
 
 @functools.cache
 def sigma_classes() -> BlockArray:
     """Tabulate what each code point of a text that loses none is to a sigma near it: `CASED`, `PLAIN` or neither."""
+    return BlockArray.compress(_sigma_classes())
+
+
+@functools.cache
+def _sigma_classes() -> np.ndarray:
     dense = np.zeros(_NUM_CODES, np.int32)
     for code in _assigned_codes():
         dense[code] = _sigma_class(chr(code))
-    return BlockArray.compress(dense)
+    return dense
 
 
 @functools.cache
 def _assigned_codes() -> tuple[int, ...]:
     """Code points that are characters; of the others (and the private ones) the specification changes none."""
     return tuple(code for code in range(BARRIER_CODE) if unicodedata.category(chr(code)) not in ("Cn", "Co", "Cs"))
+
+
+@functools.cache
+def _changing_codes(form: Literal["NFD", "NFKD"]) -> tuple[int, ...]:
+    """Those of them that are not letters without case and decomposition, of which there are 120,000."""
+    return tuple(
+        code
+        for code in _assigned_codes()
+        if unicodedata.category(chr(code)) != "Lo" or not unicodedata.is_normalized(form, chr(code))
+    )
 
 
 def _sigma_class(char: str) -> int:
