@@ -64,8 +64,13 @@ class Predictor:
           batch_size: most rows that are computed at once; of more, those of similar length are.
 
         Raises:
-          DataError: a row with an unknown key, or without the text; its number, from 0, is given.
+          DataError: no list of rows; a row with an unknown key, or without the text; its number, from 0, is given.
         """
+        if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
+            raise DataError(
+                f"answer takes a list of rows, found a {type(rows).__name__}; put one row into a list, and give a "
+                "DataFrame to answer_frame"
+            )
         for number, row in enumerate(rows):
             self._check(row, number)
         if len(rows) <= batch_size:

@@ -190,12 +190,16 @@ class ClassificationTask(Task):
                 jsonl.write(json.dumps(texts | answer, ensure_ascii=False) + "\n")
                 values = self._scores(outputs[0]).tolist()
                 tsv.write("\t".join(str(value) for value in values) + "\n")
-                label = answer["label"]
-                shown = ",".join(label) if isinstance(label, list) else label
-                cells = [example.guid, example.text_a, example.text_b, shown, *values[: len(self.labels)]]
-                table.write(csv_row(cells))
+                shown = self._in_a_cell(answer["label"])
+                table.write(csv_row([example.guid, example.text_a, example.text_b, shown, *values[: len(self.labels)]]))
 
             yield write
+
+    def _in_a_cell(self, label: Any) -> Any:
+        """A label, or several with commas between them: a JSON list where a name of the task has a comma itself."""
+        if not isinstance(label, list):
+            return label
+        return json.dumps(label, ensure_ascii=False) if any("," in one for one in self.labels) else ",".join(label)
 
     def answer(self, output: Mapping[str, Any]) -> dict[str, Any]:
         """One answer for people: the label (name, names or score) and probabilities by name."""

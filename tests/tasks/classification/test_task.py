@@ -1,6 +1,7 @@
 """What a classification task says of its rows."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -61,3 +62,17 @@ def test_a_label_called_like_a_column_has_a_column_of_its_own(tmp_path):
         sink(InputExample("7", "rumah"), [], [{"probabilities": np.array([0.25, 0.75], np.float32)}])
     (row,) = csv.DictReader((tmp_path / "predictions.csv").read_text().splitlines())
     assert row == {"id": "7", "text_a": "rumah", "text_b": "", "label": "id", "en": "0.25", "p(id)": "0.75"}
+
+
+def test_several_labels_with_commas_can_be_told_apart(tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join(tiny.TOKENS))
+    for separator, names in ((",", ["a", "b", "c"]), (";", ["a, b", "a", "b"])):
+        (tmp_path / "train.tsv").write_text(f"text\tlabel\nx\t{separator.join(names[:2])}\ny\t{names[2]}\n")
+        spec = TableSpec(Columns("text", label="label"), problem_type="multi_label", label_separator=separator)
+        source = ExampleSource(TableProcessor(spec, str(tmp_path)), str(tmp_path))
+        task = ClassificationTask("table", source, BulkTokenizer(tmp_path / "vocab.txt"), 24)
+        with task.answers(tmp_path) as sink:
+            scores = np.array([0.9 if label in names[:2] else 0.1 for label in task.labels], np.float32)
+            sink(InputExample("7", "x"), [], [{"probabilities": scores}])
+        (row,) = csv.DictReader((tmp_path / "predictions.csv").read_text().splitlines())
+        assert sorted(json.loads(row["label"]) if separator == ";" else row["label"].split(",")) == sorted(names[:2])
