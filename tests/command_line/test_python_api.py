@@ -84,9 +84,7 @@ def test_answers_stand_beside_their_rows_whatever_the_index(notebook):
         with pytest.raises(DataError, match="row 0 is a str, expected texts by name, as in "):
             predictor.answer(["a good film"])
         for no_list in (None, rows, {"text_a": "a good film"}):
-            with pytest.raises(
-                DataError, match="answer takes a list of rows, found a (NoneType|DataFrame|dict); put one"
-            ):
+            with pytest.raises(DataError, match=r"answer takes a list of rows, found a \w+; put one row"):
                 predictor.answer(no_list)
 
 
