@@ -1,6 +1,7 @@
 """The structure: imports go one way, one package uses tf.estimator, nothing reads global flags, files stay small."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -102,11 +103,16 @@ def test_imports_inside_a_package_go_one_way(package):
         unit = path.relative_to(ROOT / package).parts[0].removesuffix(".py")
         if unit == "__init__":
             continue
-        for module in imported_modules(ast.parse(path.read_text(encoding="utf-8"))):
+        for module in imported_modules(tree_of(path)):
             root, _, rest = module.partition(".")
             used = rest.partition(".")[0]
             if root == package and used in order:
                 assert order.index(used) <= order.index(unit), f"{path.relative_to(ROOT)} imports {module}"
+
+
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imported_roots(tree: ast.AST) -> set[str]:
@@ -124,26 +130,26 @@ def test_imports_go_one_way(package):
     files = sorted((ROOT / package).rglob("*.py"))
     assert files, f"package {package} is empty"
     for path in files:
-        used = imported_roots(ast.parse(path.read_text(encoding="utf-8"))) & PACKAGES
+        used = imported_roots(tree_of(path)) & PACKAGES
         assert used <= MAY_IMPORT[package] | {package}, f"{path.relative_to(ROOT)} imports {used - MAY_IMPORT[package]}"
 
 
 def test_nobody_imports_the_benchmarks():
     for path in [*SCRIPTS, *(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))]:
-        assert "benchmarks" not in imported_roots(ast.parse(path.read_text(encoding="utf-8"))), path
+        assert "benchmarks" not in imported_roots(tree_of(path)), path
 
 
 def test_only_the_estimator_package_touches_tf_estimator():
     for package in PACKAGES - {"estimator", "compat"}:
         for path in (ROOT / package).rglob("*.py"):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            tree = tree_of(path)
             names = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
             assert "estimator" not in names, f"{path.relative_to(ROOT)} touches tf.estimator"
 
 
 def test_tokenization_knows_no_tensorflow():
     for path in (ROOT / "tokenization").rglob("*.py"):
-        roots = imported_roots(ast.parse(path.read_text(encoding="utf-8")))
+        roots = imported_roots(tree_of(path))
         assert not roots & {"tensorflow", "tensorflow_text"}, path
 
 

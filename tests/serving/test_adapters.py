@@ -47,6 +47,7 @@ def test_each_adapter_answers_as_alone_on_one_base(exports):
     assert found["first"][0]["probabilities"] != found["second"][0]["probabilities"]
 
 
+@pytest.mark.slow
 def test_another_base_is_named(exports, lora):  # noqa: F811 - a fixture
     merged = next((lora / "run" / "export_ids").iterdir())
     with pytest.raises(ExportError, match=r"stands on another base than .*; export without --merge_adapters"):
