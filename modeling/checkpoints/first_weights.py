@@ -1,6 +1,7 @@
 """The weights that a run begins with: read into its graph, or compared with its model before there is one."""
 
 import copy
+import dataclasses
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -94,15 +95,21 @@ def _encoder_shapes(config: BertConfig) -> Shapes:
     """Shapes of the encoder's variables. Its layers are alike: one is built, which takes a fraction of the time."""
     first = copy.deepcopy(config)
     first.num_hidden_layers, first.num_hidden_groups = 1, None
-    with tf.Graph().as_default():
-        ids = tf.compat.v1.placeholder(tf.int32, [None, None])
-        BertModel(first, is_training=False, input_ids=ids, scope="bert")
-        built = {one.op.name: tuple(one.shape.as_list()) for one in tf.compat.v1.trainable_variables()}
+    key = repr(dataclasses.asdict(first))
+    if key not in _BUILT:
+        with tf.Graph().as_default():
+            ids = tf.compat.v1.placeholder(tf.int32, [None, None])
+            BertModel(first, is_training=False, input_ids=ids, scope="bert")
+            _BUILT[key] = {one.op.name: tuple(one.shape.as_list()) for one in tf.compat.v1.trainable_variables()}
     return {
         name.replace("/layer_0/", f"/layer_{layer}/"): shape
         for layer in range(config.num_hidden_groups or config.num_hidden_layers)
-        for name, shape in built.items()
+        for name, shape in _BUILT[key].items()
     }
+
+
+_BUILT: dict[str, Shapes] = {}
+"""Shapes by configuration: a program that gives many commands asks for the same ones."""
 
 
 def _whole(report: RestoreReport, is_cut: bool = False) -> RestoreReport:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from common.errors import ExportError
+from modeling.insertions import Lora
 from serving.adapters import AdapterPredictor
 from serving.predictor import Predictor
 from serving.settings import ServerSettings
@@ -23,13 +24,32 @@ def unmerged(folder, two_layers):
 
 
 @pytest.fixture(scope="module")
-def exports(adapters, two_layers, tmp_path_factory):  # noqa: F811 - a fixture
+def exports(tiny_model, tmp_path_factory):
+    """Two exports of LoRA on one base."""
+    folder = tmp_path_factory.mktemp("exports")
+    return {
+        name: serving.export_classifier(tiny_model, folder / name, insertions=Lora(2, 1.0), own=own)
+        for name, own in (("first", 0.5), ("second", -0.3))
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(adapters, two_layers, tmp_path_factory):  # noqa: F811 - a fixture
     other = unmerged(tmp_path_factory.mktemp("other"), two_layers)
     return {name: next((folder / "run" / "export_ids").iterdir()) for name, folder in
             (("first", adapters), ("second", other))}  # fmt: skip
 
 
 def test_each_adapter_answers_as_alone_on_one_base(exports):
+    check_each_as_alone(exports)
+
+
+@pytest.mark.slow
+def test_adapters_and_low_rank_deltas_that_were_trained_answer_together(trained):
+    check_each_as_alone(trained)
+
+
+def check_each_as_alone(exports):
     with AdapterPredictor(exports) as together:
         found = {name: together.answer(ROWS, name) for name in exports}
         read = [one.inputs[0].op for one in together._session.graph.get_operations() if one.type == "ReadVariableOp"]
@@ -42,16 +62,16 @@ def test_each_adapter_answers_as_alone_on_one_base(exports):
                 np.testing.assert_allclose(
                     list(one["probabilities"].values()), list(other["probabilities"].values()), atol=1e-6
                 )
-    assert sum(name.endswith("layer_1/output/dense/kernel") for name in names) == 1
+    assert sum(name.endswith("layer_0/output/dense/kernel") for name in names) == 1
     assert sum(name.endswith("output_weights") for name in names) == 2
     assert found["first"][0]["probabilities"] != found["second"][0]["probabilities"]
 
 
 @pytest.mark.slow
-def test_another_base_is_named(exports, lora):  # noqa: F811 - a fixture
+def test_another_base_is_named(trained, lora):  # noqa: F811 - a fixture
     merged = next((lora / "run" / "export_ids").iterdir())
     with pytest.raises(ExportError, match=r"stands on another base than .*; export without --merge_adapters"):
-        AdapterPredictor({**exports, "merged": merged})
+        AdapterPredictor({**trained, "merged": merged})
     with pytest.raises(ExportError, match="no export is named"):
         AdapterPredictor({})
 
@@ -94,8 +114,8 @@ def test_a_process_of_several_comes_back_whole_and_takes_up_a_newer_export_of_on
 
 
 @pytest.mark.slow
-def test_a_server_names_another_base(exports, lora):  # noqa: F811 - a fixture
-    folders = {"first": exports["first"], "merged": next((lora / "run" / "export_ids").iterdir())}
+def test_a_server_names_another_base(trained, lora):  # noqa: F811 - a fixture
+    folders = {"first": trained["first"], "merged": next((lora / "run" / "export_ids").iterdir())}
     with (
         pytest.raises(ExportError, match=r"stands on another base than .*; export without --merge_adapters"),
         serving.running(folders, share_base=True),

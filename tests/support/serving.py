@@ -25,9 +25,13 @@ from tokenization.kinds import of_assets
 
 
 def export_classifier(
-    tiny_model: Path, folder: Path, problem_type: str = "single_label", settings: ExportSettings = PLAIN
+    tiny_model: Path,
+    folder: Path,
+    problem_type: str = "single_label",
+    settings: ExportSettings = PLAIN,
+    **further: Any,
 ) -> Path:
-    """Exports a classifier (or regression, multi-label) with random weights."""
+    """Exports a classifier (or regression, multi-label) with random weights; `further` goes to `export_random`."""
     from processors.base import DataProcessor
     from processors.example_source import ExampleSource
     from tasks.classification.task import ClassificationTask
@@ -37,7 +41,7 @@ def export_classifier(
     processor.problem_type = problem_type
     processor.get_labels = lambda: [] if problem_type == "regression" else ["neg", "pos"]
     task = ClassificationTask("tiny", ExampleSource(processor, ""), BulkTokenizer(tiny_model / "vocab.txt"), 24)
-    return export_random(task, folder, settings)
+    return export_random(task, folder, settings, **further)
 
 
 def export_vectors(tiny_model: Path, folder: Path, **settings: Any) -> Path:
@@ -59,14 +63,27 @@ def export_choices(tiny_model: Path, folder: Path) -> Path:
     return export_random(ChoiceTask(BulkTokenizer(tiny_model / "vocab.txt"), source, ChoiceSettings(24)), folder)
 
 
-def export_random(task: Any, folder: Path, settings: ExportSettings = PLAIN, config: Any = None) -> Path:
-    """Exports a task with random weights, by default of the smallest BERT."""
+def export_random(
+    task: Any,
+    folder: Path,
+    settings: ExportSettings = PLAIN,
+    config: Any = None,
+    insertions: Any = None,
+    own: float = 0.0,
+) -> Path:
+    """Exports a task with random weights, by default of the smallest BERT.
+
+    Args:
+      insertions: in its layers; the encoder around them is the same in every export.
+      own: what is added to the head and to what is inserted.
+    """
     import tensorflow as tf
 
     from export.savedmodel import export_saved_model
     from modeling.build import ENCODER_INPUTS
     from modeling.config import BertConfig
     from modeling.encoder.model import BertModel
+    from modeling.insertions import is_inserted
     from modeling.settings import ModelSettings
 
     config = config or BertConfig.from_dict(tiny.CONFIG)
@@ -74,12 +91,19 @@ def export_random(task: Any, folder: Path, settings: ExportSettings = PLAIN, con
         tf.compat.v1.set_random_seed(5)
         head = task.head(is_training=False)
         features = {name: tf.zeros([1, 4], tf.int32) for name in (*ENCODER_INPUTS, *head.further_inputs)}
-        head.logits(BertModel(config, False, tf.zeros([1, 4], tf.int32)), features, False)
+        encoder = BertModel(config, False, tf.zeros([1, 4], tf.int32), insertions=insertions)
+        head.logits(encoder, features, False)
         session.run(tf.compat.v1.global_variables_initializer())
+        for variable in tf.compat.v1.global_variables() if own else ():
+            if is_inserted(variable.op.name) or not variable.op.name.startswith("bert/"):
+                size = int(np.prod(variable.shape))
+                session.run(variable.assign_add(own * np.sin(np.arange(size)).reshape(variable.shape)))
         saver = tf.compat.v1.train.Saver()
         (folder / "weights").mkdir(parents=True)
         checkpoint = saver.save(session, str(folder / "weights" / "model.ckpt"), write_meta_graph=False)
-    return export_saved_model(task, ModelSettings(config), checkpoint, folder / "export", settings)
+    return export_saved_model(
+        task, ModelSettings(config, insertions=insertions), checkpoint, folder / "export", settings
+    )
 
 
 def text_rows(export: Path) -> TextRows:
