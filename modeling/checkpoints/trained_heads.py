@@ -18,9 +18,6 @@ from modeling.settings import ModelSettings
 def lacking_weights(model: ModelSettings, head: Reader) -> tuple[str, ...]:
     """Variables that predictions depend on, and that `init_checkpoint` lacks or has in another shape.
 
-    Where it has nothing of the head, as a pretrained encoder has not, these are `Reader.replaceable`, and no graph is
-    built to know more.
-
     Args:
       model: the encoder, with an `init_checkpoint`.
       head: computes the predictions.
@@ -29,9 +26,7 @@ def lacking_weights(model: ModelSettings, head: Reader) -> tuple[str, ...]:
       CheckpointError: the checkpoint cannot be read.
     """
     held = with_rows(checkpoint_variables(model.init_checkpoint or ""), model.added_rows)
-    starts = head.starts(head.replaceable)
-    if head.replaceable and not any(name in held or starts.get(name) in held for name in head.replaceable):
-        return head.replaceable
+    # The head is built whatever the checkpoint holds: a mistake in one of a user's is found before anything is written.
     needed = _needed(model, head)
     copies = head.starts(list(needed))
     return tuple(
