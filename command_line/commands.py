@@ -47,10 +47,11 @@ def refuse_other_script(program: Sequence[str], directory: RunDirectory) -> None
       RunDirectoryError: its run is one of another task.
     """
     listed = (directory.description() or {}).get(command_records.KEY) or [{}]
-    made_by = listed[0].get("program") or list(program)
-    if made_by != list(program) and len(made_by) == len(program) == 1 and directory.is_trained():
+    made_by = listed[0].get("program")
+    is_one = isinstance(made_by, list) and len(made_by) == len(program) == 1
+    if is_one and made_by != list(program) and directory.is_trained():
         raise RunDirectoryError(
-            f"--output_dir={directory.path} is a run of {one_line(made_by[0], 60)}, and this is {program[0]}; "
+            f"--output_dir={directory.path} is a run of {one_line(str(made_by[0]), 60)}, and this is {program[0]}; "
             "go on with that script, or choose another --output_dir"
         )
 

@@ -20,7 +20,7 @@ from command_line.extract_features import export_vectors
 from command_line.flags.declaration import FlagSet
 from command_line.flags.serving import ADDRESS, BATCHES, MODELS, OF_TEXTS, REQUESTS
 from command_line.settings import require
-from common.errors import CheckpointError, ExportError, FlagError
+from common.errors import BertError, CheckpointError, ExportError, FlagError
 from common.run_directory import RunDirectory
 from modeling.checkpoints.locate import locate_checkpoint
 from serving.engines import ONNX
@@ -65,7 +65,7 @@ def check_share_base(flags: SimpleNamespace) -> None:
     if not flags.export:
         raise FlagError("--share_base: no --export is given; name the exports that stand on one base")
     if flags.engine == ONNX:
-        raise FlagError("--share_base: --engine=onnx has one model a file; leave one of the two out")
+        raise FlagError("--share_base: TensorFlow alone shares the weights of a base; leave it or --engine=onnx out")
 
 
 def serve(flags: SimpleNamespace, groups: Sequence[Mapping[str, Path]], devices: Sequence[str | None]) -> None:
@@ -96,8 +96,13 @@ def serve(flags: SimpleNamespace, groups: Sequence[Mapping[str, Path]], devices:
 def warn_of_outdated(folder: Path) -> None:
     """Warns of a run that has been trained further since its newest export."""
     run = RunDirectory(folder)
-    export = run.latest_export()
-    if export is not None and (made := run.outdated(export)):
+    try:
+        export = run.latest_export()
+        made = run.outdated(export) if export is not None else None
+    except BertError as error:  # the export answers without its run
+        log.warning("%s: nothing tells whether its export is of the latest checkpoint: %s", folder, error)
+        return
+    if made:
         log.warning(
             "%s was made of %s, and %s has been trained further since; --do_export makes an export of what it is now, "
             "which is taken up at once", export, made, folder,

@@ -63,9 +63,8 @@ def run(flags: SimpleNamespace, run_one: Callable[[SimpleNamespace], Results]) -
             log.info("seed %d, %d of %d", seed, number, flags.num_seeds)
             results[seed] = run_one(with_seed(flags, seed))
             metric = flags.best_metric or results[seed].main_metric
-            chosen_value(
-                results[seed].scores, metric
-            )  # a metric that is none is told after one training, not after all
+            # A metric that is none is told after one training, not after all.
+            chosen_value(results[seed].scores, metric)
         summary = summed_up({seed: made.scores for seed, made in results.items()}, metric)
         write_atomically(folder / FILE, json.dumps(dataclasses.asdict(summary), indent=2, ensure_ascii=False) + "\n")
     for line in summary.lines():

@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files that take long in front; the order inside a file stays."""
     places = {folder: place for place, folder in enumerate(_LONG)}
     here = Path(__file__).parent
-    items.sort(key=lambda item: places.get(item.path.relative_to(here).parts[0], len(_LONG)))
+    items.sort(key=lambda item: places.get(Path(os.path.relpath(item.path, here)).parts[0], len(_LONG)))
 
 
 @pytest.fixture(scope="session")

@@ -42,8 +42,8 @@ MODELS = Group(
             bool,
             False,
             "The exports of --export stand on one base, as adapters, LoRA and heads on a frozen encoder do: a process "
-            "holds its weights once, and each export answers by its name. A newer export of one loads all of them "
-            "anew.",
+            "holds its weights once, and each export answers by its name, with TensorFlow. A newer export of one "
+            "loads all of them anew.",
             Scope.FREE,
         ),
         Flag(

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import run_server
-from command_line.run_server import device_map, folder_name, named_exports
+from command_line.run_server import device_map, folder_name, named_exports, warn_of_outdated
 from common.errors import FlagError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,7 @@ def test_it_serves_until_it_is_told_to_stop(classifier_export):
             ["--vectors=.", "--share_base"],
             "--share_base: no --export is given; name the exports that stand on one base",
         ),
-        (["--export=.", "--share_base", "--engine=onnx"], "--share_base: --engine=onnx has one model a file"),
+        (["--export=.", "--share_base", "--engine=onnx"], "--share_base: TensorFlow alone shares"),
         (["--export=.", "--device_map=1,1"], "--device_map=1,1: expected different numbers of GPUs"),
         (["--export=.", "--api_key_file=/no/such"], "--api_key_file=/no/such: cannot be read"),
         (["--export=.", "--port=70000"], "--port"),
@@ -104,3 +105,10 @@ def test_devices_are_numbers():
     assert device_map(None) == [None]
     assert device_map("-1") == ["-1"]
     assert device_map("0, 2") == ["0", "2"]
+
+
+def test_a_damaged_run_json_keeps_no_export_from_being_served(classifier_export, tmp_path, caplog):
+    shutil.copytree(classifier_export, tmp_path / "export" / "1")
+    (tmp_path / "run.json").write_text("{")
+    warn_of_outdated(tmp_path)
+    assert f"{tmp_path}: nothing tells whether its export is of the latest checkpoint: " in caplog.text
