@@ -44,8 +44,9 @@ class GraphTokenizer:
     Differs from it in one thing: a word with one of the 66 non-characters (U+FFFF and the like) is unknown even where
     the vocabulary has them, since TensorFlow encodes them as U+FFFD.
 
-    Making the first one with its settings and each call take about a second, and a call adds about 2.5 MB to
-    its graph: concatenate batches of texts rather than call twice. Programs that load a SavedModel with it have to import `tensorflow_text`.
+    Making the first one with its settings and each call take about a second, and a call adds about 2.5 MB to its graph:
+    concatenate batches of texts rather than call twice. Programs that load a SavedModel with it have to import
+    `tensorflow_text`.
     """
 
     def __init__(
