@@ -4,7 +4,7 @@ T is the number of target positions of a row, V the size of the vocabulary.
 """
 
 from collections.abc import Collection, Mapping
-from typing import final
+from typing import Any, final
 
 import tensorflow as tf
 
@@ -14,13 +14,14 @@ from modeling.decoder.base import Decoder
 from modeling.decoder.prefix import PrefixDecoder
 from modeling.decoder.search import write
 from modeling.decoder.settings import PREFIX, DecodingSettings, TokenIds
+from modeling.encoder.gradients import with_gradient
 from modeling.encoder.model import BertModel
 from modeling.heads.base import Features, Head, Metrics, real_rows
 from modeling.heads.masked_lm import token_scores
 
-LOSSES, UNIFORM, HITS = "losses", "uniform_losses", "hits"
-"""Keys of the logits for given targets, float32 `[B, T]`, zero where there is no token: cross-entropy, its mean over a
-target of every token alike, and 1.0 where the token is the likeliest."""
+LOSSES, SMOOTHED, HITS = "losses", "smoothed_losses", "hits"
+"""Keys of the logits for given targets, float32 `[B, T]`, zero where there is no token: cross-entropy; with label
+smoothing also that to smoothed targets; and 1.0 where the token is the likeliest."""
 IDS, LOG_PROBABILITIES = "ids", "log_probabilities"
 """Keys of what was written: int32 `[B, n, U]` and float32 `[B, n]`."""
 TARGET_LOSSES, TARGET_TOKENS = "target_losses", "target_tokens"
@@ -93,14 +94,15 @@ class SequenceHead(Head):
         lacking = tf.maximum(2 - tf.shape(target_ids)[1], 0)
         target_ids = tf.pad(target_ids, [[0, 0], [0, lacking]], constant_values=self.tokens.pad)
         rows, layout = decoder.taught(target_ids)
-        logs = tf.nn.log_softmax(self.scores(decoder.encoder, rows))  # [N, V]
+        scores = self.scores(decoder.encoder, rows)  # [N, V]
         labels = layout.pack(target_ids[:, :, tf.newaxis])[:, 0]
-        hits = tf.equal(tf.argmax(logs, axis=1, output_type=tf.int32), labels)
+        hits = tf.equal(tf.argmax(scores, axis=1, output_type=tf.int32), labels)
         by_token = {
-            LOSSES: -tf.gather(logs, labels, batch_dims=1),
-            UNIFORM: -tf.reduce_mean(logs, axis=1),
+            LOSSES: tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores),
             HITS: tf.cast(hits, tf.float32),
         }
+        if self.label_smoothing:
+            by_token[SMOOTHED] = smoothed_losses(scores, labels, self.label_smoothing)
         is_token = self._is_token(target_ids)
         return {name: layout.unpack(values[:, tf.newaxis])[:, :, 0] * is_token for name, values in by_token.items()}
 
@@ -109,10 +111,7 @@ class SequenceHead(Head):
 
     def loss(self, logits: dict[str, tf.Tensor], features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean over all target tokens of the batch, and over those of each row `[B]`."""
-        smoothing = self.label_smoothing
-        losses = logits[LOSSES]
-        if smoothing:
-            losses = (1.0 - smoothing) * losses + smoothing * logits[UNIFORM]
+        losses = logits[SMOOTHED if self.label_smoothing else LOSSES]
         of_rows, counts = tf.reduce_sum(losses, axis=1), self._counts(features)
         mean = tf.math.divide_no_nan(tf.reduce_sum(of_rows), tf.reduce_sum(counts))
         return mean, tf.math.divide_no_nan(of_rows, counts)
@@ -143,3 +142,30 @@ class SequenceHead(Head):
             "eval_loss": tf.compat.v1.metrics.mean(logits[LOSSES], weights),
             "eval_token_accuracy": tf.compat.v1.metrics.mean(logits[HITS], weights),
         }
+
+
+def smoothed_losses(scores: tf.Tensor, labels: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Cross-entropy to targets of which a fraction is spread evenly over the vocabulary, float32 `[N]`.
+
+    Its gradient is written out: the scores are many, and are gone over as few times as without smoothing.
+
+    Args:
+      scores: float32 `[N, V]`.
+      labels: int32 `[N]`.
+      smoothing: the fraction.
+    """
+
+    @with_gradient
+    def losses(scores: tf.Tensor, labels: tf.Tensor) -> Any:
+        hard, slopes = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=scores, labels=labels)
+        found = hard + smoothing * (tf.gather(scores, labels, batch_dims=1) - tf.reduce_mean(scores, axis=1))
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+            spread = smoothing / tf.cast(tf.shape(scores)[1], tf.float32)
+            places = tf.stack([tf.range(tf.size(labels)), labels], axis=1)
+            even = upstream[:, tf.newaxis] * (slopes - spread)
+            return tf.tensor_scatter_nd_add(even, places, smoothing * upstream), None
+
+        return found, gradient
+
+    return losses(scores, labels)
