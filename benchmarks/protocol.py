@@ -42,6 +42,7 @@ class Effort:
       memory_steps: updates of a training whose memory is measured.
       tagged_sentences: sentences that a tagger is trained on.
       tagged_predictions: sentences that it tags.
+      pairs: paraphrases that a writer is trained on, counted in both directions.
     """
 
     rounds: int = 5
@@ -54,6 +55,7 @@ class Effort:
     memory_steps: int = 10
     tagged_sentences: int | None = None
     tagged_predictions: int | None = None
+    pairs: int | None = None
 
 
 QUICK = Effort(
@@ -67,6 +69,7 @@ QUICK = Effort(
     memory_steps=2,
     tagged_sentences=64,
     tagged_predictions=96,
+    pairs=64,
 )
 
 

@@ -99,6 +99,12 @@ BENCHMARKS = (
         in_quick=False,
     ),
     Benchmark(
+        "writing",
+        "paraphrases after equal steps, a seed a round: BLEU, speed",
+        _sides("writing", "peer"),
+        in_quick=False,
+    ),
+    Benchmark(
         "transfer",
         "all of the encoder trained, adapters, LoRA, a head, a mix of layers; a seed a round: score, sizes",
         tuple(Side(way, "benchmarks.ours.transfer", (("way", way),)) for way in TRANSFER_WAYS),

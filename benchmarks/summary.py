@@ -21,7 +21,7 @@ class Comparison:
       against: name of the other side; "" where there is none.
       ours: value of each round.
       theirs: value of each round; empty where there is no other side.
-      ratios: how many times better ours is, round by round.
+      ratios: how many times better ours is, round by round; none of a round in which one of them is 0.
     """
 
     benchmark: str
@@ -83,7 +83,9 @@ def _comparison(
     key: tuple[str, str, str], against: str, ours: Mapping[int, float], theirs: Mapping[int, float]
 ) -> Comparison:
     more_is_better = MORE_IS_BETTER[key[0]]
-    ratios = [ratio(ours[number], theirs[number], more_is_better) for number in sorted(ours) if number in theirs]
+    # What is 0, a score perhaps, has no ratio.
+    pairs = [(value, theirs[number]) for number, value in sorted(ours.items()) if value and theirs.get(number)]
+    ratios = [ratio(value, other, more_is_better) for value, other in pairs]
     return Comparison(*key, against, list(ours.values()), list(theirs.values()), ratios)
 
 

@@ -6,7 +6,7 @@ from benchmarks.protocol import Settings
 
 BATCH_SIZE, EPOCHS, MAX_SEQ_LENGTH, PREDICTION_BATCH_SIZE = 16, 2, 128, 32
 LEARNING_RATE, HEAD_LEARNING_RATE, CRF_LEARNING_RATE = 3e-4, 3e-3, 1e-2
-WARMUP_PROPORTION, WEIGHT_DECAY = 0.1, 0.01
+WARMUP_PROPORTION = 0.1
 SOFTMAX, CRF = "softmax", "CRF"
 TEST_FILE = "test.json"
 """Windows to predict, gold tags, labels."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sacrebleu
 
 from benchmarks import __main__ as command
 from benchmarks import commands, tagging
@@ -24,6 +25,7 @@ from benchmarks.summary import COLUMNS, comparisons, percentile, ratio, shown, s
 from benchmarks.upstream import decoding
 from benchmarks.upstream.squad_decoding import as_upstream
 from benchmarks.worker import Worker, WorkerError
+from benchmarks.writing import bleu
 from common.errors import BertError
 from modeling.config import BertConfig
 from processors.base import InputExample
@@ -67,6 +69,12 @@ def test_rounds_are_compared_with_their_partners():
     # The peer has stopped in the second round.
     (found,) = comparisons([*made("startup", "ours", 2.0, 4.0, unit="s"), *made("startup", "peer", 6.0, unit="s")])
     assert found.ratios == [3.0]
+    # A score of 0 has no ratio, and loses none of the others.
+    sides = {"ours": (0.0, 2.0, 4.0), "peer": (0.0, 0.0, 2.0)}
+    scores = [one for side, values in sides.items() for one in made("writing", side, *values, unit="BLEU")]
+    (found,) = comparisons(scores)
+    assert found.ratios == [2.0]
+    assert [cell.strip() for cell in table([found]).splitlines()[2].split("|")][4:7] == ["2.00", "peer", "0"]
 
 
 def test_table_has_a_row_for_each_comparison_and_one_where_there_is_none():
@@ -106,6 +114,21 @@ def settings(tmp_path_factory, shared, minilm) -> Settings:
         squad_file=str(shared / "data" / "squad" / "dev-v1.1.json"),
         effort=Effort(rounds=2, questions=60),
     )
+
+
+def test_bleu_of_tokens_is_that_of_sacrebleu():
+    generator = random.Random(4)
+    references = [generator.choices(range(9), k=generator.randint(1, 12)) for _ in range(60)]
+    found = [[one for one in row if generator.random() > 0.2] + generator.choices(range(9), k=2) for row in references]
+    texts = [[" ".join(map(str, row)) for row in rows] for rows in (found, references)]
+    scorer = sacrebleu.BLEU(tokenize="none", smooth_method="none")
+    for count in (60, 7):
+        expected = scorer.corpus_score(texts[0][:count], [texts[1][:count]]).score
+        assert bleu(found[:count], references[:count]) == pytest.approx(expected)
+    short = [row[: len(row) // 2 + 1] for row in found]
+    texts[0] = [" ".join(map(str, row)) for row in short]
+    assert 5 < bleu(short, references) == pytest.approx(scorer.corpus_score(texts[0], [texts[1]]).score)
+    assert bleu([[1, 2]], [[3, 4]]) == 0.0
 
 
 def test_upstreams_way_of_decoding_gives_our_answers(settings, tmp_path):

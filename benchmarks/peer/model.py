@@ -1,7 +1,7 @@
 """The peer's model and batches: what its own documentation calls the fast way on a CPU."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from benchmarks.protocol import Settings
 
 LEARNING_RATE = 5e-5
 MAX_GRADIENT_NORM = 1.0
+WEIGHT_DECAY = 0.01
 
 Rows = dict[str, Any]
 """`input_ids` and `token_type_ids`, lists of ids of each row, and `labels`."""
@@ -50,9 +51,23 @@ def optimizer(parameters: Any) -> torch.optim.Optimizer:
     """AdamW, fused where this build can."""
     parameters = list(parameters)
     try:
-        return torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.01, fused=True)
+        return torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
     except RuntimeError:
-        return torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.01)
+        return torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+
+
+def groups(module: Any, rate_of: Callable[[str], float]) -> list[dict[str, Any]]:
+    """Groups of parameters for an optimizer: biases and layer normalizations have no decay, as `Trainer` has it.
+
+    Args:
+      module: whose parameters are trained.
+      rate_of: the learning rate of a parameter by its name.
+    """
+    found: dict[tuple[float, float], list[Any]] = {}
+    for name, parameter in module.named_parameters():
+        decay = 0.0 if name.endswith("bias") or "LayerNorm" in name else WEIGHT_DECAY
+        found.setdefault((rate_of(name), decay), []).append(parameter)
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in found.items()]
 
 
 class Trainer:

@@ -49,7 +49,7 @@ def _round(settings: Settings, seeds: Iterator[int]) -> Result:
 
 def _train(tagger: Any, batches: Sequence[model.Rows]) -> float:
     """Sentences a second from the first step to the last."""
-    optimizer = torch.optim.AdamW(_groups(tagger), lr=tagging.LEARNING_RATE)
+    optimizer = torch.optim.AdamW(model.groups(tagger, _rate_of))
     warmup = int(len(batches) * tagging.WARMUP_PROPORTION)
     schedule = get_linear_schedule_with_warmup(optimizer, warmup, len(batches))
     tagger.train()
@@ -65,14 +65,9 @@ def _train(tagger: Any, batches: Sequence[model.Rows]) -> float:
     return sum(len(batch["labels"]) for batch in batches[1:]) / (time.perf_counter() - started)
 
 
-def _groups(tagger: Any) -> list[dict[str, Any]]:
-    """Biases and layer normalizations without decay, as the peer's `Trainer` has it; the new head at its own rate."""
-    groups: dict[tuple[float, float], list[Any]] = {}
-    for name, parameter in tagger.named_parameters():
-        rate = tagging.HEAD_LEARNING_RATE if name.startswith("classifier.") else tagging.LEARNING_RATE
-        decay = 0.0 if name.endswith("bias") or "LayerNorm" in name else tagging.WEIGHT_DECAY
-        groups.setdefault((rate, decay), []).append(parameter)
-    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+def _rate_of(name: str) -> float:
+    """The new head learns at a rate of its own."""
+    return tagging.HEAD_LEARNING_RATE if name.startswith("classifier.") else tagging.LEARNING_RATE
 
 
 def _padded(rows: model.Rows) -> dict[str, torch.Tensor]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.writing import peers_name
 from modeling.config import BertConfig
 from modeling.decoder.settings import TRANSFORMER, DecodingSettings, TokenIds
 from modeling.encoder.model import BertModel
@@ -25,25 +26,10 @@ TOKENS = TokenIds(begin=2, end=3, pad=0, never=(0, 1, 2, 4))
 LONGEST = 10
 
 
-def theirs(name):
-    """The name in Hugging Face's file of a variable."""
-    path = name.replace("/layer_", "/layer.").replace("/", ".")
-    for ours, other in (
-        (".kernel", ".weight"), (".gamma", ".weight"), (".beta", ".bias"), ("_embeddings", "_embeddings.weight"),
-        ("cls.predictions.output_bias", "cls.predictions.bias"),
-    ):  # fmt: skip
-        path = path.removesuffix(ours) + other if path.endswith(ours) else path
-    if path.startswith("bert."):
-        return "encoder." + path.removeprefix("bert.")
-    if path.startswith("decoder.layer."):
-        return path.replace("decoder.layer.", "decoder.bert.encoder.layer.", 1)
-    return path.replace("decoder.", "decoder.bert.", 1) if path.startswith("decoder.") else f"decoder.{path}"
-
-
 def load(session, weights):
     given = {}
     for variable in v1.global_variables():
-        value = weights[f"weights/{theirs(variable.op.name)}"]
+        value = weights[f"weights/{peers_name(variable.op.name)}"]
         given[variable] = value.T if variable.op.name.endswith("kernel") else value
     assign(session, given)
 
