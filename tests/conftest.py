@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,26 @@ _LONG = ("command_line", "serving", "estimator", "export", "modeling")
 """Folders whose files take longest, which the processes of a parallel run begin with: so none is left with one."""
 
 
+_SERVING = "tests/serving"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files that take long in front; the order inside a file stays."""
     places = {folder: place for place, folder in enumerate(_LONG)}
     here = Path(__file__).parent
     items.sort(key=lambda item: places.get(Path(os.path.relpath(item.path, here)).parts[0], len(_LONG)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deals a file to one process, for the fixtures of its tests; all of `serving`, whose server holds three models."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Dealer(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _SERVING if nodeid.startswith(f"{_SERVING}/") else super()._split_scope(nodeid)
+
+    return Dealer(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

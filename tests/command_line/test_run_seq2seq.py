@@ -46,7 +46,7 @@ def flags_of(data):
 
 
 TRAINING = (
-    "--train_batch_size=32", "--learning_rate=3e-3", "--num_train_epochs=10", "--log_every_n_steps=80",
+    "--train_batch_size=32", "--learning_rate=3e-3", "--num_train_epochs=6", "--log_every_n_steps=80",
     "--label_smoothing=0",
 )  # fmt: skip
 

@@ -179,6 +179,7 @@ def test_without_tensorflow_in_the_process(exported):
     assert result.stdout.splitlines()[1] == "False"
 
 
+@pytest.mark.slow
 def test_a_server_needs_no_tensorflow_for_it(exported):
     export = exported("single_label")
     found = {}

@@ -44,7 +44,8 @@ def loss_and_gradients(**options):
         return sess.run([loss, *rows, *[g for g in found if not isinstance(g, tf.IndexedSlices)]])
 
 
-@pytest.mark.parametrize("options", [pytest.param({}, marks=pytest.mark.slow), {"packed": True, "pooled_only": True}])
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"packed": True, "pooled_only": True}])
 def test_gradients_are_the_same_without_dropout(options):
     kept = loss_and_gradients(**options)
     for left, right in zip(kept, loss_and_gradients(recompute=True, **options), strict=True):
