@@ -1,10 +1,11 @@
 """What both sides of the writing benchmark know. Standard library only."""
 
 import collections
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.protocol import Settings
+from benchmarks.protocol import Result, Round, Rounds, Settings
 
 BATCH_SIZE, EPOCHS, MAX_SEQ_LENGTH, MAX_TARGET_LENGTH = 32, 4, 96, 96
 LEARNING_RATE, LABEL_SMOOTHING, WARMUP_PROPORTION = 5e-4, 0.1, 0.1
@@ -31,6 +32,17 @@ def batches_file(seed: int) -> str:
 def seeds(settings: Settings) -> range:
     """One a round."""
     return range(1, settings.effort.rounds + 1)
+
+
+def rounds(train: Round, write: Callable[[str], Result]) -> Rounds:
+    """The cases of a side.
+
+    Args:
+      train: a round of training.
+      write: a round of one of `WAYS`.
+    """
+    writing: Rounds = {way: functools.partial(write, way) for way in WAYS}
+    return {TRAINED: train, **writing}
 
 
 def peers_name(name: str) -> str:

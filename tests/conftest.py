@@ -12,11 +12,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
 _LONG = ("command_line", "serving", "estimator", "export", "modeling")
 """Folders whose files take longest, which the processes of a parallel run begin with: so none is left with one."""
-
-
 _SERVING = "tests/serving"
 
 

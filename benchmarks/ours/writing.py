@@ -47,7 +47,7 @@ def load(settings: Settings) -> Rounds:
     _write_test(settings, task)
     writers = _Writers(settings)
     trained = functools.partial(_trained, settings, iter(writing.seeds(settings)))
-    return {writing.TRAINED: trained} | {way: functools.partial(writers.round, way) for way in writing.WAYS}
+    return writing.rounds(trained, writers.round)
 
 
 class _Writers:
@@ -68,7 +68,7 @@ class _Writers:
         predictor = self._predictor(beam_size)
         asked = [{"source": text} for text in self._test["sources"]][: writing.FEW if batch_size == 1 else None]
         predictor.answer(asked[:batch_size])
-        texts = []
+        texts: list[str] = []
         taken = seconds(lambda: texts.extend(self._answers(predictor, asked, batch_size)))
         found = classifier.tokenizer(self._settings).encode(texts)
         score = writing.bleu(found, self._test["references"][: len(found)])

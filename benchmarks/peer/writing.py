@@ -22,7 +22,7 @@ def load(settings: Settings) -> Rounds:
     """Trains on the batches that our side has left for each seed, and writes with the weights that it has left."""
     writers = _Writers(settings)
     trained = functools.partial(_trained, settings, iter(writing.seeds(settings)))
-    return {writing.TRAINED: trained} | {way: functools.partial(writers.round, way) for way in writing.WAYS}
+    return writing.rounds(trained, writers.round)
 
 
 class _Writers:
