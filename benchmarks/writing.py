@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.protocol import Result, Round, Rounds, Settings
 
-BATCH_SIZE, EPOCHS, MAX_SEQ_LENGTH, MAX_TARGET_LENGTH = 32, 4, 96, 96
+BATCH_SIZE, EPOCHS, MAX_SEQ_LENGTH, MAX_TARGET_LENGTH = 32, 8, 64, 64
 LEARNING_RATE, LABEL_SMOOTHING, WARMUP_PROPORTION = 5e-4, 0.1, 0.1
 BEAM_SIZE = 4
 TEST_FILE, WEIGHTS_FILE = "test.json", "weights.npz"

@@ -1,4 +1,4 @@
-"""run_seq2seq.py's task on the paraphrases of MRPC: a training with a seed of its own a round, and texts written."""
+"""run_seq2seq.py's task on the paraphrases of STS-B: a training with a seed of its own a round, and texts written."""
 
 import functools
 import json
@@ -17,6 +17,7 @@ from estimator.config import ExperimentSettings, TrainingSettings
 from estimator.experiment import Experiment
 from modeling.checkpoints.restore import checkpoint_variables, read_tensors
 from modeling.decoder.settings import TRANSFORMER, DecodingSettings
+from processors import registry
 from processors.example_source import ExampleSource
 from processors.problem_types import REGRESSION
 from processors.records.input_fn import InputSettings, build_input_fn
@@ -26,8 +27,8 @@ from serving.predictor import Predictor
 from tasks.base import DEV, TEST, TRAIN
 from tasks.sequences.task import SequenceSettings, SequenceTask
 
-PARAPHRASE = "1"
-"""Label of two sentences that mean the same."""
+ALIKE = 4.0
+"""From this score, of 0 to 5, two sentences mean the same, but for details."""
 PAIRS = "pairs"
 """Folder of the tables."""
 
@@ -111,10 +112,11 @@ def _run(settings: Settings, seed: int) -> Path:
 
 
 def _write_pairs(settings: Settings) -> None:
-    """Tables of MRPC's paraphrases; to train on, each sentence of a pair is a source and a target."""
-    task = classifier.task(settings)
+    """Tables of STS-B's sentences that mean the same; to train on, each sentence of a pair is a source and a target."""
+    folder = str(Path(settings.data_dir) / "STS-B")
+    scored = ExampleSource(registry.get("sts-b")(data_dir=folder), folder)
     for split, names in {TRAIN: (TRAIN,), DEV: (DEV, TEST)}.items():
-        alike = [one for one in task.examples(split) if one.label == PARAPHRASE]
+        alike = [one for one in scored.examples(split) if float(str(one.label)) >= ALIKE]
         pairs = [(one.text_a, str(one.text_b)) for one in alike]
         if split == TRAIN:
             pairs += [pair[::-1] for pair in pairs]

@@ -17,6 +17,7 @@ def module(tmp_path_factory):
     return tiny_modules.write(tmp_path_factory.mktemp("hub") / "module")
 
 
+@pytest.mark.slow
 def test_a_module_is_fine_tuned(module, tmp_path, run_script):
     data, run = tiny.write_table(tmp_path / "data", train=16, dev=8, test=4), tmp_path / "run"
     arguments = [*TABLE, f"--data_dir={data}", f"--output_dir={run}"]

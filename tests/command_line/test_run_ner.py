@@ -142,7 +142,8 @@ def test_any_window_gives_every_word_a_tag(trained, tmp_path):
     assert [answer["tokens"] for answer in answers] == [s.words for s in read_sentences(data / "test.conll")]
 
 
-@pytest.mark.parametrize("exports", ["export", "export_ids"])  # the second tokenizes in this process
+# The second tokenizes in this process.
+@pytest.mark.parametrize("exports", ["export", pytest.param("export_ids", marks=pytest.mark.slow)])
 def test_the_export_answers_as_the_prediction_does(trained, exports):
     _, _, folder = trained
     expected = lines_of(folder / "predictions.jsonl")

@@ -85,7 +85,8 @@ def test_the_variables_are_those_of_bert(trained):
     assert roots == {"bert", "cls"} | ({"decoder"} if kind == "transformer" else set())
 
 
-@pytest.mark.parametrize("exports", ["export", "export_ids"])  # the second tokenizes in this process
+# The second tokenizes in this process.
+@pytest.mark.parametrize("exports", ["export", pytest.param("export_ids", marks=pytest.mark.slow)])
 def test_the_export_answers_as_the_prediction_does(trained, exports):
     _, folder = trained
     expected = lines_of(folder / "predictions.jsonl")

@@ -69,6 +69,7 @@ def test_checkpoint_of_another_task_leaves_nothing(task, tiny_model, tmp_path):
     assert list((tmp_path / "export").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_exports_within_a_second_have_folders_of_their_own(task, checkpoint, tmp_path):
     first = export(task, checkpoint, tmp_path / "export")
     second = export(task, checkpoint, tmp_path / "export", frozen_graph=True)

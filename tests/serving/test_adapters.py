@@ -40,6 +40,7 @@ def trained(adapters, two_layers, tmp_path_factory):  # noqa: F811 - a fixture
             (("first", adapters), ("second", other))}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_adapter_answers_as_alone_on_one_base(exports):
     check_each_as_alone(exports)
 
