@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"benchmarks:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--data_dir", default="", help="folder of GLUE's folders: MRPC, SST-2")
+    made.add_argument("--data_dir", default="", help="folder of GLUE's folders: MRPC, SST-2, STS-B")
     made.add_argument("--weights", default="", help="Hugging Face folder of a small BERT; default the demo's")
     made.add_argument("--squad_file", default="", help="a SQuAD 1.1 file")
     made.add_argument("--corpus", default="", help="running text, a sentence or paragraph a line")

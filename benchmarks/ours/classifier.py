@@ -1,7 +1,7 @@
 """The classifier that is measured: GLUE data, the weights given, records and batches as a script makes them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from modeling.settings import ModelSettings
 from processors import registry
 from processors.example_source import ExampleSource
 from processors.records.input_fn import InputSettings, build_input_fn
+from tasks.base import TRAIN
 from tasks.classification.task import ClassificationTask
 from tokenization import BulkTokenizer
 
@@ -91,6 +92,34 @@ def first_batches(make: Any, count: int, seed: int = SEED) -> list[Batch]:
                 found.append(session.run(following))
             except tf.errors.OutOfRangeError:
                 return found
+
+
+def leave_batches(
+    experiment: Experiment, batch_size: int, epochs: int, files: Mapping[int, Path], rows: Callable[[Batch], Any]
+) -> None:
+    """Writes the batches of a training with each seed, in order, for a peer.
+
+    Args:
+      experiment: whose training split is read.
+      batch_size: rows of a batch.
+      epochs: of the training.
+      files: to write, by seed.
+      rows: gives of a batch what a peer reads, as JSON has it.
+    """
+    records = experiment.record_set(TRAIN)
+    steps = int(records.num_records / batch_size * epochs)
+    for seed, path in files.items():
+        inputs = InputSettings(batch_size, records.num_records, True, seed)
+        make = build_input_fn(records.files, experiment.task.featurizer.spec, inputs)
+        path.write_text(json.dumps([rows(batch) for batch in first_batches(make, steps, seed)]), encoding="utf-8")
+
+
+def training_rate(run: Path, batch_size: int) -> float:
+    """Rows a second of a training that has logged every step, from the first step to the last."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    first, *_, last = (line for line in lines if line["event"] == "train")
+    rate: float = batch_size * (last["step"] - first["step"]) / (last["time"] - first["time"])
+    return rate
 
 
 def lengths(batch: Batch) -> list[int]:

@@ -18,7 +18,6 @@ from estimator.config import ExperimentSettings, TrainingSettings
 from estimator.experiment import Experiment
 from processors.entities.source import SentenceFiles
 from processors.entities.tagged_file import DEFAULT_FORM, SUFFIXES
-from processors.records.input_fn import InputSettings, build_input_fn
 from processors.tables.splitting import find_file
 from tasks.base import TEST, TRAIN
 from tasks.entities.files import EVALUATED
@@ -34,13 +33,8 @@ def load(settings: Settings) -> Rounds:
     """Trains and predicts; the batches of each seed and the windows to predict are left for the peer."""
     task = _task(settings, tagging.SOFTMAX)
     experiment = _experiment(settings, task, settings.folder / "records", seed=0)
-    records = experiment.record_set(TRAIN)
-    steps = int(records.num_records / tagging.BATCH_SIZE * tagging.EPOCHS)
-    for seed in tagging.seeds(settings):
-        inputs = InputSettings(tagging.BATCH_SIZE, records.num_records, True, seed)
-        make = build_input_fn(records.files, task.featurizer.spec, inputs)
-        batches = [_rows(batch) for batch in classifier.first_batches(make, steps, seed)]
-        (settings.folder / tagging.batches_file(seed)).write_text(json.dumps(batches), encoding="utf-8")
+    files = {seed: settings.folder / tagging.batches_file(seed) for seed in tagging.seeds(settings)}
+    classifier.leave_batches(experiment, tagging.BATCH_SIZE, tagging.EPOCHS, files, _rows)
     _write_test(task, settings.folder / tagging.TEST_FILE)
     return {case: functools.partial(_round, settings, case, iter(tagging.seeds(settings))) for case in FLAGS}
 
@@ -58,7 +52,7 @@ def _round(settings: Settings, case: str, seeds: Iterator[int]) -> Result:
     gold, predicted = _tags(folder / EVALUATED)
     return Result(
         {
-            tagging.TRAINING: _rate(folder / "metrics.jsonl"),
+            tagging.TRAINING: classifier.training_rate(folder, tagging.BATCH_SIZE),
             tagging.PREDICTION: len(gold) / taken,
             tagging.F1: tagging.entity_f1(gold, predicted),
         }
@@ -110,14 +104,6 @@ def _write_test(task: EntityTask, path: Path) -> None:
         "rows": [{"input_ids": list(one["input_ids"]), "word_starts": list(one["word_starts"])} for one in windows],
     }
     path.write_text(json.dumps(content), encoding="utf-8")
-
-
-def _rate(metrics: Path) -> float:
-    """Sentences a second from the first step to the last."""
-    lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    first, *_, last = (line for line in lines if line["event"] == "train")
-    rate: float = tagging.BATCH_SIZE * (last["step"] - first["step"]) / (last["time"] - first["time"])
-    return rate
 
 
 def _tags(path: Path) -> tuple[list[list[str]], list[list[str]]]:

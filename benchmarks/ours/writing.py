@@ -20,7 +20,6 @@ from modeling.decoder.settings import TRANSFORMER, DecodingSettings
 from processors import registry
 from processors.example_source import ExampleSource
 from processors.problem_types import REGRESSION
-from processors.records.input_fn import InputSettings, build_input_fn
 from processors.sequences.table import SequenceExample, SequenceTable
 from processors.tables.spec import Columns, TableFormat, TableSpec
 from serving.predictor import Predictor
@@ -38,13 +37,8 @@ def load(settings: Settings) -> Rounds:
     _write_pairs(settings)
     task = _task(settings)
     experiment = _experiment(settings, task, settings.folder / "records", seed=0)
-    records = experiment.record_set(TRAIN)
-    steps = int(records.num_records / writing.BATCH_SIZE * writing.EPOCHS)
-    for seed in writing.seeds(settings):
-        inputs = InputSettings(writing.BATCH_SIZE, records.num_records, True, seed)
-        make = build_input_fn(records.files, task.featurizer.spec, inputs)
-        batches = [_rows(batch) for batch in classifier.first_batches(make, steps, seed)]
-        (settings.folder / writing.batches_file(seed)).write_text(json.dumps(batches), encoding="utf-8")
+    files = {seed: settings.folder / writing.batches_file(seed) for seed in writing.seeds(settings)}
+    classifier.leave_batches(experiment, writing.BATCH_SIZE, writing.EPOCHS, files, _rows)
     _write_test(settings, task)
     writers = _Writers(settings)
     trained = functools.partial(_trained, settings, iter(writing.seeds(settings)))
@@ -104,7 +98,12 @@ def _trained(settings: Settings, seeds: Iterator[int]) -> Result:
     lines = (folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     answers = [json.loads(line) for line in lines]
     found, references = (task.tokenizer.encode([one[name] for one in answers]) for name in ("text", "target"))
-    return Result({writing.TRAINING: _rate(folder), writing.BLEU: writing.bleu(found, references)})
+    return Result(
+        {
+            writing.TRAINING: classifier.training_rate(folder, writing.BATCH_SIZE),
+            writing.BLEU: writing.bleu(found, references),
+        }
+    )
 
 
 def _run(settings: Settings, seed: int) -> Path:
@@ -186,11 +185,3 @@ def _write_weights(run: Path, path: Path) -> None:
         for name, value in read_tensors(str(run), names)
     }
     np.savez(path, **values)
-
-
-def _rate(run: Path) -> float:
-    """Pairs a second from the first step to the last."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    first, *_, last = (line for line in lines if line["event"] == "train")
-    rate: float = writing.BATCH_SIZE * (last["step"] - first["step"]) / (last["time"] - first["time"])
-    return rate
