@@ -147,7 +147,7 @@ class SequenceHead(Head):
 def smoothed_losses(scores: tf.Tensor, labels: tf.Tensor, smoothing: float) -> tf.Tensor:
     """Cross-entropy to targets of which a fraction is spread evenly over the vocabulary, float32 `[N]`.
 
-    Its gradient is written out: the scores are many, and are gone over as few times as without smoothing.
+    Its gradient is written out, so that the scores, which are many, are gone over fewer times.
 
     Args:
       scores: float32 `[N, V]`.

@@ -255,7 +255,6 @@ def test_rows_that_were_trained_on_do_not_stand_in_for_a_dev_file_that_is_gone(r
     assert code == 0, err
 
 
-@pytest.mark.slow
 def test_a_dev_file_that_comes_before_training_is_the_one_of_the_run(run_script, tiny_model, tmp_path):
     data, run = tiny.write_table(tmp_path / "data"), tmp_path / "run"
     (data / "dev.tsv").rename(tmp_path / "kept.tsv")

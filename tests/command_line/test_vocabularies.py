@@ -48,7 +48,6 @@ def table(folder):
     return folder
 
 
-@pytest.mark.slow
 def test_what_a_flag_and_a_run_say_goes_together(model, tmp_path, run_script):
     data, run = table(tmp_path / "data"), tmp_path / "run"
     common = [*TABLE, f"--data_dir={data}", f"--init_checkpoint={model}", f"--output_dir={run}"]
