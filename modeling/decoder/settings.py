@@ -52,6 +52,11 @@ class DecodingSettings:
             raise FlagError(f"--no_repeat_ngram={self.no_repeat_ngram}: expected 0 (off) or a number of tokens, 3 say")
         self._check_drawing()
 
+    @property
+    def texts_at_once(self) -> int:
+        """How many texts of a source are in the making."""
+        return max(self.beam_size, self.num_best)
+
     def _check_drawing(self) -> None:
         if self.top_p is None:
             if self.temperature != 1.0:

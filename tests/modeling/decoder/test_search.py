@@ -177,7 +177,7 @@ def check_beam_of_one(model, count):
     settings = DecodingSettings(max_length=LONGEST)
     with model.graph.as_default(), v1.variable_scope("", reuse=True):
         decoder = model.head.decoder_over(model.encoder, model.features)
-        scores = lambda rows: model.head.scores(model.encoder, rows)  # noqa: E731
+        scores = lambda rows: model.head.scores(model.encoder.get_embedding_table(), rows)  # noqa: E731
         found = beam.search(decoder, scores, Rules(TOKENS, settings, CONFIG.vocab_size), settings)
     model.outputs |= {"beam_ids": found.ids, "beam_logs": found.log_probabilities}
     found = model.run([IDS, LOG_PROBABILITIES, "beam_ids", "beam_logs"], sources_of(count), ANY * count)
