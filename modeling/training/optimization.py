@@ -266,31 +266,45 @@ class AdamWeightDecayOptimizer(tf.compat.v1.train.Optimizer):
         self._rates = {own: tf.convert_to_tensor(rate, tf.float32) for own, rate in self._group_rates.items()}
         update = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.float32) + 1.0
         self._powers = (tf.pow(self.beta_1, update), tf.pow(self.beta_2, update)) if self.corrects_bias else None
+        # What all variables share is in the graph once: BERT-base has 200 of them, and an operation takes time to make.
+        # The kernel divides the rate by 1 - beta1_power and multiplies it with the root of 1 - beta2_power: powers of
+        # zero switch its bias correction off. It adds epsilon before the correction, the method after it.
+        power_1, power_2 = self._powers or (tf.zeros([]), tf.zeros([]))
+        self._numbers = {
+            "beta1_power": power_1,
+            "beta2_power": power_2,
+            "beta1": tf.constant(self.beta_1),
+            "beta2": tf.constant(self.beta_2),
+            "epsilon": self.epsilon * tf.sqrt(1.0 - power_2),
+        }
+        self._shares: dict[tuple[int, float], tf.Tensor] = {}
 
     def _resource_apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
-        rate = tf.cast(self._rate_of(var), var.dtype)
-        decayed, decay = [], self._decay_of(var)
-        if decay:
+        rate = self._rate_of(var)
+        decayed, share = [], self._share_of(var, rate)
+        if share is not None:
             # Not before the gradient is there: whatever it is computed from has to read the variable as it was.
             with tf.control_dependencies([grad]):
-                decayed = [var.assign_sub(rate * decay * var, use_locking=False, read_value=False)]
+                decayed = [var.assign_sub(tf.cast(share, var.dtype) * var, use_locking=False, read_value=False)]
         with tf.control_dependencies(decayed):
-            # The kernel divides the rate by 1 - beta_1_power and multiplies it with the root of 1 - beta_2_power:
-            # powers of zero switch its bias correction off. It adds epsilon before the correction, the method after it.
-            power_1, power_2 = self._powers or (tf.zeros([]), tf.zeros([]))
-            epsilon = self.epsilon * tf.sqrt(1.0 - power_2)
             return tf.raw_ops.ResourceApplyAdam(
                 var=var.handle,
                 m=self.get_slot(var, "m").handle,
                 v=self.get_slot(var, "v").handle,
-                beta1_power=tf.cast(power_1, var.dtype),
-                beta2_power=tf.cast(power_2, var.dtype),
-                lr=rate,
-                beta1=tf.constant(self.beta_1, var.dtype),
-                beta2=tf.constant(self.beta_2, var.dtype),
-                epsilon=tf.cast(epsilon, var.dtype),
+                lr=tf.cast(rate, var.dtype),
                 grad=grad,
+                **{name: tf.cast(number, var.dtype) for name, number in self._numbers.items()},
             )
+
+    def _share_of(self, variable: tf.Variable, rate: tf.Tensor) -> tf.Tensor | None:
+        """The share of a variable that weight decay takes off, once for all variables that have it in common."""
+        decay = self._decay_of(variable)
+        if not decay:
+            return None
+        key = id(rate), decay
+        if key not in self._shares:
+            self._shares[key] = rate * decay
+        return self._shares[key]
 
     def _resource_apply_sparse_duplicate_indices(
         self, grad: tf.Tensor, handle: tf.Variable, indices: tf.Tensor
