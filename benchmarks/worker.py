@@ -9,8 +9,11 @@ import importlib
 import importlib.metadata
 import json
 import os
+import queue
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,7 @@ class Worker:
                 stderr=log,
                 text=True,
                 encoding="utf-8",
+                start_new_session=True,
             )
         self._name = module
         self._send({"module": module, "settings": dataclasses.asdict(settings)})
@@ -121,19 +125,47 @@ def versions() -> dict[str, str]:
     return found
 
 
+class _Requests:
+    """Lines of the parent. Where it ends while a round is at work, the round and what that has launched end, too."""
+
+    def __init__(self) -> None:
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._is_idle = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next(self) -> str:
+        """The next line; empty where the parent is done. From here on there is work, until `rest`."""
+        line = self._lines.get()
+        self._is_idle.clear()
+        return line
+
+    def rest(self) -> None:
+        """Work is done; to be called before the parent learns of it, since it may then end."""
+        self._is_idle.set()
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            self._lines.put(line)
+        if not self._is_idle.is_set():
+            os.killpg(0, signal.SIGKILL)  # the worker leads a group of its own
+        self._lines.put("")
+
+
 def main() -> None:
     """The worker's end: answers on what was standard output, which itself now goes to the log."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    requests = _Requests()
 
     def answer(message: dict[str, Any]) -> None:
+        requests.rest()
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
-    request = json.loads(sys.stdin.readline())
+    request = json.loads(requests.next())
     rounds = importlib.import_module(request["module"]).load(Settings.from_json(request["settings"]))
     answer({"cases": list(rounds), "versions": versions()})
-    while line := sys.stdin.readline():
+    while line := requests.next():
         answer(dataclasses.asdict(rounds[json.loads(line)["case"]]()))
     # Estimators are waiting in threads for steps that will not come.
     sys.stderr.flush()

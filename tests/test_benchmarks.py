@@ -2,11 +2,14 @@
 
 import ast
 import dataclasses
+import fcntl
 import functools
 import json
 import random
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +222,38 @@ def test_a_side_that_dies_says_its_last_line(tmp_path):
         worker.ready()
     assert "tests.support.benchmark_sides ended with 1 (RuntimeError: out of paper)" in str(caught.value)
     assert "--work=FOLDER keeps its log" in str(caught.value)
+
+
+def test_a_round_at_work_ends_with_the_benchmark_and_so_does_what_it_launched(tmp_path):
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom benchmarks.protocol import Settings\n"
+        "from benchmarks.worker import Worker\n"
+        "settings = Settings(sys.argv[1], options={'name': 'sleeps'})\n"
+        "worker = Worker(Path(sys.executable), 'tests.support.benchmark_sides', settings)\n"
+        "worker.ready()\nworker.run('a')\n"
+    )
+    held = tmp_path / "held"
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT) as parent:
+        wait_until(lambda: held.exists() and not is_free(held))
+        parent.kill()
+    wait_until(lambda: is_free(held))
+
+
+def is_free(path: Path) -> bool:
+    """Whether no process holds a lock on a file."""
+    with path.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_command_that_fails_says_its_last_line(tmp_path):

@@ -1,5 +1,9 @@
 """A worker that notes when it is loaded and asked."""
 
+import fcntl
+import subprocess
+import sys
+
 from benchmarks.protocol import Result, Rounds, Settings
 
 
@@ -17,5 +21,16 @@ def load(settings: Settings) -> Rounds:
         return Result({"examples/s": 1.0}, settings.options.get("digest", ""))
 
     note("load")
+    if name == "sleeps":
+        return {"a": lambda: _sleep(settings)}
     cases = ["a"] if name == "other" else ["a", "b"]
     return {case: lambda case=case: one(case) for case in cases}
+
+
+def _sleep(settings: Settings) -> Result:
+    """Launches a command that does not end by itself, and waits; as long as one of the two lives, a file is locked."""
+    with (settings.folder / "held").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        subprocess.run(command, pass_fds=[held.fileno()], check=True)
+    return Result({})
