@@ -131,16 +131,21 @@ def build_estimator(
     return tf.estimator.Estimator(model_fn, config=config, params={})
 
 
+def plain_session() -> tf.compat.v1.ConfigProto:
+    """Session configuration of an Estimator that is given none."""
+    config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
+    rewriting = config.graph_options.rewrite_options
+    rewriting.meta_optimizer_iterations = type(rewriting).ONE
+    return config
+
+
 def compiling_session() -> tf.compat.v1.ConfigProto:
     """Session configuration that compiles by XLA whatever it can of a graph.
 
     For the CPU, `--tf_xla_cpu_global_jit` has to be in the environment variable `TF_XLA_FLAGS`, too, before TensorFlow
     looks at its devices: see `command_line.app.let_xla_compile_for_cpu`.
     """
-    config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
-    # The Estimator's own configuration, which this one takes the place of.
-    rewriting = config.graph_options.rewrite_options
-    rewriting.meta_optimizer_iterations = type(rewriting).ONE
+    config = plain_session()
     config.graph_options.optimizer_options.global_jit_level = tf.compat.v1.OptimizerOptions.ON_1
     return config
 

@@ -18,6 +18,7 @@ from common.interruption import Interruption
 from estimator import bulk, devices, feature_cache, forecast, layer_mix, learning_curve, machines, memory, score_table
 from estimator.config import ExperimentSettings
 from estimator.engine_accuracy import accuracy_of
+from estimator.evaluation import Evaluation
 from estimator.failures import running
 from estimator.hooks.checkpoints import CheckpointHook, Saving
 from estimator.hooks.collector import Collector
@@ -42,6 +43,16 @@ from tasks.base import DEV, TEST, TRAIN, Task
 log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    """The last evaluation: what it is of, what keeps the values of its rows, and whether they come by length."""
+
+    key: tuple[Any, ...]
+    evaluation: Evaluation
+    collector: Collector | None
+    sorts: bool
+
+
 class Experiment:
     """Runs a task on the devices at hand, with everything it writes under one output directory.
 
@@ -61,6 +72,7 @@ class Experiment:
         self._records = TaskRecords(task, settings.output_dir, settings.num_workers, cluster.is_chief)
         self._inputs = Inputs(task.record_spec, settings.training, settings.devices)
         self._model = RunModel(task, settings, self._checkpoints, cluster)
+        self._kept: _Kept | None = None
 
     def check_weights(self, is_training: bool = False) -> None:
         """Reads the weights that the run will begin with against the model; see `RunModel.check`."""
@@ -230,32 +242,39 @@ class Experiment:
         Writes `eval_results.txt` with upstream's keys and the task's own, `eval_results.json`, and the task's reports.
         """
         record_set = self.record_set(DEV)
-        collector = (
-            Collector(self.task.padding) if self.task.collects_rows and not self.settings.devices.use_tpu else None
-        )
         batch_size = self.settings.training.eval_batch_size
-        estimator = self._model.estimator(collector=collector)
-        vectors = self._vectors(record_set)
-        steps = self._eval_steps(record_set, batch_size)
-        # Sort full evaluations only: a limit would take other batches, and the loss would change.
-        sorts = steps is None and collector is not None
         with running(record_set, self.settings.training.deterministic):
-            results = estimator.evaluate(
-                self._inputs.input_fn(record_set, batch_size, sorts=sorts, vectors=vectors),
-                steps=steps,
-                checkpoint_path=self._checkpoints.latest() if latest else self._checkpoints.answering(),
-            )
+            kept = self._evaluation_of(record_set, batch_size)
+            results = kept.evaluation.run(self._checkpoints.latest() if latest else self._checkpoints.answering())
         scores = {key: score_table.plain(value) for key, value in results.items()}
+        collector = kept.collector
         if collector is not None:
-            if sorts:
+            if kept.sorts:
                 scores["loss"] = score_table.plain(collector.mean_loss(batch_size))
             collected = collector.arrays()
+            collector.clear()
             scores |= self.task.score(collected)
         scores |= self.task.derived(scores)
         score_table.write(scores, self.output_dir, self._metrics, is_brief=latest)
         if collector is not None:  # after the scores, which no picture may cost
             self.task.write_evaluation(collected, self.output_dir, int(scores["global_step"]))
         return scores
+
+    def _evaluation_of(self, record_set: record_sets.RecordSet, batch_size: int) -> "_Kept":
+        """An evaluation of a record set; the last one, where they differ in the checkpoint alone."""
+        model, written = self._model.settings(), record_set.path.stat()
+        key = model, record_set.path, record_set.given, written.st_ino, written.st_mtime_ns
+        if self._kept is None or self._kept.key != key:
+            collects = self.task.collects_rows and not self.settings.devices.use_tpu
+            collector = Collector(self.task.padding) if collects else None
+            steps = self._eval_steps(record_set, batch_size)
+            # Sort full evaluations only: a limit would take other batches, and the loss would change.
+            sorts = steps is None and collects
+            vectors = self._vectors(record_set)
+            input_fn = self._inputs.input_fn(record_set, batch_size, sorts=sorts, vectors=vectors)
+            evaluation = Evaluation(self._model.estimator(collector=collector), input_fn, steps)
+            self._kept = _Kept(key, evaluation, collector, sorts)
+        return self._kept
 
     def _eval_steps(self, record_set: record_sets.RecordSet, batch_size: int) -> int | None:
         """Batches to evaluate, at most one pass; None for as many as there are."""

@@ -55,7 +55,7 @@ ORDER = {
     "estimator": (
         "config forecast machines devices hooks weights score_table learning_curve layer_mix memory failures streaming "
         "parameters model_fn feature_extraction task_records inputs row_values feature_cache soft_targets run_model "
-        "latency engine_accuracy bulk experiment"
+        "evaluation latency engine_accuracy bulk experiment"
     ),
     "serving": (
         "saved_model onnx_engine engines lists predictor adapters engine_choice lines errors settings rows tensors "

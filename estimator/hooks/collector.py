@@ -37,6 +37,14 @@ class Collector(SessionRunHook):
         """
         self._tensors = {name: tensor for name, tensor in tensors.items() if name not in row_constants}
         self._constants = {name: tensors[name][:1] for name in row_constants}
+        self.clear()
+
+    def begin(self) -> None:
+        """Another evaluation of the graph."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets the rows that were kept."""
         self._batches, self._kept = [], {}
 
     def before_run(self, run_context: Any) -> Any:
