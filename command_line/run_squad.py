@@ -14,10 +14,11 @@ from command_line.settings import limits, require
 from common.errors import FlagError
 from common.run_directory import RunDirectory
 from processors.records.featurizer import chunked
+from processors.records.record_sets import CHUNK_EXAMPLES
 from tasks.base import DEV, TEST, TRAIN
 from tasks.span.files import stored_threshold
 from tasks.span.ranking import DecodingSettings
-from tasks.span.task import CHUNK_EXAMPLES, SpanSettings, SpanTask
+from tasks.span.task import SpanSettings, SpanTask
 from tokenization.base import Tokenizer
 
 log = logging.getLogger(__name__)

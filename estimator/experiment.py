@@ -32,12 +32,13 @@ from estimator.row_values import RowValues
 from estimator.run_model import RunModel
 from estimator.soft_targets import SoftTargets, soft_targets_of
 from estimator.streaming import AnsweredExample, ExampleStream, answered, rows_in_order
-from estimator.task_records import TaskRecords, other_rows
+from estimator.task_records import TaskRecords
 from estimator.weights import RunCheckpoints
 from export.signatures import IDS, PLAIN, ExportSettings, Predict
 from modeling.checkpoints.bases import completed
 from processors.records import record_sets
 from processors.records.featurizer import Featurizer
+from processors.records.second_pass import other_rows
 from tasks.base import DEV, TEST, TRAIN, Task
 
 log = logging.getLogger(__name__)
@@ -253,7 +254,8 @@ class Experiment:
                 scores["loss"] = score_table.plain(collector.mean_loss(batch_size))
             collected = collector.arrays()
             collector.clear()
-            scores |= self.task.score(collected)
+            with self._records.held_against():
+                scores |= self.task.score(collected)
         scores |= self.task.derived(scores)
         score_table.write(scores, self.output_dir, self._metrics, is_brief=latest)
         if collector is not None:  # after the scores, which no picture may cost
@@ -373,7 +375,8 @@ class Experiment:
           ExportError: the task has no score to compare by.
         """
         record_set, batch_size = self.record_set(DEV), self.settings.training.eval_batch_size
-        return accuracy_of(self.task, self._inputs.input_fn(record_set, batch_size, sorts=True), predict)
+        with self._records.held_against():
+            return accuracy_of(self.task, self._inputs.input_fn(record_set, batch_size, sorts=True), predict)
 
     def record_set(self, split: str) -> record_sets.RecordSet:
         """The record set of a split, converted now if it is not there or was made from something else."""
@@ -388,7 +391,8 @@ class Experiment:
         return self._checkpoints.global_step()
 
     def _soft_targets(self, record_set: record_sets.RecordSet) -> SoftTargets | None:
-        return soft_targets_of(self.task, record_set, self._records.all_examples(TRAIN))
+        examples = (example for example, _ in self._records.examples(TRAIN, record_set))
+        return soft_targets_of(self.task, record_set, examples)
 
     def _vectors(self, record_set: record_sets.RecordSet) -> RowValues | None:
         return feature_cache.of_run(self.task, self.settings, self._inputs, record_set)

@@ -13,7 +13,7 @@ from modeling.heads.base import Head
 from modeling.heads.distillation import IS_LABELLED, DistilledHead
 from modeling.heads.intermediate import IntermediateHead
 from modeling.heads.soft_losses import TEACHER_SCORES
-from processors.records.record_sets import RecordSet
+from processors.records.record_sets import RecordSet, fingerprint_of
 from tasks.base import Task
 
 LABELLED = "labelled_rows"
@@ -66,7 +66,8 @@ def soft_targets_of(task: Task, record_set: RecordSet, examples: Iterable[Any]) 
         what="the teacher's scores",
         suffix=".teacher",
         name=TEACHER_SCORES,
-        made_of=task.distillation.teacher.made_of(),
+        # Not of the records alone: the teacher may read more of a text, or read it in another way.
+        made_of={**task.distillation.teacher.made_of(), "examples": fingerprint_of(record_set)},
         dtype="float32",
         is_sequence=is_sequence,
         width=int(shape[-1] or 0),

@@ -1,5 +1,6 @@
 """The record sets of a task, and the examples behind their rows."""
 
+import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from processors.base import InputExample
 from processors.records import record_sets
 from processors.records.featurizer import chunked
 from processors.records.schema import Features
+from processors.records.second_pass import held_against
 from tasks.base import DEV, TEST, TRAIN, Task
 from tasks.distillation import Unlabelled
 
@@ -44,13 +46,29 @@ class TaskRecords:
     def examples(self, split: str, record_set: record_sets.RecordSet) -> Iterator[tuple[Any, list[Features]]]:
         """Examples in the order of the records, with their windows: as stored where each has one window, else read and
         featurized again.
+
+        Raises:
+          DataError: the task gives other examples than those of the records.
         """
         if record_set.has_rows and record_set.num_records == record_set.num_examples:
             for row in record_set.rows():
                 yield self._task.restored(row), [{}]
             return
-        for chunk in chunked(self.all_examples(split), record_sets.CHUNK_EXAMPLES):
-            yield from zip(chunk, self._task.featurizer.featurize(chunk), strict=True)
+        examples = self.all_examples(split)
+        if record_set.given:
+            for chunk in chunked(examples, record_sets.CHUNK_EXAMPLES):
+                yield from zip(chunk, self._task.featurizer.featurize(chunk), strict=True)
+            return
+        yield from held_against(record_set, self._task.featurizer, examples, split)
+
+    @contextlib.contextmanager
+    def held_against(self) -> Iterator[None]:
+        """Within the block, what the task reads again for scores has to be what stands in the records."""
+        self._task.read_again = lambda split: self.examples(split, self.record_set(split))
+        try:
+            yield
+        finally:
+            self._task.read_again = None
 
     def all_examples(self, split: str) -> Iterator[Any]:
         """The examples of a split as they are converted, in order: those without labels last."""
@@ -131,11 +149,3 @@ def labelled(examples: Iterable[Any], split: str) -> Iterator[Any]:
                 "expected one to train or evaluate with; add it or remove the row"
             )
         yield example
-
-
-def other_rows(split: str, record_set: record_sets.RecordSet) -> DataError:
-    """What to say where a task gives other examples than those that were converted."""
-    return DataError(
-        f"{record_set.path}: the {split} split gives other rows than when its {record_set.num_examples} examples "
-        "were converted; do not change the data while it is read, then run the same command again"
-    )

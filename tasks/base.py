@@ -3,7 +3,7 @@
 import abc
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from common.errors import ExportError, FlagError
 from common.source_code import source_digest
-from processors.records.featurizer import Featurizer
+from processors.records.featurizer import Featurizer, chunked
+from processors.records.record_sets import CHUNK_EXAMPLES
 from processors.records.schema import Features, FeatureSpec
 from tasks.distillation import Distillation, Scores
 from tasks.row_results import RowResults
@@ -47,6 +48,8 @@ class Task(abc.ABC):
         the same ones.
       main_metric: the score that says which of several checkpoints is best, unless the user names another.
       distillation: the teacher that training goes by besides the labels; None for labels alone.
+      read_again: set while scores are computed: gives the examples of a split and their windows once more, each held
+        against its record.
       learns_by_token: whether what a teacher says is of tokens, so that it must have the student's.
     """
 
@@ -58,6 +61,7 @@ class Task(abc.ABC):
     stores_rows: bool = False
     main_metric: str = "loss"
     distillation: Distillation | None = None
+    read_again: Callable[[str], Iterator[tuple[Any, list[Features]]]] | None = None
     learns_by_token: bool = False
 
     @abc.abstractmethod
@@ -67,6 +71,20 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def examples(self, split: str) -> Iterable[Any]:
         """A fresh pass over the examples of `"train"`, `"dev"` or `"test"`."""
+
+    @final
+    def again(self, split: str) -> Iterator[tuple[Any, list[Features]]]:
+        """Examples of a split in the order of the records, with their windows, for scores that need more than what an
+        evaluation collects.
+
+        Raises:
+          DataError: they are not those of the records.
+        """
+        if self.read_again is not None:
+            yield from self.read_again(split)
+            return
+        for chunk in chunked(self.examples(split), CHUNK_EXAMPLES):
+            yield from zip(chunk, self.featurizer.featurize(chunk), strict=True)
 
     @abc.abstractmethod
     def data_files(self, split: str) -> list[Path]:

@@ -180,6 +180,12 @@ def load(path: Path, digest: str | None = None, with_rows: bool = False) -> Reco
     return RecordSet(path, manifest["num_examples"], manifest["num_records"], reused=True, has_rows=with_rows)
 
 
+def fingerprint_of(record_set: RecordSet) -> str | None:
+    """Digest of what a record set was made of; None for files of the user's that are read as they are."""
+    manifest = None if record_set.given else read_manifest_of(record_set.path)
+    return None if manifest is None else str(manifest["fingerprint"])
+
+
 def automatic_workers(files: Iterable[Path]) -> int:
     """How many converting processes pay off for data files of this size on this machine."""
     size = sum(path.stat().st_size for path in files if path.is_file())

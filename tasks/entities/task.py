@@ -239,12 +239,9 @@ class EntityTask(Task):
         """Every sentence of a split with what the collected scores say, in order."""
         transitions = Transitions.of(collected["transitions"][0]) if self.settings.use_crf else None
         rows = iter(collected["scores"])
-        for chunk in chunked(self.examples(split), CHUNK_SENTENCES):
-            scores = [
-                joined(windows, list(itertools.islice(rows, len(windows))))
-                for windows in self.featurizer.featurize(chunk)
-            ]
-            yield from zip(chunk, decode(scores, transitions), strict=True)
+        for chunk in chunked(self.again(split), CHUNK_SENTENCES):
+            scores = [joined(windows, list(itertools.islice(rows, len(windows)))) for _, windows in chunk]
+            yield from zip([sentence for sentence, _ in chunk], decode(scores, transitions), strict=True)
         if next(rows, None) is not None:
             raise ValueError(f"more rows were evaluated than the {split} split has windows")
 

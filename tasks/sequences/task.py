@@ -164,7 +164,7 @@ class SequenceTask(Task):
 
     def score(self, collected: Collected) -> dict[str, float]:
         """BLEU, chrF, ROUGE and exact match, by its tokens, of the best text; perplexity of the references."""
-        references = [str(example.label) for example in self.examples(DEV)]
+        references = [str(example.label) for example, _ in self.again(DEV)]
         best = [ids[0] for ids in collected["ids"]]
         tokens = [self.tokens_of(ids) for ids in best]
         scores = text_scores([self.text_of(ids) for ids in best], references, self.tokenizer.do_lower_case)

@@ -29,7 +29,6 @@ from tokenization.base import Tokenizer
 log = logging.getLogger(__name__)
 
 FILE_FLAGS = {TRAIN: "train_file", DEV: "predict_file", TEST: "predict_file"}
-CHUNK_EXAMPLES = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,13 +270,12 @@ class SpanTask(Task):
     def _decoded(self, split: str, collected: Collected) -> Iterator[tuple[SquadExample, Decoded]]:
         """Every question of a split with what the collected logits say, in order."""
         rows = iter(zip(collected["start_logits"], collected["end_logits"], strict=True))
-        for chunk in chunked(self.examples(split), CHUNK_EXAMPLES):
-            questions = (
-                (example, question_logits(windows, list(itertools.islice(rows, len(windows)))))
-                for example, windows in zip(chunk, self.featurizer.featurize(chunk), strict=True)
-            )
-            for together in chunked(questions, self.settings.decoding.questions_at_once):
-                yield from self._decode(together)
+        questions = (
+            (example, question_logits(windows, list(itertools.islice(rows, len(windows)))))
+            for example, windows in self.again(split)
+        )
+        for together in chunked(questions, self.settings.decoding.questions_at_once):
+            yield from self._decode(together)
         if next(rows, None) is not None:
             raise ValueError(f"more rows were evaluated than the {split} split has windows")
 

@@ -344,6 +344,29 @@ def test_sentences_of_a_users_class(tiny_model, tmp_path, run_script):
     assert "--tag_scheme describes files, but --processor_module names a class that reads them" in err
 
 
+def test_a_class_that_shuffles_has_no_scores_of_other_sentences(tiny_model, tmp_path, run_script):
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = ["Ann/B-person sleeps/O", "in/O Rome/B-place", "Bob/B-person Gray/I-person", "Oslo/B-place waits/O"] * 8
+    for split in ("train", "dev", "test"):
+        (data / f"{split}.slashed").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    code_of = (ROOT / "examples" / "custom_sentences.py").read_text(encoding="utf-8")
+    lines = 'read_text(encoding="utf-8").splitlines()\n'
+    assert lines in code_of
+    module = tmp_path / "shuffling.py"
+    module.write_text(code_of.replace(lines, lines + "        __import__('random').shuffle(lines)\n"), encoding="utf-8")
+    flags = [
+        f"--processor_module={module}", f"--data_dir={data}", f"--init_checkpoint={tiny_model}", "--max_seq_length=16",
+        f"--output_dir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    for action, split in (("--do_eval", "dev"), ("--do_predict", "test")):
+        code, _, err = run_script(run_ner.main, *flags, action)
+        assert code == 2
+        assert f"the {split} split gives other rows, or in another order, than when its 32 examples" in err
+    assert not (tmp_path / "run" / "eval_results.json").exists()
+    assert not (tmp_path / "run" / "predictions.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "flags", "expected"),
     [("ner-en", [], "163 sentences"), ("ner-zh", ["--by_character"], "162 sentences")],

@@ -63,3 +63,12 @@ def test_kept_scores_are_read_again_without_the_teacher(tmp_path):
     first = soft_targets.soft_targets_of(Task(), records(tmp_path, 5), iter(range(5)))
     again = soft_targets.soft_targets_of(Task(), records(tmp_path, 5), iter(()))  # which would give no rows
     np.testing.assert_array_equal(again.read(np.arange(5))[IS_LABELLED], first.read(np.arange(5))[IS_LABELLED])
+
+
+def test_scores_are_computed_again_where_the_records_are_made_of_other_texts(tmp_path, monkeypatch):
+    """The teacher may read more of a text than the student, whose records are then the same bytes."""
+    monkeypatch.setattr(soft_targets, "fingerprint_of", lambda _: "first")
+    soft_targets.soft_targets_of(Task(), records(tmp_path, 5), iter(range(5)))
+    monkeypatch.setattr(soft_targets, "fingerprint_of", lambda _: "second")
+    others = soft_targets.soft_targets_of(Task(), records(tmp_path, 5), iter([7, *range(1, 5)]))
+    np.testing.assert_array_equal(others.read(np.array([0]))[TEACHER_SCORES], [[7, 8]])
