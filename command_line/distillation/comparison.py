@@ -1,6 +1,5 @@
 """`--compare_teacher`: teacher and student side by side on the dev rows."""
 
-import itertools
 import json
 import logging
 from collections.abc import Iterable, Sequence
@@ -51,11 +50,13 @@ def compare(
       BertError: the teacher cannot be used, or the task gives no scores row by row.
     """
     teacher = RunTeacher(script, flags, task)
+    teacher.check_order()
     student = Side(task, SimpleNamespace(**{**vars(flags), "predict_batch_size": BATCH_SIZE}), files, directory)
     sides = {"teacher": teacher.side, "student": student}
-    results = {name: _results(side, task.examples(DEV)) for name, side in sides.items()}
+    examples = list(task.examples(DEV))  # once: a data set that shuffles would give each side another order
+    results = {name: _results(side, examples) for name, side in sides.items()}
     scores = resampled(list(results.values()))
-    times = _milliseconds(list(sides.values()), task)
+    times = _milliseconds(list(sides.values()), examples[:TIMED_ROWS])
     found: dict[str, Any] = {"metric": results["student"].metric, "rows": len(results["student"].columns)}
     for place, (name, side) in enumerate(sides.items()):
         found[name] = {
@@ -96,11 +97,10 @@ def _results(side: Side, examples: Iterable[Any]) -> RowResults:
     return side.task.row_results(side.experiment().stream(side.task.featurizer, chunked(examples, CHUNK_EXAMPLES)))
 
 
-def _milliseconds(sides: Sequence[Side], task: Task) -> list[float]:
+def _milliseconds(sides: Sequence[Side], examples: Sequence[Any]) -> list[float]:
     """Median time of each for one window."""
     from estimator.latency import Timed, seconds_a_row
 
-    examples = list(itertools.islice(task.examples(DEV), TIMED_ROWS))
     timed = []
     for side in sides:
         windows = [made[0] for made in side.task.featurizer.featurize(examples) if made]

@@ -124,7 +124,22 @@ class RunTeacher(Teacher):
                 f"--teacher={flags.teacher}: has another tokenizer or vocabulary than the student, and the task "
                 f"{task.name} is learned token by token; give a teacher with the student's"
             )
+        self._recorded = list(identity.get("labels") or [])
         self._places = _places(flags.teacher, task, self.side.task.identity(), identity)
+
+    def check_order(self) -> None:
+        """Compares the labels of the teacher's outputs with those by which its task names them.
+
+        Raises:
+          FlagError: they stand in another order.
+        """
+        named = list(self.side.task.identity().get("labels") or [])
+        if named != self._recorded:
+            raise FlagError(
+                f"--compare_teacher: --teacher={self.side.directory.path} was trained with the labels "
+                f"{', '.join(self._recorded)}, but its task now names them in the order {', '.join(named)}; give a "
+                "teacher that was trained in this order, or leave --compare_teacher out"
+            )
 
     def made_of(self) -> dict[str, Any]:
         """The teacher's weights, model and way from text to features."""
