@@ -136,15 +136,25 @@ def check_cluster(flags: SimpleNamespace, machines: int) -> None:
         )
 
 
-def answered_from_export(flags: SimpleNamespace, directory: RunDirectory) -> bool:
+def answered_from_export(flags: SimpleNamespace, declared: FlagSet, directory: RunDirectory) -> bool:
     """Answers standard input from the newest export where that is all there is to do; says whether it did.
 
+    Args:
+      flags: before those of earlier commands are known.
+      declared: the flags of the script.
+      directory: the output directory.
+
     Raises:
-      FlagError: there is neither an export nor a checkpoint to make one of.
+      BertError: there is neither an export nor a checkpoint to make one of, or the export answers in another way than
+        the flags say.
     """
-    if not (flags.do_predict and asks_only_standard_input(flags)) or flags.validate_only or flags.only_check_args:
+    export = directory.latest_export()
+    reads = flags.do_predict and flags.predict_file == STANDARD_INPUT
+    if reads and export is not None and not (flags.do_train or flags.do_export):
+        scopes.check_export(flags, declared, directory, export)
+    if not (reads and asks_only_standard_input(flags)) or flags.validate_only or flags.only_check_args:
         return False
-    if directory.latest_export() is not None:
+    if export is not None and not _is_of_other_weights(flags, directory):
         # A task of a user's file may have no such flag.
         answer_standard_input(directory, flags, getattr(flags, "encoding", None))
         return True
@@ -154,6 +164,11 @@ def answered_from_export(flags: SimpleNamespace, directory: RunDirectory) -> boo
             "run with --do_train --do_export first, or give an --init_checkpoint that has a trained head"
         )
     return False
+
+
+def _is_of_other_weights(flags: SimpleNamespace, directory: RunDirectory) -> bool:
+    """Whether an export may have been made of another `--init_checkpoint` than that of the command."""
+    return bool(flags.init_checkpoint) and not directory.is_trained()
 
 
 def asks_only_standard_input(flags: SimpleNamespace) -> bool:
@@ -188,7 +203,8 @@ def execute(
         results.export = write_export(flags, experiment)
     if flags.do_predict and flags.predict_file == STANDARD_INPUT:
         export = directory.latest_export()
-        if export is None or directory.outdated(export):
+        is_other = results.export is None and _is_of_other_weights(flags, directory)
+        if export is None or is_other or directory.outdated(export):
             directory.note_export(experiment.export())
         # A recorded encoding is that of files.
         encoding = flags.encoding if "encoding" in flags.typed else None

@@ -132,7 +132,7 @@ class TaskScript(abc.ABC, Generic[AnyTask]):
 
     def is_answered(self, flags: SimpleNamespace, directory: RunDirectory) -> bool:
         """Answers standard input from the newest export where the command asks for nothing else."""
-        return execution.answered_from_export(flags, directory)
+        return execution.answered_from_export(flags, self.flags, directory)
 
     def settled(self, flags: SimpleNamespace) -> SimpleNamespace:
         """The flags after those of earlier commands are known, checked again; unchanged by default."""

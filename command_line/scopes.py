@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +47,36 @@ def settle(flags: SimpleNamespace, declared: FlagSet, directory: RunDirectory) -
     if told:
         log.info("from %s: %s", directory.path / RUN_FILE, " ".join(_as_given(f, taken[f.name]) for f in told))
     return SimpleNamespace(**{**vars(flags), **taken, "given": flags.given | taken.keys(), "typed": flags.given})
+
+
+def check_export(flags: SimpleNamespace, declared: FlagSet, directory: RunDirectory, export: Path) -> None:
+    """Compares the flags of a command that is answered by a finished export with those that the export was made by.
+
+    Args:
+      flags: before `settle`.
+      declared: the flags of the script.
+      directory: the output directory.
+      export: one of its exports.
+
+    Raises:
+      RunDirectoryError: a fixed flag contradicts the run.
+      FlagError: a flag would have to change the export.
+    """
+    description = directory.description() or {}
+    recorded, identity = description.get("flags", {}), description.get("identity", {})
+    for flag in declared:
+        if flag.name not in flags.given or flag.name not in recorded or flag.scope is Scope.FREE:
+            continue
+        given, value = as_given(flags, flag.name), _checked(flag, recorded[flag.name], directory)
+        if flag.same(given, value, identity):
+            continue
+        if _binds(flag, flags, directory):
+            raise _contradiction(flag, given, value, directory)
+        if flag.in_export or (flag.scope is Scope.FIXED and not flag.decides_rows):
+            raise FlagError(
+                f"{_as_given(flag, given)}: standard input is answered by {export}, which was made with "
+                f"{_as_given(flag, value)}; leave it out, or add --do_export to make another"
+            )
 
 
 def to_record(flags: SimpleNamespace, declared: Iterable[Flag], directory: RunDirectory) -> dict[str, Any]:

@@ -247,10 +247,12 @@ class RunDirectory:
             self._write_description(description)
 
     def outdated(self, export: Path) -> str | None:
-        """Which checkpoint an export was made of, where the run answers with another one by now; None where not."""
+        """What an export was made of, where the run answers with another checkpoint by now; None where not."""
         description = self.description() or {}
-        made = self._noted_exports(description).get(export.name)
-        return made if made and made != self._answering_checkpoint(description) else None
+        noted = self._noted_exports(description)
+        if export.name not in noted or noted[export.name] == self._answering_checkpoint(description):
+            return None
+        return noted[export.name] or "the weights before training"
 
     def _answering_checkpoint(self, description: Mapping[str, Any]) -> str | None:
         """Name of the checkpoint that evaluates, predicts and is exported."""

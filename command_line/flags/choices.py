@@ -129,6 +129,7 @@ READING = Group(
             "as many as the columns or --task_name have.",
             Scope.REMEMBERED,
             minimum=2,
+            in_export=True,
         ),
     ),
 )

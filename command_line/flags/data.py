@@ -142,6 +142,7 @@ TASK = Group(
             "With --truncation=windows: tokens between the starts of two windows. Without it, half of the room that a "
             "window has for the text.",
             Scope.FIXED,
+            in_export=True,
         ),
         Flag(
             "max_windows",
@@ -151,6 +152,7 @@ TASK = Group(
             "or --pad_to_max_length it is needed, and a document with more is refused. Without it, all are read.",
             Scope.REMEMBERED,
             minimum=1,
+            in_export=True,
         ),
         Flag(
             "pool_windows",

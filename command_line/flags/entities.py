@@ -88,6 +88,7 @@ TAGGING = Group(
             "Tokens that neighbouring windows of a long sentence share. Without it, a quarter of a window.",
             Scope.REMEMBERED,
             minimum=0,
+            in_export=True,
         ),
         Flag(
             "max_words",
@@ -121,6 +122,7 @@ TAGGING = Group(
             _default("constrain_tags"),
             "With --use_crf: predict no tag where its scheme forbids it.",
             Scope.REMEMBERED,
+            in_export=True,
         ),
         Flag(
             "label_all_tokens",

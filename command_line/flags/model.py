@@ -90,6 +90,7 @@ MODEL = Group(
             "Tokens of a row at most, special tokens included; longer text is truncated, or read in windows.",
             Scope.REMEMBERED,
             is_main=True,
+            in_export=True,
         ),
         Flag(
             "use_one_hot_embeddings",

@@ -40,6 +40,7 @@ CHOICES = Group(
             Scope.REMEMBERED,
             minimum=1,
             is_main=True,
+            in_export=True,
         ),
         Flag(
             "length_penalty",
@@ -48,6 +49,7 @@ CHOICES = Group(
             "With --beam_size: texts are compared by log probability over length to this power; larger values favour "
             "longer texts.",
             Scope.REMEMBERED,
+            in_export=True,
         ),
         Flag(
             "no_repeat_ngram",
@@ -56,6 +58,7 @@ CHOICES = Group(
             "No text has so many tokens in a row twice; 0 lets them repeat.",
             Scope.REMEMBERED,
             minimum=0,
+            in_export=True,
         ),
         Flag(
             "num_best",
@@ -64,6 +67,7 @@ CHOICES = Group(
             "Texts of each source: the best of a beam, or as many draws.",
             Scope.REMEMBERED,
             minimum=1,
+            in_export=True,
         ),
         Flag(
             "top_p",
@@ -71,6 +75,7 @@ CHOICES = Group(
             _decoding("top_p"),
             "Draw tokens among the likeliest whose probabilities add up to this (--seed). Without it, none is drawn.",
             Scope.REMEMBERED,
+            in_export=True,
         ),
         Flag(
             "temperature",
@@ -78,6 +83,7 @@ CHOICES = Group(
             _decoding("temperature"),
             "With --top_p: below 1 the distribution is sharper, above 1 flatter.",
             Scope.REMEMBERED,
+            in_export=True,
         ),
     ),
 )
@@ -117,6 +123,7 @@ WRITING = Group(
             "Tokens of a target at most, with the one that ends it.",
             Scope.REMEMBERED,
             is_main=True,
+            in_export=True,
         ),
         Flag(
             "cut_targets",

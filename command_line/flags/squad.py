@@ -52,6 +52,7 @@ WINDOWS = Group(
             _window("max_query_length"),
             "Tokens of a question at most; longer questions are truncated.",
             Scope.REMEMBERED,
+            in_export=True,
         ),
         Flag(
             "n_best_size",
@@ -60,6 +61,7 @@ WINDOWS = Group(
             "Starts and ends considered in a window, and answers kept.",
             Scope.REMEMBERED,
             minimum=1,
+            in_export=True,
         ),
         Flag(
             "max_answer_length",
@@ -68,6 +70,7 @@ WINDOWS = Group(
             "Tokens of an answer at most.",
             Scope.REMEMBERED,
             minimum=1,
+            in_export=True,
         ),
         Flag(
             "version_2_with_negative",
@@ -76,6 +79,7 @@ WINDOWS = Group(
             "Questions may be unanswerable (SQuAD 2.0).",
             Scope.REMEMBERED,
             is_main=True,
+            in_export=True,
         ),
         Flag(
             "null_score_diff_threshold",
@@ -98,6 +102,7 @@ WINDOWS = Group(
             _window("answer_text"),
             "Align an answer's text as google-research/bert does, or take it by character offsets.",
             Scope.REMEMBERED,
+            in_export=True,
         ),
     ),
 )

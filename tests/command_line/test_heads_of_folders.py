@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import convert_checkpoint
 import run_classifier
@@ -74,15 +75,20 @@ def test_words_are_tagged_at_once(family, tmp_path, succeeds, run_script, monkey
         assert moved["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
     scores = [json.loads((folder / "eval_results.json").read_text()) for folder in (run, other)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-5)
-    # Standard input alone, from a new directory.
+    # Standard input alone, from a new directory; then with other weights, from the directory that has an export by now.
     (tmp_path / "in.txt").write_text(f"{rows[0]['text']}\n")
-    with (tmp_path / "in.txt").open() as stream:
-        monkeypatch.setattr("sys.stdin", stream)
-        code, out, err = run_script(
-            run_ner.main, *flags[1:], f"--output_dir={tmp_path / 'in'}", "--do_predict", "--predict_file=-"
-        )
-    assert code == 0, err
-    assert json.loads(out)["tags"] == rows[0]["tags"]
+    second = shutil.copytree(source, tmp_path / "second")
+    weights = load_file(second / "model.safetensors")
+    weights["classifier.bias"] = np.array([0, 50, 0, 0, 0], np.float32)  # so that every word begins something good
+    save_file(weights, second / "model.safetensors", {"format": "pt"})
+    expected = {source: rows[0]["tags"], second: ["B-good"] * len(rows[0]["tags"])}
+    for folder, tags in expected.items():
+        with (tmp_path / "in.txt").open() as stream:
+            monkeypatch.setattr("sys.stdin", stream)
+            given = [f"--init_checkpoint={folder}", "--max_seq_length=12", f"--output_dir={tmp_path / 'in'}"]
+            code, out, err = run_script(run_ner.main, *given, "--do_predict", "--predict_file=-")
+        assert code == 0, err
+        assert json.loads(out)["tags"] == tags
 
 
 @each(registry.FAMILIES)

@@ -240,6 +240,10 @@ def test_finished_run_says_so_and_more_epochs_continue(trained, run_script, capl
     assert f"{export} was made of model.ckpt-160, and {trained / 'run'} has been trained further since" in caplog.text
     run.note_export(export)
     assert run.outdated(export) is None
+    described = json.loads((trained / "run" / "run.json").read_text())
+    described["exports"][export.name] = None  # as of a command before the training
+    (trained / "run" / "run.json").write_text(json.dumps(described))
+    assert run.outdated(export) == "the weights before training"
 
 
 def test_other_rows_and_weights_than_those_of_the_training_are_named(trained, run_script, two_layers):

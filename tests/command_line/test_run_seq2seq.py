@@ -118,6 +118,33 @@ def test_standard_input_is_answered(trained, monkeypatch, tmp_path, capsys):
     assert [(row["source"], row["text"]) for row in answers] == [(row["source"], row["text"]) for row in expected]
 
 
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--beam_size=3", "--beam_size=3: standard input is answered by {export}, which was made with --beam_size=2; "
+                          "leave it out, or add --do_export to make another"),
+        ("--decoder={other}", "--decoder={other} contradicts --output_dir={run}, which was trained with "
+                              "--decoder={kind}; this flag cannot change within a run; leave it out, or choose another "
+                              "--output_dir"),
+    ],
+)  # fmt: skip
+def test_standard_input_is_not_answered_in_another_way_than_asked_for(trained, run_script, flag, message):
+    kind, folder = trained
+    names = {"export": next((folder / "export").iterdir()), "run": folder, "kind": kind,
+             "other": next(one for one in KINDS if one != kind)}  # fmt: skip
+    for further in ([], ["--do_eval"]):
+        code, out, err = run_script(
+            run_seq2seq.main,
+            "--do_predict",
+            "--predict_file=-",
+            f"--output_dir={folder}",
+            flag.format(**names),
+            *further,
+        )
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1] == f"error: {message.format(**names)}"
+
+
 def test_later_commands_know_decoder_and_columns(trained, tmp_path):
     _, folder = trained
     copy = shutil.copytree(folder, tmp_path / "run")
