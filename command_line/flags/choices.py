@@ -9,6 +9,7 @@ from processors.choices.featurizer import JOINS
 from processors.choices.forms import FORMS
 from processors.choices.question import LABELS_AS
 from processors.choices.trimming import CUTS
+from processors.records.featurizer import TRUNCATIONS
 
 TABLE_NAME = "table"
 _NAMED = "Without it, as --task_name has it"
@@ -108,6 +109,7 @@ READING = Group(
             same=_same_as_run("cut"),
         ),
         TASK["truncation"].changed(
+            type=TRUNCATIONS,
             help="Which tokens of a context that loses some are kept: the first, the last, or a quarter from its start "
             "and the rest from its end."
         ),

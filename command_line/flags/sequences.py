@@ -5,6 +5,7 @@ from typing import Any
 from command_line.flags.data import LIMITS, PREDICT_FILE, TABLE, TASK
 from command_line.flags.declaration import Flag, Group, Scope, default_of
 from modeling.decoder.settings import DECODERS, DecodingSettings
+from processors.records.featurizer import TRUNCATIONS
 from tasks.sequences.task import SequenceSettings
 
 
@@ -133,6 +134,7 @@ WRITING = Group(
             Scope.FIXED,
         ),
         TASK["truncation"].changed(
+            type=TRUNCATIONS,
             help="Which tokens of a source beyond --max_seq_length are kept: the first, the last, or a quarter from "
             "its start and the rest from its end."
         ),

@@ -110,12 +110,17 @@ def kept_pieces(pieces: list[int], keep: int, truncation: str) -> list[int]:
 
     `HEAD_TAIL` keeps a quarter from the beginning, rounded down but at least one, and the others from the end.
 
+    Raises:
+      FlagError: `truncation` is none of `TRUNCATIONS`.
+
     Example:
       >>> kept_pieces([1, 2, 3, 4, 5, 6, 7, 8, 9], 8, HEAD_TAIL)
       [1, 2, 4, 5, 6, 7, 8, 9]
 
     Source: arXiv:1905.05583, section 5.3.1, which keeps 128 of 510 tokens from the head and 382 from the tail.
     """
+    if truncation not in TRUNCATIONS:
+        raise FlagError(f"--truncation={truncation}: expected one of {', '.join(TRUNCATIONS)}")
     if truncation == HEAD or len(pieces) <= keep:
         return pieces[:keep]
     head = min(max(keep // HEAD_SHARE, 1), keep) if truncation == HEAD_TAIL else 0

@@ -236,6 +236,8 @@ FAULTS = {
     "--label_as is missing; say what a label is": ["--label_as="],
     "parts the choices of one cell, but --choices names several": ["--choice_separator=|"],
     "no column 'e' for --choices": ["--choices=a,b,e"],
+    "column 'b' is to hold two texts of a question (--choices names it twice)": ["--choices=a,b,b"],
+    "--truncation=windows: value should be one of <head|tail|head_tail>": ["--truncation=windows"],
     "the choices are in one cell, which is no list": ["--choices=a"],
     "leaves no room for text beside 3 special tokens; expected at least 4": ["--max_seq_length=3"],
     "has a meaning with --cut=context alone": ["--cut=longest", "--max_choice_length=5"],

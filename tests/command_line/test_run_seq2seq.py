@@ -171,6 +171,7 @@ BAD_FLAGS = {
     "--decoder=transformer --max_target_length=40": "the decoder has 32 positions",
     "--label_smoothing=1": "expected a share of at least 0 and below 1",
     "--use_xla": "needs fixed shapes",
+    "--truncation=windows": "value should be one of <head|tail|head_tail>",
     "--source=letters": "no column 'letters' for --source",
     "--target=letters": "no column 'letters' for --target",
     "--target=": "--target is missing",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import run_classifier
-from common.errors import ExportError
+from common.errors import ExportError, FlagError
 from export.savedmodel import check_parity
 from processors.base import DataProcessor, InputExample
 from processors.example_source import ExampleSource
@@ -63,6 +63,11 @@ def test_the_share_of_the_head_is_a_quarter_rounded_down_and_at_least_one():
     assert heads == {2: 1, 7: 1, 510: 127}
     assert kept_pieces(pieces, 1, HEAD_TAIL) == [0]
     assert kept_pieces(pieces, 0, HEAD_TAIL) == kept_pieces(pieces, 0, TAIL) == []
+
+
+def test_another_name_is_refused_and_not_read_as_one_of_them():
+    with pytest.raises(FlagError, match="--truncation=windows: expected one of head, tail, head_tail"):
+        kept_pieces([1, 2], 5, "windows")
 
 
 @given(a=words, b=st.none() | words)
