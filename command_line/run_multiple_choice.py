@@ -1,6 +1,5 @@
 """run_multiple_choice.py: its flags, and how they become a task."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +18,7 @@ from processors.choices.featurizer import JoiningSettings
 from processors.choices.forms import FORMS, Form
 from processors.choices.report import split_lines
 from processors.choices.source import ChoiceSource, Rows, stop
-from processors.choices.tables import ChoiceColumns, read_table
+from processors.choices.tables import ChoiceColumns, DescribedTables
 from processors.entities.report import Problems
 from processors.reading import MissingDataError
 from processors.tables.spec import TableFormat
@@ -81,7 +80,8 @@ class MultipleChoiceScript(TaskScript[ChoiceTask]):
             has_question=columns is None or columns.question is not None,
         )
         on_problem = Problems() if flags.validate_only else stop
-        source = ChoiceSource(data_files(flags, form), build_rows(flags, form), on_problem)
+        found = data_files(flags, form)
+        source = ChoiceSource(found, build_rows(flags, form, next(iter(found[TRAIN]), None)), on_problem)
         name = NAME if form is None else flags.task_name
         return ChoiceTask(files.text_tokenizer, source, settings, limits(flags), name)
 
@@ -196,8 +196,8 @@ def joining(flags: SimpleNamespace, form: Form | None) -> JoiningSettings:
     return JoiningSettings(flags.join or named.join, cut, flags.truncation, flags.max_choice_length or limit)
 
 
-def build_rows(flags: SimpleNamespace, form: Form | None) -> Rows:
-    """How the rows of files become questions."""
+def build_rows(flags: SimpleNamespace, form: Form | None, training: Path | None) -> Rows:
+    """How the rows of files become questions; `training` is the training file of a table."""
     skips = flags.on_bad_row == "skip"
     if form is not None:
         read = form.reader(flags.encoding, skips)
@@ -205,16 +205,10 @@ def build_rows(flags: SimpleNamespace, form: Form | None) -> Rows:
         return Rows(read, form.label_as, description, max_choices(flags, form.max_choices), skips)
     columns = table_columns(flags)
     layout = TableFormat(flags.delimiter, flags.quoting, flags.encoding, flags.header is not False)
-    read = functools.partial(_read_table, columns, layout, skips, flags.label_as)
+    read = DescribedTables(columns, layout, skips, flags.label_as, training)
     description = {"columns": columns.named(), "separator": columns.separator, "format": vars(layout)}
     places = len(columns.choices) if len(columns.choices) > 1 else None
     return Rows(read, flags.label_as or "", description, max_choices(flags, places), skips)
-
-
-def _read_table(
-    columns: ChoiceColumns, layout: TableFormat, keeps_bad: bool, label_as: str | None, path: Path, split: str
-) -> Any:
-    return read_table(path, columns, layout, split, keeps_bad, label_as)
 
 
 def max_choices(flags: SimpleNamespace, places: int | None) -> int | None:

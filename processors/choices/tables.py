@@ -8,8 +8,9 @@ from typing import Any
 from common.errors import DataError, one_line
 from processors.choices.question import RawQuestion, checked
 from processors.tables.file import TableFile
+from processors.tables.headers import check_header
 from processors.tables.labels import RowError
-from processors.tables.spec import Column, TableFormat, resolve
+from processors.tables.spec import Column, TableFormat, is_name, resolve
 
 Read = tuple[int | str, RawQuestion | RowError]
 """Where a question is (a line, or another place in words), and the question or why there is none."""
@@ -43,9 +44,7 @@ class ChoiceColumns:
         }
 
 
-def read_table(
-    path: Path, columns: ChoiceColumns, layout: TableFormat, split: str, keeps_bad: bool, label_as: str | None = None
-) -> Iterator[Read]:
+def read_table(path: Path, columns: ChoiceColumns, layout: TableFormat, split: str, keeps_bad: bool) -> Iterator[Read]:
     """Yields the questions of a table in order.
 
     Args:
@@ -54,25 +53,99 @@ def read_table(
       layout: how it is cut.
       split: `"train"`, `"dev"` or `"test"`.
       keeps_bad: whether rows with bytes that are not of the encoding are given as errors, instead of stopping.
-      label_as: what says which choice is right, where it is known.
 
     Raises:
-      DataError: it cannot be read, lacks a column, or has a question where a header belongs.
+      DataError: it cannot be read, lacks a column, or two texts are to be read from one column.
     """
+    asked = _asked(columns, split)
+    table = TableFile(path, layout, _names(asked), keeps_bad)
+    yield from _questions(table, asked, columns.separator, split)
+
+
+class DescribedTables:
+    """Reads the questions of tables that the user describes; a header is checked, and what is odd is told once a file.
+
+    Args:
+      columns: where the parts stand, as for `read_table`.
+      layout: how the files are cut.
+      keeps_bad: as for `read_table`.
+      label_as: what says which choice is right, where it is known.
+      training: the training file, whose header the others share where columns are indices; None where there is none.
+    """
+
+    def __init__(
+        self,
+        columns: ChoiceColumns,
+        layout: TableFormat,
+        keeps_bad: bool = False,
+        label_as: str | None = None,
+        training: Path | None = None,
+    ) -> None:
+        self._columns, self._layout, self._keeps_bad = columns, layout, keeps_bad
+        self._label_as, self._training = label_as, training
+        self._told: set[Path] = set()
+
+    def __call__(self, path: Path, split: str) -> Iterator[Read]:
+        """Yields the questions of a file in order.
+
+        Raises:
+          DataError: as for `read_table`, or a header that is a question, or another than that of training.
+        """
+        asked, tells = _asked(self._columns, split), path not in self._told
+        self._told.add(path)
+        table = TableFile(path, self._layout, _names(asked), self._keeps_bad)
+        if table.has_header_line and not _names(asked):
+            self._check_header(table, split, tells)
+        yield from _questions(table, asked, self._columns.separator, split)
+        if tells:
+            table.warn_of_quotes()
+
+    def _check_header(self, table: TableFile, split: str, tells: bool) -> None:
+        if self._label_as is not None:
+            _refuse_question_as_header(table, self._columns, self._label_as)
+        check_header(table, None if split == "train" else self._training, self._layout, tells)
+
+
+def _asked(columns: ChoiceColumns, split: str) -> dict[str, Column]:
+    """The columns that a split is read from."""
     asked = columns.named()
     if split == "test":
         asked.pop("label", None)
-    names = [column for column in asked.values() if isinstance(column, str) and not column.lstrip("-").isdecimal()]
-    table = TableFile(path, layout, names, keeps_bad)
+    return asked
+
+
+def _names(asked: Mapping[str, Column]) -> list[str]:
+    return [column for column in asked.values() if is_name(column)]
+
+
+def _questions(table: TableFile, asked: Mapping[str, Column], separator: str | None, split: str) -> Iterator[Read]:
     places = {name: _place(table, column, name) for name, column in asked.items()}
+    _refuse_shared_columns(table.path, asked, places)
     needed = 1 + max(places.values())
-    if label_as is not None and not names:
-        _refuse_question_as_header(table, columns, label_as)
     for number, row in table:
         try:
-            yield row.line, _raw(table.cells(row, needed), f"{split}-{number}", places, columns.separator)
+            yield row.line, _raw(table.cells(row, needed), f"{split}-{number}", places, separator)
         except RowError as error:
             yield row.line, error
+
+
+def _refuse_shared_columns(path: Path, asked: Mapping[str, Column], places: Mapping[str, int]) -> None:
+    """Refuses two texts of one column; the label may be the text of a choice.
+
+    Raises:
+      DataError: a column is named twice.
+    """
+    seen: dict[int, str] = {}
+    for name, place in places.items():
+        if name in ("label", "guid"):
+            continue
+        flag, other = name.partition(":")[0], seen.setdefault(place, name).partition(":")[0]
+        if seen[place] != name:
+            twice = f"--{flag} names it twice" if flag == other else f"--{other} and --{flag} both name it"
+            raise DataError(
+                f"{path}: column {str(asked[name])!r} is to hold two texts of a question ({twice}), expected a column "
+                "for each; correct the flag"
+            )
 
 
 def _place(table: TableFile, column: Column, name: str) -> int:
@@ -88,8 +161,6 @@ def _refuse_question_as_header(table: TableFile, columns: ChoiceColumns, label_a
     Raises:
       DataError: it is one.
     """
-    if table.header is None or table.has_names:
-        return
     try:
         places = {name: _place(table, column, name) for name, column in columns.named().items()}
         first = _raw(table.first_cells, "", places, columns.separator)

@@ -43,7 +43,7 @@ class TableFile:
         self._keep_undecodable = keep_undecodable
         self._kind = kind_of(path, layout.delimiter)
         self.has_names = self._kind in (JSON, PARQUET)
-        self._has_header_line = layout.header and not self.has_names
+        self.has_header_line = layout.header and not self.has_names
         self.header: list[str] | None = self._keys(names) if self.has_names else None
         first = None if self.has_names else next(self._records(), None)
         if first is not None and (first.problem or not first.cells):
@@ -51,7 +51,7 @@ class TableFile:
         if first is None and self.header is None:
             raise DataError(f"{path}: is empty, expected rows; check how it was written")
         self.first_cells: list[Any] = first.cells if first is not None else []
-        if self._has_header_line:
+        if self.has_header_line:
             self.header = [name.strip() for name in self.first_cells]
             _refuse_separator_line(path, self.first_cells)
         self.width = len(self.first_cells if self.header is None else self.header)
@@ -68,7 +68,7 @@ class TableFile:
         ignores_blank = data_suffix(self.path) == ".csv"
         may_be_quoted = not self.has_names and self._layout.may_be_quoted(self.path)
         for number, row in enumerate(self._records()):
-            if number == 0 and self._has_header_line:
+            if number == 0 and self.has_header_line:
                 continue
             if not row.cells and not row.problem:
                 if ignores_blank:
@@ -99,7 +99,7 @@ class TableFile:
         """
         if row.problem:
             raise RowError("malformed row", row.problem)
-        if self._has_header_line and row.cells == self.first_cells:
+        if self.has_header_line and row.cells == self.first_cells:
             raise RowError("repeated header", f"repeats the header; two tables were joined? remove the row, or {SKIP}")
         if len(row.cells) == self.width:
             return row.cells
@@ -115,6 +115,15 @@ class TableFile:
             kind,
             f"found {len(row.cells)} columns, expected {self.width} as in row 1; {self._advice(row)}, or {SKIP}",
         )
+
+    def warn_of_quotes(self) -> None:
+        """Names cells of the last pass that have quotes around them, which were read as text."""
+        if self.quoted_rows:
+            log.warning(
+                "%s: %d rows have cells that look quoted as spreadsheets write them, and are read with their quotes; "
+                "give --quoting=minimal to read what is inside, or --quoting=none where quotes are text",
+                self.path, self.quoted_rows,
+            )  # fmt: skip
 
     def delimiter_advice(self, name: str) -> str:
         """What would make `name` a column, where the header shows it: another delimiter, or quotes."""

@@ -11,7 +11,8 @@ from common.errors import DataError, one_line
 from processors.base import DataProcessor, InputExample, SelfDescribing
 from processors.problem_types import PROBLEM_TYPES, ProblemType
 from processors.reading import MissingDataError
-from processors.tables.file import TableFile, first_cells
+from processors.tables.file import TableFile
+from processors.tables.headers import check_header
 from processors.tables.labels import (
     LabelReader,
     RowError,
@@ -215,12 +216,8 @@ class TableProcessor(DataProcessor, SelfDescribing):
             log.info(
                 "%s: %d rows have labels that are not among those of the model", path, parser.ignored_labels.total()
             )
-        if table.quoted_rows and split not in self.bad_rows and not self.is_published:
-            log.warning(
-                "%s: %d rows have cells that look quoted as spreadsheets write them, and are read with their quotes; "
-                "give --quoting=minimal to read what is inside, or --quoting=none where quotes are text",
-                path, table.quoted_rows,
-            )  # fmt: skip
+        if split not in self.bad_rows and not self.is_published:
+            table.warn_of_quotes()
         self.bad_rows[split] = bad
 
     @property
@@ -231,31 +228,18 @@ class TableProcessor(DataProcessor, SelfDescribing):
         return TableFile(path, layout.format or self.table.format, _names(layout.columns), self._skips)
 
     def _compare_headers(self, split: str, table: TableFile, layout: Split) -> None:
-        """Refuses a header that is not that of training, where columns are indices: it may be a row of data.
+        """Refuses a header that is not that of training, where columns are indices and the flags describe the files.
 
         Raises:
           DataError: they differ.
         """
         own = self.table.splits.get(split, Split())
         declared = type(self).spec is not None or own.format is not None or own.columns is not None
-        if declared or table.header is None or table.has_names or _names(layout.columns):
+        if declared or not table.has_header_line or _names(layout.columns):
             return
-        if split not in self.bad_rows:
-            log.info("%s:1: is read as a header: %s; give --header=false where it is a row of data", table.path,
-                     one_line(repr(", ".join(table.header)), 80))  # fmt: skip
-        if split == "train":
-            return
-        path = self._find("train", self._data_dir)
-        if path is None or path == table.path or not path.is_file():
-            return
-        expected = first_cells(path, self.table.split("train").format or self.table.format)
-        found = table.header[: len(expected or ())]
-        if expected and found != expected[: len(found)]:
-            raise DataError(
-                f"{table.path}:1: read as a header, but it is {one_line(', '.join(table.header), 60)!r} where "
-                f"{path.name} has {one_line(', '.join(expected), 60)!r}; if it is a row of data, give --header=false "
-                "for this file; if it is a header, name the columns"
-            )
+        training = None if split == "train" else self._find("train", self._data_dir)
+        layout_of_training = self.table.split("train").format or self.table.format
+        check_header(table, training, layout_of_training, split not in self.bad_rows)
 
     def _parser(self, table: TableFile, split: str, layout: Split, labels: list[str] | None) -> RowParser:
         spec = self.table

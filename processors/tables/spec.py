@@ -4,7 +4,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from common.errors import DataError, closest, one_line
 from processors.base import SPLITS
@@ -85,7 +85,7 @@ class Columns:
         """The columns that are asked for by name."""
         label = self.label if isinstance(self.label, tuple) else (self.label,)
         asked = (self.text_a, self.text_b, self.guid, *label)
-        return [column for column in asked if isinstance(column, str) and not column.lstrip("-").isdecimal()]
+        return [column for column in asked if is_name(column)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,6 +237,11 @@ def checked_labels(labels: Sequence[str], problem_type: str) -> tuple[str, ...]:
     return names
 
 
+def is_name(column: Column | None) -> TypeGuard[str]:
+    """Whether a column is asked for by its name in a header, not by its index."""
+    return isinstance(column, str) and not column.lstrip("-").isdecimal()
+
+
 def resolve(column: Column, header: Sequence[str] | None, width: int, path: Path, flag: str) -> int:
     """The index of `column` in the rows of `path`.
 
@@ -250,7 +255,7 @@ def resolve(column: Column, header: Sequence[str] | None, width: int, path: Path
             where = ", ".join(str(index) for index, name in enumerate(header) if name == column)
             raise DataError(f"{path}:1: the header has {column!r} twice; give --{flag} as one of the indices {where}")
         return list(header).index(column)
-    if isinstance(column, str) and not column.lstrip("-").isdecimal():
+    if is_name(column):
         if header is None:
             raise DataError(f"--{flag}={column}: {path} is read without a header; give an index from 0 to {width - 1}")
         names = ", ".join(header)
