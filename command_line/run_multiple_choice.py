@@ -9,8 +9,9 @@ from command_line.execution import STANDARD_INPUT, check_actions
 from command_line.flags.choices import QUESTIONS, READING, TABLE_NAME
 from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
-from command_line.run_ner import data_folder, test_file
+from command_line.run_ner import data_folder
 from command_line.settings import device_settings, limits
+from command_line.table import named_files
 from common.errors import DataError, FlagError
 from common.run_directory import RunDirectory
 from processors.base import SPLITS
@@ -22,7 +23,7 @@ from processors.choices.tables import ChoiceColumns, DescribedTables
 from processors.entities.report import Problems
 from processors.reading import MissingDataError
 from processors.tables.spec import TableFormat
-from processors.tables.splitting import find_file
+from processors.tables.splitting import find_file, named_file
 from tasks.base import DEV, TEST, TRAIN
 from tasks.choices.task import NAME, ChoiceSettings, ChoiceTask
 
@@ -58,7 +59,7 @@ class MultipleChoiceScript(TaskScript[ChoiceTask]):
             check_table(flags)
         else:
             refuse_columns(flags)
-        files = data_files(flags, form)
+        files = data_files(flags, form, tells=True)
         needed = {
             TRAIN: flags.do_train,
             DEV: flags.do_eval or flags.eval_every_n_steps,
@@ -162,18 +163,17 @@ def check_files(flags: SimpleNamespace, files: Mapping[str, Sequence[Path]], spl
             raise FlagError(f"{path}: no such file to read the {split} split from; check the path")
 
 
-def data_files(flags: SimpleNamespace, form: Form | None) -> dict[str, list[Path]]:
-    """The files of each split: by flag, else as `--data_dir` has them.
+def data_files(flags: SimpleNamespace, form: Form | None, tells: bool = False) -> dict[str, list[Path]]:
+    """The files of each split: by flag, else as `--data_dir` has them; `tells` as for `named_file`.
 
     Raises:
       DataError: several files fit a split, or some of a data set are missing.
     """
-    folder = data_folder(flags)
-    named = {TRAIN: flags.train_file, DEV: flags.dev_file, TEST: test_file(flags)}
+    folder, named = data_folder(flags), named_files(flags)
     found: dict[str, list[Path]] = {}
-    for split, name in named.items():
-        if name:
-            found[split] = [Path(name)]
+    for split in SPLITS:
+        if split in named:
+            found[split] = [named_file(named[split], folder, split, tells)]
         elif form is not None:
             found[split] = form.found(Path(folder), split) if folder else []
         else:

@@ -11,6 +11,7 @@ from command_line.flags.entities import SENTENCES, TAGGING
 from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
 from command_line.settings import limits
+from command_line.table import named_files
 from common.errors import DataError, FlagError
 from common.run_directory import RunDirectory
 from modeling.families.bert import TAGS
@@ -26,7 +27,7 @@ from processors.entities.tagged_file import SUFFIXES, FileForm
 from processors.entities.tags import NONE, scheme_of_labels
 from processors.reading import MissingDataError
 from processors.tables.spec import checked_labels, parse_labels
-from processors.tables.splitting import find_file
+from processors.tables.splitting import find_file, named_file
 from tasks.base import DEV, TEST, TRAIN
 from tasks.entities.task import NAME, EntitySettings, EntityTask
 
@@ -50,7 +51,7 @@ class NerScript(TaskScript[EntityTask]):
         if reads_processor(flags):
             refuse_files(flags)
             return flags
-        files = data_files(flags)
+        files = data_files(flags, tells=True)
         needed = {
             TRAIN: flags.do_train,
             DEV: flags.do_eval or flags.eval_every_n_steps,
@@ -163,15 +164,17 @@ def refuse_files(flags: SimpleNamespace) -> None:
         raise FlagError(f"--data_dir={flags.data_dir}: no such directory; give the folder of the data files")
 
 
-def data_files(flags: SimpleNamespace) -> dict[str, Path]:
-    """The file of each split: by flag, else as `--data_dir` has it.
+def data_files(flags: SimpleNamespace, tells: bool = False) -> dict[str, Path]:
+    """The file of each split: by flag, else as `--data_dir` has it; `tells` as for `named_file`.
 
     Raises:
       DataError: several files fit a split.
     """
-    folder = data_folder(flags)
-    named = {TRAIN: flags.train_file, DEV: flags.dev_file, TEST: test_file(flags)}
-    found = {split: Path(name) if name else find_file(split, folder, SUFFIXES) for split, name in named.items()}
+    folder, named = data_folder(flags), named_files(flags)
+    found = {
+        split: named_file(named[split], folder, split, tells) if split in named else find_file(split, folder, SUFFIXES)
+        for split in SPLITS
+    }
     return {split: path for split, path in found.items() if path is not None}
 
 
@@ -179,12 +182,6 @@ def data_folder(flags: SimpleNamespace) -> str | None:
     """`--data_dir` where it is there: one that is only recorded may be gone when other files are predicted."""
     folder: str | None = flags.data_dir
     return folder if folder and Path(folder).is_dir() else None
-
-
-def test_file(flags: SimpleNamespace) -> str | None:
-    """The file to predict, where a flag names one."""
-    path: str | None = flags.test_file if flags.predict_file in (None, STANDARD_INPUT) else flags.predict_file
-    return path
 
 
 def tag_column(text: str) -> int | None:

@@ -2,19 +2,19 @@
 
 from types import SimpleNamespace
 
-from command_line.execution import STANDARD_INPUT, check_actions
+from command_line.execution import check_actions
 from command_line.flags.sequences import CHOICES, TEXTS, WRITING
 from command_line.frame import TaskScript, task_flags
 from command_line.model_files import ModelFiles
 from command_line.settings import limits
+from command_line.table import changed_files, named_files
 from common.errors import FlagError
 from common.run_directory import RunDirectory
 from modeling.decoder.settings import DecodingSettings
 from processors.example_source import ExampleSource
 from processors.problem_types import REGRESSION
 from processors.sequences.table import SequenceTable
-from processors.tables.spec import Columns, Split, TableFormat, TableSpec
-from tasks.base import DEV, TEST, TRAIN
+from processors.tables.spec import Columns, TableFormat, TableSpec
 from tasks.sequences.task import SequenceSettings, SequenceTask
 
 
@@ -49,7 +49,7 @@ class SequenceScript(TaskScript[SequenceTask]):
             label_smoothing=flags.label_smoothing,
         )
         decoding = decoding_settings(flags)
-        processor = SequenceTable(table_spec(flags), data_dir=flags.data_dir)
+        processor = SequenceTable(table_spec(flags), data_dir=flags.data_dir, **changed_files(flags))
         source = ExampleSource(processor, flags.data_dir, directory.path if flags.output_dir else None)
         return SequenceTask(files.text_tokenizer, source, settings, decoding, files.config, limits(flags))
 
@@ -74,25 +74,18 @@ def table_spec(flags: SimpleNamespace) -> TableSpec:
     for name, is_needed in needed.items():
         if is_needed and not getattr(flags, name):
             raise FlagError(f"--{name} is missing; give the column of the {name}: a header name, or an index from 0")
-    files = {TRAIN: flags.train_file, DEV: flags.dev_file, TEST: _test_file(flags)}
-    if not flags.data_dir and not any(files.values()):
+    if not flags.data_dir and not named_files(flags):
         raise FlagError(
             "--data_dir is missing; give the folder of the tables, or --train_file, --dev_file, --test_file"
         )
     return TableSpec(
         columns=Columns(flags.source, label=flags.target),
         format=TableFormat(flags.delimiter, flags.quoting, flags.encoding, flags.header is not False),
-        splits={split: Split(file=file) for split, file in files.items() if file},
         problem_type=REGRESSION.name,  # no classes
         dev_fraction=flags.dev_fraction,
         seed=flags.seed,
         on_bad_row=flags.on_bad_row,
     )
-
-
-def _test_file(flags: SimpleNamespace) -> str | None:
-    path: str | None = flags.test_file if flags.predict_file in (None, STANDARD_INPUT) else flags.predict_file
-    return path
 
 
 SCRIPT = SequenceScript()

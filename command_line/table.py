@@ -9,7 +9,8 @@ from command_line.flags.data import TABLE
 from common.errors import FlagError
 from processors.problem_types import PROBLEM_TYPES
 from processors.tables.processor import TableProcessor
-from processors.tables.spec import Columns, Split, TableFormat, TableSpec, parse_labels
+from processors.tables.spec import Columns, TableFormat, TableSpec, parse_labels
+from tasks.base import DEV, TEST, TRAIN
 
 COLUMN_FLAGS = ("text_a", "text_b", "label", "label_separator", "delimiter", "quoting", "header")
 """Flags that only a table described by flags has a use for."""
@@ -30,15 +31,14 @@ def table_processor(flags: SimpleNamespace, identity: Mapping[str, Any]) -> Tabl
         raise FlagError("--text_a is missing; give the column of the text: a header name, or an index from 0")
     if flags.do_train and not flags.label:
         raise FlagError("--label is missing; training needs the column of the label: a header name, or an index from 0")
-    files = {"train": flags.train_file, "dev": flags.dev_file, "test": _test_file(flags)}
-    if not flags.data_dir and not any(files.values()):
+    files = named_files(flags)
+    if not flags.data_dir and not files:
         raise FlagError(
             "--data_dir is missing; give the folder of the tables, or --train_file, --dev_file, --test_file"
         )
     spec = TableSpec(
         columns=Columns(flags.text_a, flags.text_b, _label_columns(flags)),
         format=TableFormat(flags.delimiter, flags.quoting, flags.encoding, flags.header is not False),
-        splits={split: Split(file=file) for split, file in files.items() if file},
         labels=_labels(flags, identity),
         label_as=flags.label_as,
         rename=label_names(flags.label_names),
@@ -48,7 +48,7 @@ def table_processor(flags: SimpleNamespace, identity: Mapping[str, Any]) -> Tabl
         seed=flags.seed,
         on_bad_row=flags.on_bad_row,
     )
-    return TableProcessor(spec, data_dir=flags.data_dir)
+    return TableProcessor(spec, data_dir=flags.data_dir, **changed_files(flags))
 
 
 def table_changes(flags: SimpleNamespace, name: str) -> dict[str, Any]:
@@ -59,9 +59,6 @@ def table_changes(flags: SimpleNamespace, name: str) -> dict[str, Any]:
     """
     refuse_columns(flags, name)
     changes: dict[str, Any] = {
-        "train_file": flags.train_file,
-        "dev_file": flags.dev_file,
-        "test_file": _test_file(flags),
         "encoding": flags.encoding,
         "labels": parse_labels(flags.labels, flags.encoding) if flags.labels else None,
         "problem_type": flags.problem_type,
@@ -70,9 +67,22 @@ def table_changes(flags: SimpleNamespace, name: str) -> dict[str, Any]:
     renamed = {"rename": label_names(flags.label_names)} if flags.label_names else {}
     return (
         {key: value for key, value in changes.items() if value is not None}
+        | changed_files(flags)
         | {key: getattr(flags, key) for key in always}
         | renamed
     )
+
+
+def named_files(flags: SimpleNamespace) -> dict[str, str]:
+    """The files of splits that flags name; `--predict_file` stands in for the test split."""
+    test = flags.test_file if flags.predict_file in (None, STANDARD_INPUT) else flags.predict_file
+    named = {TRAIN: flags.train_file, DEV: flags.dev_file, TEST: test}
+    return {split: name for split, name in named.items() if name}
+
+
+def changed_files(flags: SimpleNamespace) -> dict[str, str]:
+    """The same as arguments of `TableProcessor`."""
+    return {f"{split}_file": name for split, name in named_files(flags).items()}
 
 
 def refuse_columns(flags: SimpleNamespace, name: str) -> None:
@@ -111,11 +121,6 @@ def _label_columns(flags: SimpleNamespace) -> str | tuple[str, ...] | None:
     if label and "," in label and flags.problem_type and PROBLEM_TYPES[flags.problem_type].takes_several:
         return tuple(part.strip() for part in label.split(","))
     return label
-
-
-def _test_file(flags: SimpleNamespace) -> str | None:
-    path: str | None = flags.test_file if flags.predict_file in (None, STANDARD_INPUT) else flags.predict_file
-    return path
 
 
 def _labels(flags: SimpleNamespace, identity: Mapping[str, Any]) -> list[str] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from command_line.flags.data import ENCODING, LIMITS, ON_BAD_ROW, PREDICT_FILE, TABLE, TASK
+from command_line.flags.data import ENCODING, LIMITS, ON_BAD_ROW, PLACES, PREDICTED, TABLE, TASK
 from command_line.flags.declaration import Flag, Group, Scope
 from processors.choices.featurizer import JOINS
 from processors.choices.forms import FORMS
@@ -30,10 +30,10 @@ QUESTIONS = Group(
             names_code=None,
         ),
         TASK["data_dir"].changed(help="Folder of the files: as published, or train.*, dev.* (val.*, valid.*), test.*."),
-        TABLE["train_file"].changed(help="Questions to train on. Without it, those in --data_dir."),
-        TABLE["dev_file"].changed(help="Questions to evaluate on. Without it, those in --data_dir."),
-        TABLE["test_file"].changed(help="Questions to predict. Without it, those in --data_dir."),
-        PREDICT_FILE,
+        TABLE["train_file"].changed(help=f"Questions to train on. Without it, those in --data_dir. {PLACES}"),
+        TABLE["dev_file"].changed(help=f"Questions to evaluate on. Without it, those in --data_dir. {PLACES}"),
+        TABLE["test_file"].changed(help=f"Questions to predict. Without it, those in --data_dir. {PLACES}"),
+        PREDICTED,
         Flag(
             "context",
             str,
@@ -111,7 +111,7 @@ READING = Group(
         TASK["truncation"].changed(
             type=TRUNCATIONS,
             help="Which tokens of a context that loses some are kept: the first, the last, or a quarter from its start "
-            "and the rest from its end."
+            "and the rest from its end.",
         ),
         Flag(
             "max_choice_length",

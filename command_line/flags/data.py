@@ -53,6 +53,11 @@ PREDICT_FILE = Flag(
     is_main=True,
 )
 
+PLACES = "A relative path is one below --data_dir or from the working directory, whichever is there."
+"""Of the flags that name the file of a split, where a task also has a folder of files."""
+
+PREDICTED = PREDICT_FILE.changed(help=f"{PREDICT_FILE.help} {PLACES}")
+
 
 DATA_SOURCES = Group(
     "Data",
@@ -124,7 +129,7 @@ TASK = Group(
             Scope.REMEMBERED,
             is_main=True,
         ),
-        PREDICT_FILE,
+        PREDICTED,
         *LIMITS,
         Flag(
             "truncation",
@@ -271,7 +276,7 @@ TABLE = Group(
             "train_file",
             str,
             None,
-            "Training table. Without it, train.* in --data_dir.",
+            f"Training table. Without it, train.* in --data_dir. {PLACES}",
             Scope.FIXED,
             is_path=True,
             is_main=True,
@@ -282,7 +287,7 @@ TABLE = Group(
             str,
             None,
             "Dev table. Without it, dev.*, val.*, valid.* or validation.* in --data_dir, else rows held out from "
-            "training.",
+            f"training. {PLACES}",
             Scope.FIXED,
             is_path=True,
             is_main=True,
@@ -292,7 +297,7 @@ TABLE = Group(
             "test_file",
             str,
             None,
-            "Test table. Without it, test.* in --data_dir.",
+            f"Test table. Without it, test.* in --data_dir. {PLACES}",
             Scope.REMEMBERED,
             is_path=True,
         ),

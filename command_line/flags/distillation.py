@@ -30,7 +30,7 @@ DISTILLATION = Group(
             str,
             None,
             "With a teacher: a file of further rows to train on, read as rows to predict; they are learned of the "
-            "teacher alone.",
+            "teacher alone. A relative path is looked for as that of --predict_file.",
             Scope.FIXED,
             is_path=True,
         ),

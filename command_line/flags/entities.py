@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from command_line.flags.data import LIMITS, PREDICT_FILE, TABLE, TASK
+from command_line.flags.data import LIMITS, PLACES, PREDICTED, TABLE, TASK
 from command_line.flags.declaration import Flag, Group, Scope, default_of
 from processors.entities.tags import SCHEMES
 from tasks.entities.task import EntitySettings
@@ -29,12 +29,12 @@ SENTENCES = Group(
             help="Python file or dotted module with a SentenceProcessor of your own, in place of files."
         ),
         TASK["data_dir"].changed(help="Folder of train.*, dev.* (val.*, valid.*, validation.*) and test.*."),
-        TABLE["train_file"].changed(help=f"Sentences to train on. {_HOW} Without it, train.* in --data_dir."),
+        TABLE["train_file"].changed(help=f"Sentences to train on. {_HOW} Without it, train.* in --data_dir. {PLACES}"),
         TABLE["dev_file"].changed(
-            help="Sentences to evaluate on. Without it, dev.*, val.*, valid.* or validation.* in --data_dir."
+            help=f"Sentences to evaluate on. Without it, dev.*, val.*, valid.* or validation.* in --data_dir. {PLACES}"
         ),
-        TABLE["test_file"].changed(help="Sentences to predict. Without it, test.* in --data_dir."),
-        PREDICT_FILE,
+        TABLE["test_file"].changed(help=f"Sentences to predict. Without it, test.* in --data_dir. {PLACES}"),
+        PREDICTED,
         Flag(
             "token_column",
             int,

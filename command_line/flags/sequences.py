@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from command_line.flags.data import LIMITS, PREDICT_FILE, TABLE, TASK
+from command_line.flags.data import LIMITS, PREDICTED, TABLE, TASK
 from command_line.flags.declaration import Flag, Group, Scope, default_of
 from modeling.decoder.settings import DECODERS, DecodingSettings
 from processors.records.featurizer import TRUNCATIONS
@@ -24,7 +24,7 @@ TEXTS = Group(
         TABLE["label"].changed(name="target", help="Column of the text to write; rows to predict need none."),
         TASK["data_dir"].changed(help="Folder of train.*, dev.* (val.*, valid.*, validation.*) and test.*."),
         *(TABLE[name] for name in ("train_file", "dev_file", "test_file")),
-        PREDICT_FILE,
+        PREDICTED,
         *(TABLE[name] for name in ("delimiter", "quoting", "encoding", "header", "dev_fraction", "on_bad_row")),
         *LIMITS,
     ),
@@ -136,7 +136,7 @@ WRITING = Group(
         TASK["truncation"].changed(
             type=TRUNCATIONS,
             help="Which tokens of a source beyond --max_seq_length are kept: the first, the last, or a quarter from "
-            "its start and the rest from its end."
+            "its start and the rest from its end.",
         ),
         TASK["label_smoothing"].changed(
             default=_default("label_smoothing"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError, one_line
-from processors.base import DataProcessor, InputExample, SelfDescribing
+from processors.base import SPLITS, DataProcessor, InputExample, SelfDescribing
 from processors.problem_types import PROBLEM_TYPES, ProblemType
 from processors.reading import MissingDataError
 from processors.tables.file import TableFile
@@ -23,7 +23,7 @@ from processors.tables.labels import (
 )
 from processors.tables.rows import RowParser
 from processors.tables.spec import Columns, Split, TableSpec, checked_labels
-from processors.tables.splitting import STEMS, find_file, held_out, unused_splits
+from processors.tables.splitting import STEMS, find_file, held_out, named_file, unused_splits
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +112,8 @@ class TableProcessor(DataProcessor, SelfDescribing):
         if spec is None:
             raise DataError("--task_name=table needs the column of the text; give --text_a, and --label to train")
         self.table = spec.replace(**changes)
+        self._named = {split for split in SPLITS if changes.get(f"{split}_file") is not None}
+        self._told: set[str] = set()
         self.problem_type = self.table.problem_type
         self.bad_rows: dict[str, BadRows] = {}
         self.passes: Counter[str] = Counter()
@@ -331,10 +333,18 @@ class TableProcessor(DataProcessor, SelfDescribing):
         return MissingDataError(f"no {stems} in {data_dir or '--data_dir'}{there}; give --{split}_file=PATH")
 
     def _find(self, split: str, data_dir: str | None) -> Path | None:
-        """The file of `split`: as declared, under `data_dir` or as it stands; else by its stem."""
+        """The file of `split`: as declared or named, under `data_dir` or as it stands; else by its stem.
+
+        Raises:
+          DataError: one that is named is in both places, or several fit the stem.
+        """
         file = self.table.split(split).file
         if file is None:
             return find_file(split, data_dir)
+        if split in self._named:
+            tells = split not in self._told
+            self._told.add(split)
+            return named_file(file, data_dir, split, tells)
         inside = Path(data_dir or "") / file
         return inside if inside.exists() or not Path(file).exists() else Path(file)
 

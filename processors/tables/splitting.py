@@ -1,5 +1,6 @@
 """Which file is which split, and which training rows are held out where there is no dev file."""
 
+import logging
 import random
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable
@@ -8,6 +9,8 @@ from pathlib import Path
 from common.errors import DataError
 from processors.reading import data_suffix
 from processors.tables.sniffing import TABLE_SUFFIXES
+
+log = logging.getLogger(__name__)
 
 STEMS = {"train": ("train",), "dev": ("dev", "val", "valid", "validation"), "test": ("test",)}
 """File names without extension, by split."""
@@ -35,6 +38,32 @@ def find_file(split: str, data_dir: str | None, suffixes: Collection[str] = TABL
         names = ", ".join(path.name for path in found)
         raise DataError(f"{folder}: {len(found)} files fit the {split} split ({names}); name one with --{split}_file")
     return found[0] if found else None
+
+
+def named_file(name: str, data_dir: str | None, split: str, tells: bool = False) -> Path:
+    """The file that a user names for a split: below `data_dir`, or the path as it stands.
+
+    Args:
+      name: as given.
+      data_dir: the folder of the data; None where there is none.
+      split: that the file is of, for messages.
+      tells: whether to log which of the two places has the file.
+
+    Raises:
+      DataError: both places have a file of that name, and it is not the same one.
+    """
+    inside, outside = Path(data_dir or "") / name, Path(name)
+    if inside == outside:
+        return outside
+    if inside.exists() and outside.exists() and not inside.samefile(outside):
+        raise DataError(
+            f"{name}: may be {inside} or {outside.absolute()} as the file of the {split} split, which are different "
+            "files; give the full path of the one that is meant"
+        )
+    found = inside if inside.exists() or not outside.exists() else outside
+    if tells and found.exists():
+        log.info("%s: the file of the %s split is %s", name, split, found.absolute())
+    return found
 
 
 def tables_in(folder: Path, suffixes: Collection[str] = TABLE_SUFFIXES) -> list[Path]:

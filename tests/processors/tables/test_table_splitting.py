@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from common.errors import DataError
-from processors import Columns, TableProcessor, TableSpec
-from processors.tables.splitting import held_out
+from processors import Columns, Split, TableProcessor, TableSpec
+from processors.tables.splitting import held_out, named_file
 
 
 def write_train(folder, rows):
@@ -76,3 +76,27 @@ def test_held_out_never_takes_a_whole_class():
     assert len(chosen & {0, 1}) == 1
     assert 2 not in chosen
     assert len(chosen) == 9
+
+
+def test_a_declared_file_is_that_of_the_folder(tmp_path, monkeypatch):
+    """Names in a declaration are no choice of the command, whose working directory may have files of that name."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_train(folder, ["a", "b"] * 10)
+    write_train(tmp_path, ["c", "d"])
+    monkeypatch.chdir(tmp_path)
+    processor = TableProcessor(
+        TableSpec(Columns("text", label="label"), dev_fraction=0, splits={"train": Split("train.tsv")})
+    )
+    assert len(list(processor.get_train_examples(str(folder)))) == 20
+    with pytest.raises(DataError, match=r"train\.tsv: may be .* which are different files; give the full path"):
+        list(TableProcessor(processor.table, train_file="train.tsv").get_train_examples(str(folder)))
+
+
+def test_one_file_under_two_names_is_no_question(tmp_path, monkeypatch):
+    write_train(tmp_path, ["a", "b"])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    assert named_file("train.tsv", str(tmp_path / "link"), "train") == tmp_path / "link" / "train.tsv"
+    assert named_file(str(tmp_path / "train.tsv"), str(tmp_path / "link"), "train") == tmp_path / "train.tsv"
+    assert named_file("train.tsv", None, "train").name == "train.tsv"
