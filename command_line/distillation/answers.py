@@ -127,7 +127,7 @@ class ExportTeacher(Teacher):
       engine: what computes it, as for `serving.predictor.Predictor`.
 
     Raises:
-      BertError: it answers no texts, or has other labels.
+      BertError: it answers no texts, or has other labels or another problem type.
     """
 
     def __init__(self, folder: Path, task: Task, engine: str) -> None:
@@ -137,6 +137,7 @@ class ExportTeacher(Teacher):
                 f"--teacher={folder}: an export of the task {task.name} answers without the scores of each place; give "
                 "the output directory of its run"
             )
+        check_problem_type(folder, task)
         labels = folder / "assets" / "labels.txt"
         theirs = labels.read_text(encoding="utf-8").split("\n")[:-1] if labels.is_file() else []
         check_labels(str(folder), theirs, list(task.identity().get("labels") or []))
@@ -175,6 +176,24 @@ def check_labels(path: str, theirs: Sequence[str], ours: Sequence[str]) -> None:
         raise FlagError(
             f"--teacher={path}: was trained for {_listed(theirs)}, the student is for {_listed(ours)}; give a teacher "
             "of the same labels"
+        )
+
+
+def check_problem_type(folder: Path, task: Task) -> None:
+    """Compares what a label is for an export and for its student; what cannot be read is told once texts are answered.
+
+    Raises:
+      FlagError: it is something else.
+    """
+    try:
+        theirs = json_object((folder / "assets" / "tokenizer.json").read_bytes()).get("problem_type")
+    except (OSError, ValueError):
+        return
+    ours = task.identity().get("problem_type")
+    if theirs is not None and ours is not None and theirs != ours:
+        raise FlagError(
+            f"--teacher={folder}: its problem type is {one_line(theirs, 60)}, that of the student {ours}; give a "
+            "teacher of the same task"
         )
 
 

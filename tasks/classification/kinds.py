@@ -22,6 +22,8 @@ MULTI_LABEL_THRESHOLD = 0.5
 """Probability above which a label of several is given."""
 SMALLEST_PROBABILITY = 1e-7
 """Probabilities of a teacher are drawn so far from 0 and 1, that their logarithms are finite."""
+_SUM_TOLERANCE = 0.02
+"""How far the sum of a teacher's probabilities may be from 1: files may hold them with few digits."""
 
 
 class Kind(ExportAnswers):
@@ -157,7 +159,17 @@ class _SingleLabel(_Labels):
     problem_type = SINGLE_LABEL
 
     def soft_targets_of_answer(self, names: Sequence[str], answer: Mapping[str, Any]) -> Scores:
-        return np.log(_probabilities(names, answer)).astype(np.float32)
+        if "label" in answer and not isinstance(answer["label"], str):
+            found = one_line(repr(answer["label"]), 60)
+            raise ValueError(f"has {found} under label, expected the name of one label (--problem_type=single_label)")
+        probabilities = _probabilities(names, answer)
+        total = float(np.sum(probabilities))
+        if abs(total - 1.0) > _SUM_TOLERANCE:
+            raise ValueError(
+                f"has probabilities with the sum {total:.4g}, expected 1 for labels of which one is right "
+                "(--problem_type=single_label)"
+            )
+        return np.log(probabilities).astype(np.float32)
 
     def head_class(self) -> Any:
         from modeling.heads.classification import ClassificationHead
@@ -213,6 +225,9 @@ class _MultiLabel(_Labels):
     problem_type = MULTI_LABEL
 
     def soft_targets_of_answer(self, names: Sequence[str], answer: Mapping[str, Any]) -> Scores:
+        if "label" in answer and not isinstance(answer["label"], list):
+            stated = one_line(repr(answer["label"]), 60)
+            raise ValueError(f"has {stated} under label, expected a list of names (--problem_type=multi_label)")
         found = _probabilities(names, answer)
         return (np.log(found) - np.log1p(-found)).astype(np.float32)
 
