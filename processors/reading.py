@@ -40,6 +40,8 @@ LONGEST_LINE = 1 << 25
 """Most characters of a line, and of a cell: a broken or hostile file must not fill the memory before it is refused."""
 LARGEST_VALUE = 1 << 26
 """Most characters of a JSON value that a file holds without line breaks, such as one article of a SQuAD file."""
+LONE_RETURN = "a line break without a newline (a lone carriage return), expected lines that end in a newline"
+"""What is wrong with a line that programs of old Macs or broken conversions have left."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_CHARACTER = 4  # bytes, in the encodings that Python has
 
@@ -320,7 +322,7 @@ def _quoted_rows(lines: Iterator[str], delimiter: str) -> Iterator[Row]:
 
 def _malformed(error: csv.Error) -> str:
     if "new-line character" in str(error):
-        return "a line break without a newline (a lone carriage return), expected lines that end in a newline"
+        return LONE_RETURN
     return (
         f"malformed quoting ({one_line(error)}), expected a quoted cell to be closed and quotes inside it doubled; "
         "--quoting=none if quotes are plain text"

@@ -2,13 +2,13 @@
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import DataError
 from processors.entities.sentence import OnProblem, Sentence, stop
-from processors.reading import open_text
+from processors.reading import LONE_RETURN, open_text
 
 _DOCUMENT_START = "-DOCSTART-"
 _NAMED_COMMENT = re.compile(r"#\s*[\w.-]+ = ")
@@ -56,13 +56,13 @@ def read_columns(
       DataError: a word without a tag or the reverse, another number of cells, a column that is not there.
     """
     with open_text(path, encoding) as raw:
-        layout, lines = _detect(path, enumerate(raw, 1))
+        layout, lines = _detect(path, _whole_lines(path, raw, on_problem))
         _check(path, columns, layout)
         rows: list[list[str]] = []
         start = 0
         for number, line in lines:
             try:
-                cells = _cells(f"{path}:{number}", _stripped(line), columns, layout)
+                cells = _cells(f"{path}:{number}", line, columns, layout)
             except DataError as error:
                 on_problem(error)
                 continue
@@ -78,17 +78,22 @@ def read_columns(
             yield _sentence(start, rows, columns)
 
 
-def _stripped(line: str) -> str:
-    return line.rstrip("\r\n").strip(" ")
+def _whole_lines(path: Path, raw: Iterable[str], on_problem: OnProblem) -> Iterator[tuple[int, str]]:
+    """Numbered lines without their ends; a file whose lines end in carriage returns alone would be a single one."""
+    for number, line in enumerate(raw, 1):
+        text = line.rstrip("\r\n").strip(" ")
+        if "\r" in text:
+            on_problem(DataError(f"{path}:{number}: found {LONE_RETURN}; convert the line ends of the file"))
+            continue
+        yield number, text
 
 
 def _detect(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[_Layout, Iterator[tuple[int, str]]]:
     """Finds how a file separates its cells, and gives its lines from the first again."""
     seen: list[tuple[int, str]] = []
     hash_line = ""
-    for number, line in lines:
-        seen.append((number, line))
-        text = _stripped(line)
+    for number, text in lines:
+        seen.append((number, text))
         if not text.strip(" \t") or text.startswith(_DOCUMENT_START):
             continue
         if text.startswith("#"):

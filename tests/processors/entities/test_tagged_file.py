@@ -63,6 +63,12 @@ def test_other_columns_and_files_without_tags(tmp_path):
         ("Ada O\n", Columns(0, -3), "the tag column is -3, but lines have 2 columns"),
         ("Ada\n", Columns(), "token and tag are both read from column 0 of 1; expected two columns"),
         ("\n\n", Columns(), "has no words, expected a word and its tag a line"),
+        ("Ada\tO\r\rcodes\tO\r", Columns(), r"train.conll:1: found a line break without a newline \(a lone carriage"),
+        (
+            "Ada\tO\nis\tO\rcodes\tO\n",
+            Columns(),
+            r"train.conll:2: found a line break without a newline .*; convert the",
+        ),
     ],
 )
 def test_errors_of_column_files_name_their_line(tmp_path, text, columns, message):
