@@ -11,6 +11,9 @@ from processors.entities.sentence import OnProblem, Sentence, stop
 from processors.reading import LONE_RETURN, open_text
 
 _DOCUMENT_START = "-DOCSTART-"
+_CONLLU_WIDTH = 10
+_ID = re.compile(r"[0-9]+([-.][0-9]+)?")
+"""In the first column of CoNLL-U: the number of a word, of several that are one in the text, or of an empty node."""
 _NAMED_COMMENT = re.compile(r"#\s*[\w.-]+ = ")
 
 
@@ -27,6 +30,7 @@ FIRST_AND_LAST = Columns()
 class _Layout(NamedTuple):
     delimiter: str | None  # a tab, or None for runs of blanks and tabs
     width: int
+    is_conllu: bool = False
 
     def cells(self, line: str) -> list[str]:
         if self.delimiter:
@@ -40,7 +44,8 @@ def read_columns(
     """Sentences of a column file, which may be tab- or blank-separated.
 
     The first line with a word decides how cells are separated and how many each line has. `-DOCSTART-` lines are
-    skipped. A line that starts with `# ` is a comment if it has another number of cells or reads `# name = value`: a
+    skipped. Of CoNLL-U (ten columns parted by tabs, the first a number), the lines `1-2` and `1.1` are no words and are
+    counted. A line that starts with `# ` is a comment if it has another number of cells or reads `# name = value`: a
     hashtag is a word.
 
     Args:
@@ -59,8 +64,11 @@ def read_columns(
         layout, lines = _detect(path, _whole_lines(path, raw, on_problem))
         _check(path, columns, layout)
         rows: list[list[str]] = []
-        start = 0
+        start = left_out = 0
         for number, line in lines:
+            if _is_no_word(line, columns, layout):
+                left_out += 1
+                continue
             try:
                 cells = _cells(f"{path}:{number}", line, columns, layout)
             except DataError as error:
@@ -72,10 +80,10 @@ def read_columns(
                 start = start if rows else number
                 rows.append(cells)
             elif rows:
-                yield _sentence(start, rows, columns)
-                rows = []
+                yield _sentence(start, rows, columns, left_out)
+                rows, left_out = [], 0
         if rows:
-            yield _sentence(start, rows, columns)
+            yield _sentence(start, rows, columns, left_out)
 
 
 def _whole_lines(path: Path, raw: Iterable[str], on_problem: OnProblem) -> Iterator[tuple[int, str]]:
@@ -107,7 +115,9 @@ def _detect(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[_Layout, Iter
 
 def _layout(text: str) -> _Layout:
     delimiter = "\t" if "\t" in text else None
-    return _Layout(delimiter, len(_Layout(delimiter, 0).cells(text)))
+    cells = _Layout(delimiter, 0).cells(text)
+    is_conllu = delimiter is not None and len(cells) == _CONLLU_WIDTH and _ID.fullmatch(cells[0]) is not None
+    return _Layout(delimiter, len(cells), is_conllu)
 
 
 def _check(path: Path, columns: Columns, layout: _Layout) -> None:
@@ -149,7 +159,15 @@ def _is_comment(line: str, cells: int, layout: _Layout) -> bool:
     return bool(_NAMED_COMMENT.match(line)) or (line.startswith("# ") and cells != layout.width)
 
 
-def _sentence(line: int, rows: list[list[str]], columns: Columns) -> Sentence:
+def _is_no_word(line: str, columns: Columns, layout: _Layout) -> bool:
+    """Whether a line of CoNLL-U is of several words (`1-2`), which follow it, or of none in the text (`1.1`)."""
+    if not layout.is_conllu or columns.token in (0, -_CONLLU_WIDTH):
+        return False
+    number = layout.cells(line)[0]
+    return not number.isdecimal() and _ID.fullmatch(number) is not None
+
+
+def _sentence(line: int, rows: list[list[str]], columns: Columns, left_out: int) -> Sentence:
     tag = columns.tag
     tags = None if tag is None else [cells[tag] for cells in rows]
-    return Sentence(line, [cells[columns.token] for cells in rows], tags, rows)
+    return Sentence(line, [cells[columns.token] for cells in rows], tags, rows, left_out=left_out)

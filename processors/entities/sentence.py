@@ -28,7 +28,8 @@ class Sentence(NamedTuple):
 
     `line` is where the sentence starts in its file (the first line is 1), `file` that file, "" for none. `tags` has a
     tag for each word, or is None where the file has none. `columns` holds the input cells of each word of a column
-    file. `text` and `offsets` are the text of the sentence, and where in it each word starts and ends.
+    file. `text` and `offsets` are the text of the sentence, and where in it each word starts and ends. `left_out`
+    counts lines between its words that stand for no word.
     """
 
     line: int
@@ -38,6 +39,7 @@ class Sentence(NamedTuple):
     text: str | None = None
     offsets: list[tuple[int, int]] | None = None
     file: str = ""
+    left_out: int = 0
 
 
 def split_words(text: str, by_character: bool = False) -> Iterator[tuple[int, int]]:

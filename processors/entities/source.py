@@ -13,6 +13,7 @@ from processors.entities.sentence import OnProblem, Sentence, stop
 from processors.entities.tagged_file import FileForm, TagCounts, as_internal, has_tags, inspect_tags, read_sentences
 from processors.entities.tags import NONE, OUTSIDE, split_tag
 from processors.reading import MissingDataError, lone_surrogate
+from processors.tables.labels import warn_of_look_alikes
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,11 @@ class SentenceFiles(SentenceSource):
                 advice = "; --tag_column=none if the file has no tags" if is_tagged and split == TEST else ""
                 self.on_problem(DataError(f"{error}{advice}"))
                 continue
-            counts.update(broken=found, unknown=sum(tag not in self._known for tag in sentence.tags or []))
+            counts.update(
+                broken=found,
+                left_out=sentence.left_out,
+                unknown=sum(tag not in self._known for tag in sentence.tags or []),
+            )
             yield sentence._replace(file=str(path))
         self._report(split, counts)
 
@@ -133,6 +138,11 @@ class SentenceFiles(SentenceSource):
         self._reported.add(split)
         path = self._file(split)
         if counts["broken"]:
+        if counts["left_out"]:
+            log.info(
+                "%s: left out %d lines of CoNLL-U that are no words of their own (ids such as 1-2 or 1.1)", path,
+                counts["left_out"],
+            )  # fmt: skip
             log.warning(
                 "%s: %d tags break the scheme %s (an I- that continues nothing, say); each is read as conlleval does: "
                 "it opens an entity", path, counts["broken"], self.scheme,
@@ -172,6 +182,7 @@ class SentenceFiles(SentenceSource):
         """
         if counts.scheme == NONE:
             return list(counts.tags)
+            warn_of_look_alikes(self._file(TRAIN), counts.tags, advice)
         types = sorted({split_tag(tag)[1] for tag in counts.tags if tag != OUTSIDE})
         if not types:
             raise DataError(
@@ -179,6 +190,7 @@ class SentenceFiles(SentenceSource):
                 "--tag_column"
             )
         return labels_of_types(types)
+        warn_of_look_alikes(self._file(TRAIN), types, advice)
 
     def _file(self, split: str) -> Path:
         if split not in self._files:

@@ -78,6 +78,41 @@ def test_what_cannot_be_meant_is_told_once(tmp_path, caplog):
     ]
 
 
+def test_types_that_look_alike_are_named(tmp_path, caplog):
+    texts = {"train.txt": "a B-per\nb B-Per\nc B-per\u200b\nd B-place\n"}
+    assert len(source_of(tmp_path, texts).labels) == 9
+    path = tmp_path / "train.txt"
+    assert (
+        f"{path}: the labels 'Per' and 'per' are two classes, but differ only in what the eye does not see"
+        in caplog.text
+    )
+    assert "the labels 'Per' and 'per\\u200b' are two classes" in caplog.text
+    assert "write 'per' as 'Per' to make them one" in caplog.text
+    caplog.clear()
+    source_of(tmp_path, {"train.txt": "a NN\nb nn\n"}, scheme="none")
+    assert "the labels 'NN' and 'nn' are two classes" in caplog.text
+
+
+def test_lines_of_conllu_that_are_left_out_are_told_once(tmp_path, caplog):
+    lines = ["1-2\tdel\t_", "1\tde\tADP", "2\tel\tDET"]
+    text = "".join(line + "\t_" * 7 + "\n" for line in lines)
+    form = FileForm(Columns(1, 2))
+    source = source_of(tmp_path, {"train.txt": text}, form, scheme="none")
+    assert source.labels == ["ADP", "DET"]
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            assert [sentence.words for sentence in source.sentences("train")] == [["de", "el"]]
+    assert caplog.text.count("left out 1 lines of CoNLL-U that are no words of their own") == 1
+
+
+def test_lone_carriage_returns_are_named_in_every_split(tmp_path):
+    source = source_of(tmp_path, {"train.txt": TRAIN_TEXT, "test.txt": ""})
+    path = tmp_path / "test.txt"
+    path.write_bytes(TRAIN_TEXT.replace("\n", "\r").encode())
+    with pytest.raises(DataError, match=r"test.txt:1: found a line break without a newline \(a lone carriage return\)"):
+        list(source.sentences("test"))
+
+
 def read_all(tmp_path, texts):
     source = source_of(tmp_path, texts)
     return [list(source.sentences(split)) for split in ("train", "dev")]

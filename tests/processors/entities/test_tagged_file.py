@@ -76,6 +76,36 @@ def test_errors_of_column_files_name_their_line(tmp_path, text, columns, message
         list(read_columns(write(tmp_path, text), columns))
 
 
+CONLLU = [
+    "# sent_id = 1", "# text = del dia", "1-2\tdel\t_", "1\tde\tADP", "2\tel\tDET", "2.1\tx\t_", "3\tdia\tNOUN", "",
+    "1\t1-2\tNUM",
+]  # fmt: skip
+
+
+def test_lines_of_conllu_that_are_no_words_are_left_out_and_counted(tmp_path):
+    filled = [line + "\t_" * 7 if "\t" in line else line for line in CONLLU]
+    path = write(tmp_path, "\n".join(filled) + "\n")
+    columns = Columns(1, 2)
+    sentences = list(read_columns(path, columns))
+    assert words_and_tags(sentences) == [(4, ["de", "el", "dia"], ["ADP", "DET", "NOUN"]), (9, ["1-2"], ["NUM"])]
+    assert [sentence.left_out for sentence in sentences] == [2, 0]
+    by_name = list(read_columns(path, Columns(0, 2)))
+    assert by_name[0].words == ["1-2", "1", "2", "2.1", "3"]  # numbers are asked for
+    other = list(read_columns(write(tmp_path, "\n".join(CONLLU) + "\n"), columns))
+    assert len(other[0].words) == 5  # three columns may be anything
+
+
+def test_a_scheme_that_tags_do_not_tell_is_said(tmp_path, caplog):
+    path = write(tmp_path, "a B-x\nb E-x\nc O\n")
+    assert inspect_tags(path).scheme == "bioes"
+    assert f"{path}: no entity has three words or more, so that its tags are the same in bioes and bmes" in caplog.text
+    assert "taken for bioes; give --tag_scheme where it is the other" in caplog.text
+    caplog.clear()
+    assert inspect_tags(path, scheme="bmes").scheme == "bmes"
+    assert inspect_tags(write(tmp_path, "a B-x\nb I-x\nc E-x\n")).scheme == "bioes"
+    assert not caplog.text
+
+
 def test_the_forms_of_json_lines_agree(tmp_path):
     text = "彭博CEO, Ada!"
     rows = (
