@@ -137,12 +137,12 @@ class SentenceFiles(SentenceSource):
             return
         self._reported.add(split)
         path = self._file(split)
-        if counts["broken"]:
         if counts["left_out"]:
             log.info(
                 "%s: left out %d lines of CoNLL-U that are no words of their own (ids such as 1-2 or 1.1)", path,
                 counts["left_out"],
             )  # fmt: skip
+        if counts["broken"]:
             log.warning(
                 "%s: %d tags break the scheme %s (an I- that continues nothing, say); each is read as conlleval does: "
                 "it opens an entity", path, counts["broken"], self.scheme,
@@ -180,17 +180,18 @@ class SentenceFiles(SentenceSource):
         Raises:
           DataError: there is no entity.
         """
+        advice = "write %r as %r to make them one"
         if counts.scheme == NONE:
-            return list(counts.tags)
             warn_of_look_alikes(self._file(TRAIN), counts.tags, advice)
+            return list(counts.tags)
         types = sorted({split_tag(tag)[1] for tag in counts.tags if tag != OUTSIDE})
         if not types:
             raise DataError(
                 f"{self._file(TRAIN)}: all {counts.words} words are tagged O, expected entities to learn; check "
                 "--tag_column"
             )
-        return labels_of_types(types)
         warn_of_look_alikes(self._file(TRAIN), types, advice)
+        return labels_of_types(types)
 
     def _file(self, split: str) -> Path:
         if split not in self._files:

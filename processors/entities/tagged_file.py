@@ -1,6 +1,7 @@
 """A file of tagged sentences in any form and scheme, read as IOB2."""
 
 import itertools
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +10,19 @@ from common.errors import DataError
 from processors.entities.columns import Columns, read_columns
 from processors.entities.json_forms import TAG_KEYS, read_json_sentences
 from processors.entities.sentence import OnProblem, Sentence, stop
-from processors.entities.tags import NONE, SCHEMES, SchemeDetector, ill_formed, spans_of_tags, tags_of_spans
+from processors.entities.tags import (
+    BIOES,
+    BMES,
+    NONE,
+    SCHEMES,
+    SchemeDetector,
+    ill_formed,
+    spans_of_tags,
+    tags_of_spans,
+)
 from processors.reading import JSON_LINES, data_suffix, read_json_lines
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".conll", ".txt", ".tsv", ".bio", ".bioes", ".bmes", ".iob", *JSON_LINES)
 """Names of files that are looked for as sentences."""
@@ -90,9 +102,15 @@ def _detected(path: Path, form: FileForm, on_problem: OnProblem) -> str:
         except DataError as error:
             on_problem(DataError(f"{path}:{sentence.line}: in the sentence that starts here {error}"))
     try:
-        return detector.scheme()
+        scheme = detector.scheme()
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+    if detector.is_ambiguous:
+        log.warning(
+            "%s: no entity has three words or more, so that its tags are the same in %s and %s; taken for %s; give "
+            "--tag_scheme where it is the other", path, BIOES, BMES, scheme,
+        )  # fmt: skip
+    return scheme
 
 
 def _located(path: Path, sentence: Sentence, scheme: str) -> int:

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from common.errors import DataError
 
-IOB1, IOB2, BIOES, BMES, NONE = "iob1", "iob2", "bioes", "bmes", "none"
-SCHEMES = (IOB1, IOB2, BIOES, BMES, NONE)
+IOB1, IOB2, BIOES, BILOU, BMES, NONE = "iob1", "iob2", "bioes", "bilou", "bmes", "none"
+SCHEMES = (IOB1, IOB2, BIOES, BILOU, BMES, NONE)
 """`none` is for tags that are no spans, such as parts of speech."""
 
 OUTSIDE = "O"
-_LETTERS = {IOB1: "OBI", IOB2: "OBI", BIOES: "OBIESLU", BMES: "OBMES"}
+_LETTERS = {IOB1: "OBI", IOB2: "OBI", BIOES: "OBIESLU", BILOU: "OBILUES", BMES: "OBMES"}
+"""Letters that are read; BIOES and BILOU say the same in other letters."""
 _SAME_PREFIX = {"L": "E", "U": "S", "M": "I"}
 """BILOU's and BMES's letters, as the ones of BIOES that mean the same."""
 
@@ -54,7 +55,7 @@ def may_follow(scheme: str, before: str | None, after: str | None) -> bool:
     """Tells whether a scheme lets two tags stand side by side; None is the edge of the sentence.
 
     Args:
-      scheme: one of `SCHEMES`; for `bioes` and `bmes` alike an entity is closed by E or is one S.
+      scheme: one of `SCHEMES`; for `bioes`, `bilou` and `bmes` alike an entity is closed by E (L) or is one S (U).
       before: the tag of a word, or None in front of the first.
       after: the tag of the next word, or None behind the last.
     """
@@ -163,8 +164,8 @@ def _letters(length: int, scheme: str, touches_same_type: bool) -> str:
         return ("B" if touches_same_type else "I") + "I" * (length - 1)
     if scheme == IOB2:
         return "B" + "I" * (length - 1)
-    middle = "M" if scheme == BMES else "I"
-    return "S" if length == 1 else "B" + middle * (length - 2) + "E"
+    middle, last, single = {BMES: ("M", "E", "S"), BILOU: ("I", "L", "U")}.get(scheme, ("I", "E", "S"))
+    return single if length == 1 else "B" + middle * (length - 2) + last
 
 
 def scheme_of_labels(labels: Sequence[str]) -> str:
@@ -211,6 +212,11 @@ class SchemeDetector:
         for scheme in self._broken:
             self._broken[scheme] += _breaks(tags, scheme)
 
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether spans are closed as in BIOES and BMES alike, and none is long enough to have an I or an M."""
+        return bool(self._letters & set("ES")) and not self._letters & set("IMLU")
+
     def scheme(self) -> str:
         """The scheme: by its letters, and between IOB1 and IOB2 the one that fewer tags break, IOB2 where none tells.
 
@@ -218,14 +224,15 @@ class SchemeDetector:
           DataError: letters of several schemes stand in the same data.
         """
         letters = self._letters
-        closing = letters & set("ESLU")
-        if (closing & set("ES") and closing & set("LU")) or {"M", "I"} <= letters:
+        if (letters & set("ESM") and letters & set("LU")) or {"M", "I"} <= letters:
             raise DataError(
                 f"tags begin with {', '.join(sorted(letters))}, which are letters of several schemes; expected IOB1, "
-                "IOB2, BIOES (or BILOU) or BMES throughout"
+                "IOB2, BIOES, BILOU or BMES throughout"
             )
-        if "M" in letters:
-            return BMES
-        if closing:
+        if letters & set("LU"):
+            return BILOU
+        if "M" in letters or (self.is_ambiguous and OUTSIDE not in letters):
+            return BMES  # where every word is part of a span, words are segmented
+        if letters & set("ES"):
             return BIOES
         return IOB1 if self._broken[IOB1] < self._broken[IOB2] else IOB2

@@ -77,7 +77,7 @@ def test_an_example_that_cannot_be_used_is_named(example, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scheme": "bilou"}, "Given.tag_scheme is 'bilou', expected one of iob1, iob2, bioes, bmes, none"),
+        ({"scheme": "iob3"}, "Given.tag_scheme is 'iob3', expected one of iob1, iob2, bioes, bilou, bmes, none"),
         ({"labels": ["O", "E-x"]}, "Given.get_labels: found tag 'E-x', expected a letter of iob2: O, B, I"),
         (
             {"labels": ["O", "person"]},

@@ -200,8 +200,8 @@ def test_what_contradicts_the_asked_scheme_is_an_error(tmp_path):
     path = write(tmp_path, "a O\n\nb S-x\n")
     with pytest.raises(DataError, match=r"train.conll:3: in the sentence that starts here found tag 'S-x', expected"):
         inspect_tags(path, scheme="iob2")
-    with pytest.raises(DataError, match=r"--tag_scheme=bilou is not known, expected one of iob1, iob2, bioes"):
-        inspect_tags(path, scheme="bilou")
+    with pytest.raises(DataError, match=r"--tag_scheme=iob3 is not known, expected one of iob1, iob2, bioes"):
+        inspect_tags(path, scheme="iob3")
     with pytest.raises(DataError, match=r"train.conll: tags begin with I, M, O, which are letters of several"):
         inspect_tags(write(tmp_path, "a I-x\nb M-x\nc O\n"))
     with pytest.raises(DataError, match=r"train.conll:1: the sentence has no tags, expected one for each word"):

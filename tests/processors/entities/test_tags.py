@@ -8,6 +8,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from common.errors import DataError
 from processors.entities.tags import (
+    BILOU,
     BIOES,
     BMES,
     IOB1,
@@ -21,7 +22,7 @@ from processors.entities.tags import (
     tags_of_spans,
 )
 
-SPAN_SCHEMES = (IOB1, IOB2, BIOES, BMES)
+SPAN_SCHEMES = (IOB1, IOB2, BIOES, BILOU, BMES)
 
 
 def random_spans(rng, length):
@@ -49,6 +50,7 @@ def test_the_schemes_write_what_they_are_known_for():
     assert tags_of_spans(spans, 7, IOB1) == ["I-a", "I-a", "I-a", "B-a", "O", "I-b", "I-b"]
     assert tags_of_spans(spans, 7, IOB2) == ["B-a", "I-a", "I-a", "B-a", "O", "B-b", "I-b"]
     assert tags_of_spans(spans, 7, BIOES) == ["B-a", "I-a", "E-a", "S-a", "O", "B-b", "E-b"]
+    assert tags_of_spans(spans, 7, BILOU) == ["B-a", "I-a", "L-a", "U-a", "O", "B-b", "L-b"]
     assert tags_of_spans(spans, 7, BMES) == ["B-a", "M-a", "E-a", "S-a", "O", "B-b", "E-b"]
     assert tags_of_spans([Span(0, 2, "")], 2, BMES) == ["B", "E"]
 
@@ -70,8 +72,11 @@ def test_ill_formed_tags_are_read_as_conlleval_does(letters):
         ([["I-a", "B-a", "O"], ["I-b", "O", "I-a"]], IOB1),
         ([["B-a", "I-a"], ["B-a", "O"], ["O", "I-a"]], IOB2),
         ([["S-a", "O", "B-a", "E-a"]], BIOES),
-        ([["U-a", "O", "B-a", "L-a"]], BIOES),
+        ([["U-a", "O", "B-a", "L-a"]], BILOU),
+        ([["O", "U-a"]], BILOU),
         ([["B", "M", "E", "S"]], BMES),
+        ([["B", "E", "S"]], BMES),
+        ([["B-a", "I-a", "E-a"]], BIOES),
     ],
 )
 def test_the_scheme_is_detected(sentences, scheme):
@@ -81,7 +86,24 @@ def test_the_scheme_is_detected(sentences, scheme):
     assert detector.scheme() == scheme
 
 
-@pytest.mark.parametrize("tags", [["B-a", "M-a", "I-a"], ["S-a", "U-a"]])
+@pytest.mark.parametrize(
+    ("tags", "is_ambiguous"),
+    [
+        (["B", "E", "S"], True), (["S-a", "O"], True), (["B", "M", "E"], False), (["B", "I", "E"], False),
+        (["B", "L"], False), (["B", "O"], False),
+    ],
+)  # fmt: skip
+def test_spans_of_two_words_do_not_tell_bioes_from_bmes(tags, is_ambiguous):
+    detector = SchemeDetector()
+    detector.observe(tags)
+    assert detector.is_ambiguous == is_ambiguous
+
+
+def test_what_is_read_in_letters_of_bilou_and_of_bioes_is_the_same():
+    assert ill_formed(["B-a", "E-a", "U-a"], BILOU) == ill_formed(["B-a", "E-a", "U-a"], BIOES) == 0
+
+
+@pytest.mark.parametrize("tags", [["B-a", "M-a", "I-a"], ["S-a", "U-a"], ["B-a", "M-a", "L-a"]])
 def test_letters_of_two_schemes_are_refused(tags):
     detector = SchemeDetector()
     detector.observe(tags)
