@@ -228,11 +228,7 @@ class RunDirectory:
 
     def latest_export(self) -> Path | None:
         """The newest export with all signatures, else the newest with those on ids; None where there is neither."""
-        for folder in self._export_dirs():
-            stamps = [path for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
-            if stamps:
-                return max(stamps, key=lambda path: int(path.name))
-        return None
+        return next(filter(None, map(newest_export, self._export_dirs())), None)
 
     def note_export(self, export: Path) -> None:
         """Notes in `run.json` which checkpoint a new export was made of.
@@ -267,6 +263,12 @@ class RunDirectory:
 
     def _has_export(self, name: str) -> bool:
         return any((folder / name).is_dir() for folder in self._export_dirs())
+
+
+def newest_export(folder: Path) -> Path | None:
+    """The newest export in a folder that has one for each time; a directory without a graph is none."""
+    exports = [path.parent for path in folder.glob("*/saved_model.pb") if path.parent.name.isdigit()]
+    return max(exports, key=lambda path: int(path.name), default=None)
 
 
 def warn_of_another_head(init_checkpoint: str, head: str | None) -> None:

@@ -5,12 +5,12 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from common.errors import BertError, ExportError
-from common.run_directory import RunDirectory
+from common.run_directory import RunDirectory, newest_export
 from serving.batcher import Batch, Batcher
 from serving.engines import AUTO
 from serving.errors import NotFoundError, UnavailableError
@@ -42,7 +42,7 @@ class Source:
         """
         if (self.path / "saved_model.pb").is_file():
             return self.path
-        found = RunDirectory(self.path).latest_export() or _newest_in(self.path)
+        found = RunDirectory(self.path).latest_export() or newest_export(self.path)
         if found is None:
             raise ExportError(
                 f"--export={self.path}: no export there; expected an export, a folder of exports or an --output_dir; "
@@ -51,9 +51,14 @@ class Source:
         return found
 
 
-def _newest_in(folder: Path) -> Path | None:
-    exports = [path.parent for path in folder.glob("*/saved_model.pb") if path.parent.name.isdigit()]
-    return max(exports, key=lambda path: int(path.name), default=None)
+State = dict[str, tuple[int, int]]
+"""Size and time of each file, by its path."""
+
+
+def _state(exports: Iterable[Path]) -> State:
+    files = (path for export in exports for path in export.rglob("*") if path.is_file())
+    found = {str(path): path.stat() for path in files}
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
 
 
 class Version:
@@ -197,7 +202,8 @@ class Served:
         self._limits = limits
         self._metrics = metrics
         self._engine = engine
-        self._failed: dict[str, Path] = {}
+        self._seen: State = {}
+        self._failed: State = {}
         self._versions: dict[str, Version] = {}
         self._processes: Processes | None = None
         self.models = [ServedModel(name, self._versions) for name in sources]
@@ -213,18 +219,25 @@ class Served:
             self._metrics.watch_queue(model.name, model.waiting_rows)
 
     async def update(self) -> bool:
-        """Changes to newer exports where there are some; what cannot be loaded is reported and left alone."""
+        """Changes to newer exports where there are some, once their files are the same at two calls.
+
+        One that is still being copied is waited for. What cannot be loaded is reported, and left alone until its files
+        change.
+        """
+        loaded = {name: version.export_dir for name, version in self._versions.items()}
         try:
             newest = await asyncio.to_thread(self._newest)
+            if not loaded or newest == loaded:
+                return False
+            before, self._seen = self._seen, await asyncio.to_thread(_state, newest.values())
         except (ExportError, OSError):
             return False  # what is loaded goes on
-        loaded = {name: version.export_dir for name, version in self._versions.items()}
-        if not loaded or newest in (loaded, self._failed):
+        if self._seen != before or self._seen == self._failed:
             return False
         try:
             await self._change_to(newest)
         except BertError as error:
-            self._failed = newest
+            self._failed = self._seen
             for name in (name for name in newest if newest[name] != loaded[name]):
                 log.error("%s stays at version %d: %s", name, self._versions[name].number, error)
             return False

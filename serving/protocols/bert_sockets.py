@@ -20,6 +20,7 @@ import zmq.asyncio
 
 from common.errors import FlagError
 from serving.errors import DeadlineError, OverloadedError, RequestError, UnavailableError
+from serving.models import Version
 from serving.protocols.bert_as_service import arrays, configuration, model, rows_of, status
 from serving.rows import Row
 from serving.service import Service, parsed
@@ -158,9 +159,7 @@ class BertSockets:
             is_tokenized = isinstance(texts, list) and all(isinstance(text, list) for text in texts)
             rows = rows_of(texts, is_tokenized)
             self._service.statistics.observe_data(client, len(rows))
-            parts = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
-            answers = [one for part in await asyncio.gather(*map(self._computed, parts)) for one in part]
-            vectors, tokens = arrays(model(self._service), answers)
+            vectors, tokens = arrays(*await self._by_one_version(rows))
         except RequestError as error:
             log.warning("bert-as-service: %r gets an array of no rows: %s", client, error)
         except Exception:
@@ -168,21 +167,41 @@ class BertSockets:
         told = {"dtype": vectors.dtype.name, "shape": vectors.shape, "tokens": tokens}
         return [json.dumps(told).encode(), vectors.tobytes()]
 
-    async def _computed(self, rows: Sequence[Row]) -> list[Answer]:
-        """The answers of some rows, however long the queue is."""
+    async def _by_one_version(self, rows: Sequence[Row]) -> tuple[Version, list[Answer]]:
+        """The answers of all rows, and the version of the model that gave them.
+
+        Where another one takes its place before all rows are in its queue, that one is asked for all of them.
+        """
+        parts = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
+        while True:
+            version = model(self._service)
+            try:
+                found = await asyncio.gather(*(self._computed(version, part) for part in parts))
+            except UnavailableError:
+                if version is model(self._service):
+                    raise
+                continue
+            return version, [one for part in found for one in part]
+
+    async def _computed(self, version: Version, rows: Sequence[Row]) -> list[Answer]:
+        """The answers of some rows, however long the queue is.
+
+        Raises:
+          UnavailableError: another version has taken the place of this one, or its process dies each time.
+        """
         assert self._parts is not None
         crashes = 0
         async with self._parts:
             while True:
                 try:
-                    return await model(self._service).answer(rows, self._service.limits)
+                    return await version.answer(rows, self._service.limits)
                 except OverloadedError as error:
                     await asyncio.sleep(min(error.retry_after, 1.0))
                 except DeadlineError:
                     continue
                 except UnavailableError:
                     crashes += 1
-                    if crashes == CRASHES:
+                    if crashes == CRASHES or version is not model(self._service):
                         raise
                     await asyncio.sleep(1.0)
 

@@ -114,8 +114,8 @@ def _addressed(service: Service, request: Request) -> Version:
 
 
 async def _infer(service: Service, request: Request) -> Response:
-    version = _addressed(service, request)
     content, binary = _split(await read_body(request, service.limits), request.headers.get(HEADER_LENGTH))
+    version = _addressed(service, request)  # only now: another may have taken its place while the body came
     asked = _Asked(content, version)
     inputs = content.get("inputs")
     if not isinstance(inputs, list) or not inputs:
@@ -158,7 +158,7 @@ def _tensor(given: dict[str, Any], binary: bytes, list_names: Sequence[str]) -> 
         raise InvalidRequestError(f"input {name[:80]!r} has the shape {shape[:8]}, expected {expected}")
     size = _parameters(given).get("binary_data_size")
     if size is None:
-        values = _flat(given.get("data"), name, is_list)
+        values = _flat(given.get("data"), name, shape if is_list else None)
     elif type(size) is int and 0 <= size <= len(binary):
         values, binary = _texts(binary[:size], name), binary[size:]
     else:
@@ -174,13 +174,22 @@ def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     return json_mapping(given.get("parameters") or {}, "parameters")
 
 
-def _flat(data: Any, name: str, is_list: bool) -> list[Any]:
-    """Texts, also where each is in a list of its own; those of lists, one after the other."""
+def _flat(data: Any, name: str, lists: Sequence[int] | None) -> list[Any]:
+    """Texts, also where each is in a list of its own; those of lists of the shape `lists`, one after the other."""
     if not isinstance(data, list):
         raise InvalidRequestError(f"input {name[:80]!r} has no data")
-    if is_list:
-        return [text for one in data for text in (one if isinstance(one, list) else [one])]
-    return [one[0] if isinstance(one, list) and len(one) == 1 else one for one in data]
+    if lists is None:
+        return [one[0] if isinstance(one, list) and len(one) == 1 else one for one in data]
+    if not any(isinstance(one, list) for one in data):
+        return data
+    for number, one in enumerate(data):
+        if not isinstance(one, list) or len(one) != lists[1]:
+            found = f"{len(one)} texts" if isinstance(one, list) else f"a {type(one).__name__}"
+            raise InvalidRequestError(
+                f"input {name[:80]!r}: data[{number}] is {found}, the shape {list(lists)} says {lists[1]} texts; "
+                'fill lists up with ""'
+            )
+    return [text for one in data for text in one]
 
 
 def _texts(binary: bytes, name: str) -> list[str]:
