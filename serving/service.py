@@ -74,9 +74,9 @@ def error_response(error: RequestError, error_body: ErrorBody) -> Response:
 
 
 def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A response in JSON."""
+    """A response in JSON, in UTF-8 whatever a message repeats of a request: half of a surrogate pair is escaped."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "surrogatepass"), status, headers, media_type="application/json")
+    return Response(text.encode("utf-8", "backslashreplace"), status, headers, media_type="application/json")
 
 
 async def read_body(request: Request, limits: RequestLimits) -> bytes:
@@ -140,6 +140,21 @@ def json_mapping(value: Any, what: str = "the body") -> dict[str, Any]:
     """
     if not isinstance(value, dict):
         raise InvalidRequestError(f"{what} is no JSON object")
+    return value
+
+
+def returned(value: Any, name: str) -> Any:
+    """A field that a client gets back as it sent it.
+
+    Raises:
+      InvalidRequestError: standard JSON in UTF-8 cannot say it.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        raise InvalidRequestError(
+            f"{name} has half of a surrogate pair, or a number that is not finite; send valid Unicode and JSON"
+        ) from None
     return value
 
 

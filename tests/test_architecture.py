@@ -58,9 +58,9 @@ ORDER = {
         "evaluation latency engine_accuracy bulk experiment"
     ),
     "serving": (
-        "saved_model onnx_engine engines lists predictor adapters engine_choice lines errors settings rows tensors "
-        "worker processes "
-        "batcher metrics statistics models cards service gate protocols connections application server"
+        "saved_model onnx_engine engines lists predictor adapters engine_choice lines errors settings rows "
+        "tensors worker processes batcher metrics statistics models cards service gate protocols connections "
+        "application server"
     ),
     "compat": (
         "features optimization run_classifier run_classifier_with_tfhub squad_features squad_answers run_squad "

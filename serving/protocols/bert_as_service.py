@@ -26,7 +26,7 @@ from processors.text_lines import PAIR_SEPARATOR
 from serving.errors import InvalidRequestError, RequestError
 from serving.models import Version
 from serving.rows import Description, Row
-from serving.service import Service, attended, endpoint, json_mapping, json_response, read_json
+from serving.service import Service, attended, endpoint, json_mapping, json_response, read_json, returned
 from serving.tensors import output_arrays
 from tasks.answers import Answer
 from tasks.vectors.answers import TOKEN_SEPARATOR
@@ -52,13 +52,14 @@ def _error(error: RequestError) -> dict[str, Any]:
 
 async def _encode(service: Service, request: Request) -> Response:
     body = json_mapping(await read_json(request, service.limits))
+    number = returned(body.get("id"), "id")
     rows = rows_of(body.get("texts"), body.get("is_tokenized") is True)
     service.limits.check_count(len(rows))
     version = model(service)
     answers = await attended(request, version.answer(rows, service.limits))
     service.statistics.observe_data("http", len(rows))
     result = arrays(version, answers)[0].tolist()
-    return json_response({"id": body.get("id"), "result": result, "status": 200})
+    return json_response({"id": number, "result": result, "status": 200})
 
 
 async def _server_status(service: Service, request: Request) -> Response:

@@ -28,7 +28,7 @@ from starlette.routing import Route
 from serving.errors import InvalidRequestError, NotFoundError, RequestError
 from serving.models import Version
 from serving.protocols.tensorflow_rest import rows_of_columns
-from serving.service import Service, attended, endpoint, json_mapping, json_response, parsed, read_body
+from serving.service import Service, attended, endpoint, json_mapping, json_response, parsed, read_body, returned
 from serving.tensors import TEXT, output_arrays
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -130,7 +130,7 @@ async def _infer(service: Service, request: Request) -> Response:
         raise InvalidRequestError(f"{len(binary)} bytes behind the last tensor; correct the sizes")
     rows = rows_of_columns(columns, version.description.text_names, service.limits)
     answers = await attended(request, version.answer(rows, service.limits))
-    return _response(version, content, asked, output_arrays(version.description, answers))
+    return _response(version, asked, output_arrays(version.description, answers))
 
 
 def _split(body: bytes, header: str | None) -> tuple[dict[str, Any], bytes]:
@@ -210,17 +210,18 @@ def _texts(binary: bytes, name: str) -> list[str]:
 
 
 class _Asked:
-    """The outputs that a request asks for, and in which form.
+    """The outputs that a request asks for, and in which form; its `id` stands in the answer.
 
     Args:
       content: of the request.
       version: whose outputs may be asked for.
 
     Raises:
-      InvalidRequestError: the model has no such output.
+      InvalidRequestError: the model has no such output, or a field cannot be taken.
     """
 
     def __init__(self, content: Mapping[str, Any], version: Version) -> None:
+        self.id = returned(content.get("id"), "id")
         by_default = bool(_parameters(content).get("binary_data_output", False))
         given = content.get("outputs") or []
         if not isinstance(given, list):
@@ -238,7 +239,7 @@ class _Asked:
             self.is_binary[name] = bool(parameters.get("binary_data", by_default))
 
 
-def _response(version: Version, content: Mapping[str, Any], asked: _Asked, arrays: dict[str, NDArray[Any]]) -> Response:
+def _response(version: Version, asked: _Asked, arrays: dict[str, NDArray[Any]]) -> Response:
     outputs, parts = [], []
     for name, is_binary in asked.is_binary.items():
         array = arrays[name]
@@ -252,8 +253,8 @@ def _response(version: Version, content: Mapping[str, Any], asked: _Asked, array
             output["data"] = [text.decode() for text in flat] if kind == TEXT else flat
         outputs.append(output)
     answer = {"model_name": version.name, "model_version": str(version.number), "outputs": outputs}
-    if isinstance(content.get("id"), str):
-        answer["id"] = content["id"]
+    if isinstance(asked.id, str):
+        answer["id"] = asked.id
     if not parts:
         return json_response(answer)
     head = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
