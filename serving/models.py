@@ -14,6 +14,7 @@ from common.run_directory import RunDirectory, newest_export
 from serving.batcher import Batch, Batcher
 from serving.engines import AUTO
 from serving.errors import NotFoundError, UnavailableError
+from serving.lengths import Lengths
 from serving.metrics import Metrics
 from serving.processes import Process, Processes
 from serving.rows import Description
@@ -88,6 +89,7 @@ class Version:
         self.metrics = metrics
         self.description = description
         self.batcher = Batcher(limits, description.tokens)
+        self.lengths = Lengths(export_dir, description)
         self._processes = processes
         self._tasks = [asyncio.create_task(self._work(process)) for process in processes]
 

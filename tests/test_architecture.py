@@ -59,7 +59,7 @@ ORDER = {
     ),
     "serving": (
         "saved_model onnx_engine engines lists predictor adapters engine_choice lines errors settings rows "
-        "tensors worker processes batcher metrics statistics models cards service gate protocols connections "
+        "tensors worker processes batcher metrics statistics lengths models cards service gate protocols connections "
         "application server"
     ),
     "compat": (

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from processors.text_lines import PAIR_SEPARATOR
 from serving.errors import InvalidRequestError, RequestError
 from serving.models import Version
+from serving.protocols.fields import flag
 from serving.rows import Description, Row
 from serving.service import Service, attended, endpoint, json_mapping, json_response, read_json, returned
 from serving.tensors import output_arrays
@@ -53,7 +54,7 @@ def _error(error: RequestError) -> dict[str, Any]:
 async def _encode(service: Service, request: Request) -> Response:
     body = json_mapping(await read_json(request, service.limits))
     number = returned(body.get("id"), "id")
-    rows = rows_of(body.get("texts"), body.get("is_tokenized") is True)
+    rows = rows_of(body.get("texts"), flag(body, "is_tokenized", False))
     service.limits.check_count(len(rows))
     version = model(service)
     answers = await attended(request, version.answer(rows, service.limits))

@@ -6,15 +6,16 @@
     POST /rerank      {"query", "texts", "return_text": false} -> [{"index", "score"}, ...]
     GET  /info        what is served
 
-Each takes the first model that gives what is asked for, or the one named by `"model"`. The number of a regression
-becomes a score between 0 and 1 by the logistic function, unless `raw_scores` is true. A classifier ranks by the
-probability of the label named by `"label"`.
+Each takes the first model that gives what is asked for, or the one named by `"model"`. A text that is too long is
+refused for vectors unless `truncate` is true, and cut for `/predict` and `/rerank` unless it is false. The number of a
+regression becomes a score between 0 and 1 by the logistic function, unless `raw_scores` is true. A classifier ranks by
+the probability of the label named by `"label"`.
 
 Source: github.com/huggingface/text-embeddings-inference, `router/src/http/types.rs`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -23,14 +24,20 @@ from starlette.routing import Route
 
 from serving.errors import InvalidRequestError, OverloadedError, RequestError, UnprocessableError
 from serving.models import Version
+from serving.protocols.fields import check_fields, flag, whole_number
 from serving.protocols.vectors import check_length, gives_vectors, shortened
 from serving.rows import Description, Row
 from serving.service import Service, attended, endpoint, json_mapping, json_response, read_json
 from tasks import exports
 from tasks.answers import Answer
 
-FIXED = {"truncation_direction": ("right", "Right"), "prompt_name": (None,), "prompt": (None,)}
-"""Fields of requests that are taken with these values alone."""
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "embed": ("inputs", "model", "truncate", "normalize", "dimensions"),
+    "embed_all": ("inputs", "model", "truncate"),
+    "predict": ("inputs", "model", "truncate", "raw_scores"),
+    "rerank": ("query", "texts", "model", "truncate", "raw_scores", "return_text", "label"),
+}
+"""Of the requests, by path."""
 
 
 def routes(service: Service) -> list[Route]:
@@ -49,17 +56,14 @@ def _error(error: RequestError) -> dict[str, str]:
 
 
 async def _embed(service: Service, request: Request) -> Response:
-    body = await _body(service, request)
-    normalize = body.get("normalize", True) is not False
-    dimensions = body.get("dimensions")
-    if dimensions is not None and type(dimensions) is not int:
-        raise InvalidRequestError("dimensions is no whole number")
+    body = await _body(service, request, "embed")
+    normalize, dimensions = flag(body, "normalize", True), whole_number(body, "dimensions")
     answers = await _vectors(service, request, body, gives_vectors, "vectors")
     return json_response([shortened(answer["vector"], dimensions, normalize) for answer in answers])
 
 
 async def _embed_all(service: Service, request: Request) -> Response:
-    body = await _body(service, request)
+    body = await _body(service, request, "embed_all")
     answers = await _vectors(service, request, body, _gives_token_vectors, "vectors of tokens (--pooling=none)")
     return json_response([answer["vectors"] for answer in answers])
 
@@ -71,27 +75,37 @@ def _gives_token_vectors(description: Description) -> bool:
 async def _vectors(
     service: Service, request: Request, body: dict[str, Any], fits: Callable[[Description], bool], kind: str
 ) -> list[Answer]:
-    given = body.get("inputs")
+    given, truncates = body.get("inputs"), flag(body, "truncate", False)
     texts = given if isinstance(given, list) else [given]
     service.limits.check_count(len(texts))
     if not all(isinstance(text, str) for text in texts):
         raise InvalidRequestError("inputs is no text and no list of texts")
     version = service.models.first(fits, kind, _name(body))
     answers = await attended(request, version.answer([{"text_a": text} for text in texts], service.limits))
-    check_length(answers, version.description, body.get("truncate") is True)
+    check_length(answers, truncates)
     return answers
 
 
 async def _predict(service: Service, request: Request) -> Response:
-    body = await _body(service, request)
-    given = body.get("inputs")
+    body = await _body(service, request, "predict")
+    given, is_raw, truncates = body.get("inputs"), flag(body, "raw_scores", False), flag(body, "truncate", True)
     is_batch = isinstance(given, list) and bool(given) and all(isinstance(one, list) for one in given)
     rows = [_row(one) for one in given] if is_batch and isinstance(given, list) else [_row(given)]
     service.limits.check_count(len(rows))
     version = service.models.first(_scores, "labels", _name(body))
-    answers = await attended(request, version.answer(rows, service.limits))
-    found = [_predictions(answer, body.get("raw_scores") is True) for answer in answers]
+    answers = await _of_rows(service, request, version, rows, truncates)
+    found = [_predictions(answer, is_raw) for answer in answers]
     return json_response(found if is_batch else found[0])
+
+
+async def _of_rows(
+    service: Service, request: Request, version: Version, rows: Sequence[Row], truncates: bool
+) -> list[Answer]:
+    """Answers of rows; unlike vectors they do not say whether a row was cut."""
+    answers = await attended(request, version.answer(rows, service.limits))
+    if not truncates:
+        check_length(await version.lengths.of(rows), truncates)
+    return answers
 
 
 def _row(given: Any) -> Row:
@@ -122,20 +136,21 @@ def _score(number: float, is_raw: bool) -> float:
 
 
 async def _rerank(service: Service, request: Request) -> Response:
-    body = await _body(service, request)
-    query, texts, is_raw = body.get("query"), body.get("texts"), body.get("raw_scores") is True
+    body = await _body(service, request, "rerank")
+    query, texts, is_raw = body.get("query"), body.get("texts"), flag(body, "raw_scores", False)
+    shows_text, truncates = flag(body, "return_text", False), flag(body, "truncate", True)
     if not isinstance(query, str) or not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
         raise InvalidRequestError("the body needs query, a text, and texts, a list of texts")
     service.limits.check_count(len(texts))
     version = service.models.first(_scores, "scores of pairs", _name(body))
     label = _ranking_label(body, version, is_raw)
     rows: Sequence[Row] = [{"text_a": query, "text_b": text} for text in texts]
-    answers = await attended(request, version.answer(rows, service.limits))
+    answers = await _of_rows(service, request, version, rows, truncates)
     scores = [
         _score(answer["label"], is_raw) if label is None else answer["probabilities"][label] for answer in answers
     ]
     ranked = sorted(range(len(texts)), key=lambda index: -scores[index])
-    further = (lambda index: {"text": texts[index]}) if body.get("return_text") is True else lambda index: {}
+    further = (lambda index: {"text": texts[index]}) if shows_text else lambda index: {}
     return json_response([{"index": index, "score": scores[index]} | further(index) for index in ranked])
 
 
@@ -174,11 +189,9 @@ async def _info(service: Service, request: Request) -> Response:
     )
 
 
-async def _body(service: Service, request: Request) -> dict[str, Any]:
+async def _body(service: Service, request: Request, path: str) -> dict[str, Any]:
     body = json_mapping(await read_json(request, service.limits))
-    for name, values in FIXED.items():
-        if body.get(name, values[0]) not in values:
-            raise UnprocessableError(f"{name} is {str(body[name])[:80]!r}; this server takes {values[0]!r} alone")
+    check_fields(body, FIELDS[path])
     return body
 
 

@@ -27,6 +27,7 @@ from starlette.routing import Route
 
 from serving.errors import InvalidRequestError, NotFoundError, RequestError
 from serving.models import Version
+from serving.protocols.fields import flag
 from serving.protocols.tensorflow_rest import rows_of_columns
 from serving.service import Service, attended, endpoint, json_mapping, json_response, parsed, read_body, returned
 from serving.tensors import TEXT, output_arrays
@@ -222,7 +223,7 @@ class _Asked:
 
     def __init__(self, content: Mapping[str, Any], version: Version) -> None:
         self.id = returned(content.get("id"), "id")
-        by_default = bool(_parameters(content).get("binary_data_output", False))
+        by_default = flag(_parameters(content), "binary_data_output", False)
         given = content.get("outputs") or []
         if not isinstance(given, list):
             raise InvalidRequestError("outputs is no list")
@@ -236,7 +237,7 @@ class _Asked:
             parameters = _parameters(output)
             if parameters.get("classification"):
                 raise InvalidRequestError("classification is not offered; ask for labels and probabilities")
-            self.is_binary[name] = bool(parameters.get("binary_data", by_default))
+            self.is_binary[name] = flag(parameters, "binary_data", by_default)
 
 
 def _response(version: Version, asked: _Asked, arrays: dict[str, NDArray[Any]]) -> Response:

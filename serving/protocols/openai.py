@@ -17,9 +17,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving.errors import InvalidRequestError, RequestError
+from serving.protocols.fields import check_fields, flag, whole_number
 from serving.protocols.vectors import check_length, gives_vectors, shortened
 from serving.service import Service, attended, endpoint, json_mapping, json_response, read_json
 
+FIELDS = ("model", "input", "encoding_format", "dimensions", "user", "truncate")
 FORMATS = ("float", "base64")
 
 
@@ -45,23 +47,22 @@ async def _models(service: Service, request: Request) -> Response:
 
 async def _embeddings(service: Service, request: Request) -> Response:
     body = json_mapping(await read_json(request, service.limits))
-    name = body.get("model")
+    check_fields(body, FIELDS)
+    name, truncates = body.get("model"), flag(body, "truncate", False)
     if not isinstance(name, str):
         raise InvalidRequestError("the body needs model, the name of a model")
     version = service.models.first(gives_vectors, "vectors", name)
-    form = body.get("encoding_format") or "float"
+    form = "float" if body.get("encoding_format") is None else body["encoding_format"]
     if form not in FORMATS:
         raise InvalidRequestError(f"encoding_format is {str(form)[:80]!r}, expected {' or '.join(FORMATS)}")
-    dimensions = body.get("dimensions")
-    if dimensions is not None and type(dimensions) is not int:
-        raise InvalidRequestError("dimensions is no whole number")
+    dimensions = whole_number(body, "dimensions")
     given = body.get("input")
     texts = given if isinstance(given, list) else [given]
     service.limits.check_count(len(texts))
     if not all(isinstance(text, str) for text in texts):
         raise InvalidRequestError("input is no text and no list of texts; this server takes no token ids")
     answers = await attended(request, version.answer([{"text_a": text} for text in texts], service.limits))
-    check_length(answers, version.description, body.get("truncate") is True)
+    check_length(answers, truncates)
     tokens = sum(answer["num_tokens"] for answer in answers)
     data = [
         {

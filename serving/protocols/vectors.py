@@ -13,8 +13,12 @@ def gives_vectors(description: Description) -> bool:
     return description.problem_type == "vectors" and description.settings["vectors"]["pooling"] != "none"
 
 
-def check_length(answers: Sequence[Answer], description: Description, truncate: bool) -> None:
+def check_length(answers: Sequence[Answer], truncate: bool) -> None:
     """Refuses texts that were cut, unless the request allows that.
+
+    Args:
+      answers: each has `num_tokens`, those that were read, and `all_tokens`.
+      truncate: whether it does.
 
     Raises:
       UnprocessableError: a text has more tokens than the model reads.
@@ -22,7 +26,7 @@ def check_length(answers: Sequence[Answer], description: Description, truncate: 
     for number, answer in enumerate(answers):
         if answer["all_tokens"] > answer["num_tokens"] and not truncate:
             raise UnprocessableError(
-                f"text {number} has {answer['all_tokens']} tokens, {description.max_seq_length} are read; shorten it, "
+                f"text {number} has {answer['all_tokens']} tokens, {answer['num_tokens']} are read; shorten it, "
                 'or send "truncate": true'
             )
 

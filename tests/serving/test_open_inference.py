@@ -85,6 +85,13 @@ def test_json_in_json_out(server, expected):
         ({"inputs": [text_input(["a"])], "outputs": [{"name": "label", "parameters": {"classification": 2}}]}, 400,
          "classification is not offered"),
         ({"inputs": [text_input(["a"], parameters={"binary_data_size": 9})]}, 400, "binary_data_size is not that"),
+        ({"inputs": [text_input(["a"])], "parameters": {"binary_data_output": "false"}}, 400,
+         'binary_data_output is "false", expected true or false'),
+        ({"inputs": [text_input(["a"])], "outputs": [{"name": "label", "parameters": {"binary_data": 0}}]}, 400,
+         "binary_data is 0, expected true or false"),
+        ({"inputs": [text_input(["a"])], "id": "\ud800"}, 400, "id has half of a surrogate pair"),
+        ({"inputs": [text_input(["a"])], "id": "\ud800", "parameters": {"binary_data_output": True}}, 400,
+         "id has half of a surrogate pair"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(server, body, status, message):

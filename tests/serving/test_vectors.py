@@ -1,9 +1,14 @@
 """Vectors as text-embeddings-inference, OpenAI and bert-as-service give them, with the real clients."""
 
+import asyncio
+import json
+
 import numpy as np
 import pytest
 
+from serving.lengths import Lengths
 from serving.predictor import Predictor
+from serving.rows import Description
 from serving.statistics import MOST_CLIENTS, Statistics
 from tests.support import tiny
 from tests.support.clients import run_client
@@ -104,12 +109,92 @@ def test_rerank_orders_texts_by_number_or_by_a_label(server, regression_export):
         ("/v1/embeddings", {"input": "a"}, 400, "the body needs model"),
         ("/v1/embeddings", {"model": "vectors", "input": [[1, 2]]}, 400, "this server takes no token ids"),
         ("/v1/embeddings", {"model": "vectors", "input": "a", "encoding_format": "i"}, 400, "expected float or base64"),
+        ("/v1/embeddings", {"model": "vectors", "input": "a", "encoding_format": ""}, 400, "expected float or base64"),
+        ("/encode", {"texts": ["a"], "id": "\ud800"}, 400, "id has half of a surrogate pair"),
+        ("/encode", {"texts": ["a"], "id": ["\ud800"]}, 400, "id has half of a surrogate pair"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(server, path, body, status, message):
     found = server.post(path, body)
     assert found.status_code == status
     assert message in found.text.replace('\\"', '"')
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("/embed", {"inputs": "a"}, "normalize"),
+        ("/embed", {"inputs": "a"}, "truncate"),
+        ("/predict", {"inputs": "a", "model": "stars"}, "raw_scores"),
+        ("/predict", {"inputs": "a"}, "truncate"),
+        ("/rerank", {"query": "a", "texts": ["b"], "model": "stars"}, "raw_scores"),
+        ("/rerank", {"query": "a", "texts": ["b"], "model": "stars"}, "return_text"),
+        ("/rerank", {"query": "a", "texts": ["b"], "model": "stars"}, "truncate"),
+        ("/v1/embeddings", {"model": "vectors", "input": "a"}, "truncate"),
+        ("/encode", {"texts": ["a"]}, "is_tokenized"),
+    ],
+)
+def test_what_is_neither_true_nor_false_is_refused(server, path, body, name):
+    for value, shown in (("false", '"false"'), (0, "0"), (1, "1"), ("no", '"no"'), ([True], "[true]")):
+        found = server.post(path, body | {name: value})
+        assert found.status_code == 400
+        assert f"{name} is {shown}, expected true or false" in found.text.replace('\\"', '"')
+    assert server.post(path, body | {name: None}).json() == server.post(path, body).json()
+
+
+@pytest.mark.parametrize(
+    ("field", "status", "message"),
+    [
+        ({"Normalize": False}, 400, "unknown field 'Normalize'; closest 'normalize'"),
+        ({"truncate_dim": 5}, 400, "unknown field 'truncate_dim'; closest 'truncate'"),
+        ({"dimension": 5}, 400, "unknown field 'dimension'; closest 'dimensions'"),
+        ({"output_dtype": "int8"}, 422, "output_dtype is 'int8'; this server takes 'float' or 'float32' alone"),
+        ({"prompt_name": "query"}, 422, "prompt_name is 'query'; this server takes null alone"),
+    ],
+)
+def test_a_field_that_would_change_the_answer_is_refused(server, field, status, message):
+    for path, body in (("/embed", {"inputs": "a"}), ("/v1/embeddings", {"model": "vectors", "input": "a"})):
+        if path == "/embed" or "Normalize" not in field:
+            found = server.post(path, body | field)
+            assert (found.status_code, message in found.text) == (status, True), found.text
+
+
+def test_fields_that_clients_send_besides_are_left_alone(server):
+    body = {"inputs": "a"}
+    further = {"options": {"wait_for_model": True}, "parameters": {}, "prompt": None, "output_dtype": "float"}
+    assert server.post("/embed", body | further).json() == server.post("/embed", body).json()
+    body = {"model": "vectors", "input": "a"}
+    further = {"user": "7", "encoding_format": "float", "input_type": "query", "dimensions": None, "timeout": 9}
+    assert server.post("/v1/embeddings", body | further).json() == server.post("/v1/embeddings", body).json()
+
+
+def test_a_row_that_would_be_cut_is_refused_where_the_request_says_so(server):
+    long = "a " * 40
+    for path, body, message in (
+        ("/predict", {"inputs": long}, "text 0 has 42 tokens, 24 are read; shorten it, or send"),
+        ("/predict", {"inputs": [["a"], ["good film", long]]}, "text 1 has 45 tokens, 24 are read"),
+        ("/rerank", {"query": "good film", "texts": ["a", long], "model": "stars"}, "text 1 has 45 tokens, 24 are"),
+    ):
+        found = server.post(path, body | {"truncate": False})
+        assert (found.status_code, message in found.text) == (422, True), found.text
+        assert server.post(path, body | {"truncate": True}).json() == server.post(path, body).json()
+    for text in ("a " * 22, "a"):
+        assert server.post("/predict", {"inputs": text, "truncate": False}).status_code == 200
+
+
+def test_lengths_are_those_that_vectors_tell(vector_export, predictor):
+    rows = [{"text_a": text, "text_b": other} for text in ("good film", "a " * 40) for other in (None, "\u200b", "day")]
+    told = [{name: answer[name] for name in ("num_tokens", "all_tokens")} for answer in predictor.answer(rows)]
+    stated = json.loads((vector_export / "assets" / "tokenizer.json").read_bytes())
+
+    def counted(further, texts):
+        description = Description("vectors", ("text_a", "text_b"), ("text_a",), (), 24, settings=stated | further)
+        return asyncio.run(Lengths(vector_export, description).of(texts))
+
+    assert counted({}, rows) == told
+    windows = {"truncation": "windows", "doc_stride": 11, "max_windows": 2}
+    found = counted(windows, [{"text_a": "a " * count} for count in (22, 33, 34)])
+    assert [(one["num_tokens"], one["all_tokens"]) for one in found] == [(24, 24), (35, 35), (35, 36)]
 
 
 def test_openai_s_client_gets_the_vectors(server, expected):
