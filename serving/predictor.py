@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import DataError, ExportError, closest
+from common.errors import DataError, ExportError, closest, one_line
 from common.files import json_object
 from processors.reading import lone_surrogate
 from processors.records.featurizer import chunked
 from processors.records.length_order import in_order, longest_first
 from serving import lists
+from serving.columns import checked
 from serving.engines import AUTO, Engine, load
 from tasks import exports
 from tasks.answers import beside, flat
 
 BATCH_SIZE = 64
+_ANY_TEXT = "a"
 
 Row = Mapping[str, Any]
 """Texts by input name; a list of texts where the input is one, None where an optional text is not given."""
@@ -53,8 +55,22 @@ class Predictor:
         self.required_names = self.text_names if self.reader.needs_all_texts else self.text_names[:1]
 
     def run(self, inputs: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
-        """The text signature as it is: lists of strings in, arrays out. An input that is left out is empty."""
-        return self._engine.run(inputs)
+        """The text signature as it is: lists of strings in, arrays out. An optional input that is left out is empty.
+
+        Args:
+          inputs: lists of one length by input name; one text of an optional input holds for every row.
+
+        Raises:
+          DataError: an input is unknown or missing, or of another length.
+        """
+        # An export of a kind that is not known here may name its texts otherwise.
+        required = [name for name in self.required_names if name in self.input_names] or self.input_names[:1]
+        given = checked(inputs, self.input_names, required)
+        if given[required[0]]:
+            return self._engine.run(given)
+        # An engine computes at least one row; what it gives of that row has the types and the ranks.
+        row = {name: [[_ANY_TEXT] * lists.FEWEST if name in self.list_names else _ANY_TEXT] for name in given}
+        return {name: values[:0] for name, values in self._engine.run(row).items()}
 
     def answer(self, rows: Sequence[Row], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
         """One answer a row, as in `predictions.jsonl`: label (name, names or score) and probabilities by name.
@@ -111,9 +127,11 @@ class Predictor:
             raise DataError(
                 f"row {number} is a {type(row).__name__}, expected texts by name, as in {{'text_a': 'a text'}}"
             )
-        unknown = sorted(row.keys() - set(self.text_names))
+        unknown = sorted(map(repr, row.keys() - set(self.text_names)))
         if unknown:
-            raise DataError(f"row {number}: unknown key {unknown[0]!r}; expected {', '.join(self.text_names)}")
+            raise DataError(
+                f"row {number}: unknown key {one_line(unknown[0], 80)}; expected {', '.join(self.text_names)}"
+            )
         for name in self.text_names:
             value = row.get(name)
             if name in self.list_names:

@@ -58,7 +58,7 @@ ORDER = {
         "evaluation latency engine_accuracy bulk experiment"
     ),
     "serving": (
-        "saved_model onnx_engine engines lists predictor adapters engine_choice lines errors settings rows "
+        "saved_model onnx_engine engines lists columns predictor adapters engine_choice lines errors settings rows "
         "tensors worker processes batcher metrics statistics lengths models cards service gate protocols connections "
         "application server"
     ),
