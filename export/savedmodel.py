@@ -222,7 +222,7 @@ class SignatureBuilder:
         serialized = v1.placeholder(tf.string, [None], "examples")
         parsed = _parse(serialized, self.task.featurizer.spec, names)
         return {
-            "serving_default": (ids, self._outputs(ids)),
+            "serving_default": (ids, self._outputs(_of_one_shape(ids))),
             "examples": ({"examples": serialized}, self._outputs(parsed)),
         }
 
@@ -249,6 +249,18 @@ class SignatureBuilder:
             encode = functools.partial(build_encoder, self._model, self._head, is_training=False, packed=True)
             logits = self._head.read(encode, dict(features), is_training=False)
             return self._head.predictions(logits, dict(features))
+
+
+def _of_one_shape(ids: Ends) -> Ends:
+    """The inputs, of which those of tokens cannot have different shapes: one that is shorter would be broadcast, or cut
+    the others, without a word. Unlike an assertion a `Reshape` stays in frozen graphs and in ONNX, and moves no data.
+    """
+    shape = tf.shape(ids[ENCODER_INPUTS[0]])
+    alike = {
+        name: tf.reshape(ids[name], shape, f"{name}_has_the_shape_of_{ENCODER_INPUTS[0]}")
+        for name in ENCODER_INPUTS[1:]
+    }
+    return {**ids, **alike}
 
 
 def _parse(serialized: tf.Tensor, spec: FeatureSpec, names: Sequence[str]) -> Ends:

@@ -169,11 +169,12 @@ def _mixed(
 def parse_batch(rows: tf.Tensor, spec: FeatureSpec, static_shapes: bool = False) -> dict[str, tf.Tensor]:
     """Parses serialized `tf.Example`s [B] into a batch.
 
-    Integers become int32, as every TPU needs. Sequences are cut to the longest row that `input_mask` knows, or padded
-    to their static length.
+    Integers become int32, as every TPU needs; one beyond its range becomes the largest or smallest, which is in no
+    vocabulary, where a cast would make another id of it. Sequences are cut to the longest row that `input_mask` knows,
+    or padded to their static length.
     """
     parsed = tf.io.parse_example(rows, spec.parse_spec())
-    parsed = {name: tf.cast(v, tf.int32) if v.dtype == tf.int64 else v for name, v in parsed.items()}
+    parsed = {name: tf.saturate_cast(v, tf.int32) if v.dtype == tf.int64 else v for name, v in parsed.items()}
     if static_shapes:
         for field in spec.fields:
             if field.is_sequence:

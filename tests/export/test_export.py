@@ -114,6 +114,48 @@ def test_only_core_operations_are_in_what_has_ids_alone(task, checkpoint, tmp_pa
     assert not [op for op in used if "Wordpiece" in op or "Normalize" in op or "Regex" in op or "Unicode" in op]
 
 
+@pytest.fixture(scope="module")
+def ids_signatures(task, checkpoint, tmp_path_factory):
+    """Both signatures on ids, as functions of what they take, which give probabilities."""
+    made = export(task, checkpoint, tmp_path_factory.mktemp("ids") / "export", signatures="ids")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(made)).signature_def
+
+        def asked(name):
+            ends = loaded[name]
+            return lambda **given: session.run(
+                ends.outputs["probabilities"].name, {ends.inputs[key].name: value for key, value in given.items()}
+            )
+
+        yield asked("serving_default"), asked("examples")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("input_mask", (1, 4)), ("input_mask", (2, 3)), ("segment_ids", (1, 4)), ("segment_ids", (2, 5))],
+)
+def test_ids_of_different_shapes_are_refused(ids_signatures, name, shape):
+    serving_default, _ = ids_signatures
+    given = {"input_ids": [[2, 5, 16, 3]] * 2, "input_mask": [[1] * 4] * 2, "segment_ids": [[0] * 4] * 2}
+    assert serving_default(**given).shape == (2, 2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name}_has_the_shape_of_input_ids"):
+        serving_default(**given | {name: [[0] * shape[1]] * shape[0]})
+
+
+@pytest.mark.parametrize("beyond", [2**32, -(2**32), 2**33])
+def test_an_id_beyond_int32_is_not_taken_for_another(ids_signatures, beyond):
+    _, examples = ids_signatures
+
+    def serialized(first):
+        values = {"input_ids": [2, first, 16, 3], "input_mask": [1] * 4, "segment_ids": [0] * 4}
+        lists = {name: tf.train.Feature(int64_list=tf.train.Int64List(value=v)) for name, v in values.items()}
+        return tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString()
+
+    assert examples(examples=[serialized(5)]).shape == (1, 2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"= -?214748364\d is not in \[0, "):
+        examples(examples=[serialized(5 + beyond)])
+
+
 def test_an_answer_does_not_depend_on_the_rows_beside_it(task, checkpoint, tmp_path):
     with Predictor(export(task, checkpoint, tmp_path / "export")) as predictor:
         rows = [{"text_a": text} for text, _ in tiny.rows(12)]
