@@ -21,8 +21,8 @@ MODELS = Group(
             str,
             None,
             "What to serve: an --output_dir, an export in it, or a folder of exports; of several exports the newest, "
-            "and a newer one as soon as it is there. A folder with a checkpoint alone is served as vectors. NAME=DIR "
-            "gives the name, else the folder does.",
+            "and a newer one once its files no longer change. A folder with a checkpoint alone is served as vectors. "
+            "NAME=DIR gives the name, else the folder does.",
             Scope.FREE,
             is_repeated=True,
             is_main=True,
