@@ -13,6 +13,7 @@ from command_line.remote_files import local
 from common.errors import ConfigError, FlagError, VocabularyError, one_line
 from common.files import json_object
 from common.run_directory import RunDirectory, vocabulary_digest
+from modeling.checkpoints.export_assets import stated_settings
 from modeling.checkpoints.locate import ASSETS, HUB_FILE, SAVED_MODEL_FILE, FilesBeside, find_beside, locate_checkpoint
 from modeling.config import BertConfig
 from modeling.families import registry
@@ -264,7 +265,8 @@ def _asked(flags: SimpleNamespace, identity: Mapping[str, Any], vocab_file: Path
       BertError: a flag contradicts a module, or the files of a run cannot be read.
     """
     if not identity and vocab_file is not None:
-        identity = (RunDirectory(vocab_file.parent).description() or {}).get("identity", {})
+        described = (RunDirectory(vocab_file.parent).description() or {}).get("identity", {})
+        identity = {**stated_settings(vocab_file.parent), **described}
     lower = flags.do_lower_case if "do_lower_case" in flags.given else identity.get("do_lower_case")
     strips = flags.strip_accents
     if strips is None and lower == identity.get("do_lower_case"):  # else it follows the new casing

@@ -271,6 +271,21 @@ def newest_export(folder: Path) -> Path | None:
     return max(exports, key=lambda path: int(path.name), default=None)
 
 
+def description_of(init_checkpoint: str) -> dict[str, Any]:
+    """What `run.json` says of the run that a checkpoint is of; nothing where it is of none, or cannot be read.
+
+    Args:
+      init_checkpoint: prefix, file or directory, the best checkpoint's or an export among them.
+    """
+    path = path_of(init_checkpoint)
+    folder = path if path.is_dir() else path.parent
+    folder = folder.parent if folder.name in (BEST, "variables") else folder
+    try:
+        return RunDirectory(folder).description() or RunDirectory(folder / "assets").description() or {}
+    except BertError:
+        return {}
+
+
 def warn_of_another_head(init_checkpoint: str, head: str | None) -> None:
     """Warns if `--init_checkpoint` was trained here with another head of the user's, or with none.
 
@@ -278,12 +293,7 @@ def warn_of_another_head(init_checkpoint: str, head: str | None) -> None:
       init_checkpoint: prefix, file or directory.
       head: class of the user's head in this run; None for a head of this project.
     """
-    path = path_of(init_checkpoint)
-    folder = path if path.is_dir() else path.parent
-    try:
-        described = RunDirectory(folder.parent if folder.name == BEST else folder).description() or {}
-    except BertError:
-        return
+    described = description_of(init_checkpoint)
     earlier = described.get("identity", {}).get("head")
     if described and earlier != head:
         log.warning(

@@ -15,7 +15,7 @@ from common.errors import CheckpointError, DataError, one_line
 from common.files import sync_folder, sync_tree, write_atomically, writing
 from common.run_directory import BEST, RunDirectory
 from export import hub
-from modeling.checkpoints import huggingface_files
+from modeling.checkpoints import export_assets, huggingface_files
 from modeling.checkpoints.first_weights import check_weights
 from modeling.checkpoints.huggingface import write_safetensors
 from modeling.checkpoints.huggingface_files import HUB, HUGGING_FACE, TENSORFLOW, WEIGHTS
@@ -26,8 +26,9 @@ from modeling.checkpoints.variable_names import GLOBAL_STEP, grouped, is_bookkee
 from modeling.config import BertConfig
 from modeling.families.bert import CLASSIFIER
 from modeling.families.names import HeadNames
-from modeling.reading import POOLED
+from modeling.reading import recorded_text
 from processors.graph.tokenizer import why_not_in_graph
+from processors.problem_types import PROBLEM_TYPES
 from processors.tables.spec import parse_labels
 from tokenization.base import Tokenizer
 from tokenization.kinds import CASING, KINDS
@@ -118,17 +119,18 @@ class Conversion:
 
 
 def describe(folder: Path) -> Description:
-    """Reads what a run of this project, or Hugging Face, left in the folder of a checkpoint.
+    """Reads what a run or an export of this project, or Hugging Face, left in the folder of a checkpoint.
 
     Args:
-      folder: an output directory, its `best/`, or any other that holds a checkpoint.
+      folder: an output directory, its `best/`, an export, or any other that holds a checkpoint.
 
     Raises:
       BertError: a file that should say it cannot be read.
     """
     run = RunDirectory(folder)
     described = run.description() or (RunDirectory(folder.parent).description() if folder.name == BEST else None)
-    identity = (described or {}).get("identity", {})
+    described = described or _exported(folder)
+    identity = described.get("identity", {})
     labels = identity.get("labels") or []
     if not labels and run.labels_file.is_file():
         labels = parse_labels(str(run.labels_file))
@@ -140,14 +142,23 @@ def describe(folder: Path) -> Description:
         strip_accents=identity.get("strip_accents"),
         tokenize_chinese_chars=identity.get("tokenize_chinese_chars"),
         users_head=None if identity.get("hugging_face_class") else identity.get("head"),
-        reading=_reading((described or {}).get("flags", {})),
+        reading=recorded_text(described.get("flags", {})),
     )
 
 
-def _reading(flags: Mapping[str, Any]) -> str:
-    """The recorded flags that let a head read what no class of Hugging Face does."""
-    usual = {"pooling": POOLED, "concat_layers": None, "layer_mix": None, "head_layers": 1}
-    return " ".join(f"--{name}={flags[name]}" for name in usual if flags.get(name, usual[name]) != usual[name])
+def _exported(folder: Path) -> dict[str, Any]:
+    """What an export says in the terms of `run.json`; nothing where the folder holds none."""
+    assets = export_assets.assets_of(str(folder))
+    if assets is None:
+        return {}
+    stated = dict(export_assets.stated_settings(assets))
+    if stated.get("problem_type") not in (*PROBLEM_TYPES, huggingface_files.MULTIPLE_CHOICE):
+        stated.pop("problem_type", None)  # of a task that has no classifier of texts
+    path = RunDirectory(assets).labels_file
+    has_labels = path.is_file() and path.stat().st_size > 0  # a score has no label
+    described = RunDirectory(assets).description() or {}
+    labels = parse_labels(str(path)) if has_labels else []
+    return {**described, "identity": {**stated, **described.get("identity", {}), "labels": labels}}
 
 
 def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -> Conversion:
@@ -180,10 +191,10 @@ def convert(init_checkpoint: str, output_dir: Path, target: str, model: Model) -
             f"{source}: trained with a head of your own ({users_head}), which no class of Hugging Face computes; serve "
             "its export instead, or state hugging_face_class in the class and train with it"
         )
-    if model.description.reading and target == HUGGING_FACE:
+    if model.description.reading and target != HUB:
+        theirs = "no class of Hugging Face computes" if target == HUGGING_FACE else "no file of this format says"
         raise CheckpointError(
-            f"{source}: trained with {model.description.reading}, which no class of Hugging Face computes; serve its "
-            "export instead"
+            f"{source}: trained with {model.description.reading}, which {theirs}; serve its export instead"
         )
     model = _with_outputs(model, shapes, naming.heads_of(names, model.description.problem_type), source)
     problem_type = model.description.problem_type

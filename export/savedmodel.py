@@ -30,6 +30,7 @@ from google.protobuf import json_format
 
 from common.errors import ExportError, one_line
 from common.files import sync_folder, sync_tree
+from common.run_directory import RUN_FILE
 from export.onnx_file import write_onnx
 from export.onnx_quantization import quantize
 from export.signatures import EXPORT, EXPORT_IDS, FOLDERS, IDS, ONNX_FILE, PLAIN, SIGNATURES_FILE, TEXT, ExportSettings
@@ -140,7 +141,7 @@ def _write(
             session.run(v1.global_variables_initializer())
         else:
             saver.restore(session, checkpoint)
-        assets = {"bert_config.json": build.architecture()} | ({} if text is None else text.assets())
+        assets = build.assets() | ({} if text is None else text.assets())
         if EXPORT_IDS in directories:
             _save(session, saver, signatures, directories[EXPORT_IDS])
             _write_assets(assets, directories[EXPORT_IDS])
@@ -211,9 +212,15 @@ class SignatureBuilder:
         self._head = task.head(is_training=False)
         self.text_features: tuple[Ends, Ends] = ({}, {})
 
-    def architecture(self) -> str:
-        """The configuration of the encoder, so that an export is a checkpoint, too."""
-        return str(self._model.bert_config.to_json_string())
+    def assets(self) -> dict[str, str | bytes]:
+        """The configuration of the encoder, and of a head that is not the usual one, so that an export is a checkpoint.
+
+        `run.json` is as that of a run: what the head reads of the encoder, and the class of a head of the user's.
+        """
+        identity, flags = self.task.identity(), self._model.reading.flags()
+        own = {name: identity[name] for name in ("head", "hugging_face_class") if identity.get(name)}
+        described = {RUN_FILE: json.dumps({"identity": own, "flags": flags}, indent=2) + "\n"} if own or flags else {}
+        return {"bert_config.json": str(self._model.bert_config.to_json_string()), **described}
 
     def ids(self) -> dict[str, Signature]:
         """`serving_default` on ids and `examples` on serialized records, in TensorFlow's own operations."""

@@ -1,6 +1,8 @@
 """What heads read of an encoder: which layers, which pooling, layers of the head's own. No TensorFlow is needed."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from common.errors import FlagError
@@ -60,6 +62,14 @@ class Reading:
         width = int(config.hidden_size) * max(len(self.concat_layers), 1)
         return 2 * width if self.pooling == MEAN_MAX and not of_tokens else width
 
+    def flags(self) -> dict[str, Any]:
+        """The flags that ask for it, as a run records them; none where heads read what upstream's do."""
+        usual = Reading()
+        concat, mixed = (",".join(map(str, layers)) or None for layers in (self.concat_layers, self.mixed))
+        given = {"pooling": self.pooling, "concat_layers": concat, "layer_mix": self.mix, "mix_layers": mixed}
+        given = {name: value for name, value in given.items() if value not in (None, usual.pooling)}
+        return given if self.head_layers == usual.head_layers else given | {"head_layers": self.head_layers}
+
     def groups(self) -> tuple[ParameterGroup, ...]:
         """How the weights of layers are trained."""
         if self.mix is None:
@@ -107,6 +117,33 @@ def parse_reading(flags: Any, config: Any) -> Reading:
         head_layers=flags.head_layers,
         head_width=flags.head_width,
     )
+
+
+def recorded_text(flags: Mapping[str, Any]) -> str:
+    """The recorded flags of a run that let its head read other than upstream's; empty where there are none."""
+    usual = {"pooling": POOLED, "concat_layers": None, "layer_mix": None, "mix_layers": None, "head_layers": 1}
+    return " ".join(f"--{name}={flags[name]}" for name in usual if flags.get(name, usual[name]) != usual[name])
+
+
+def is_recorded(reading: Reading, flags: Mapping[str, Any], config: Any) -> bool:
+    """Whether the recorded flags of a run ask for a reading.
+
+    Args:
+      reading: of a head on the same encoder.
+      flags: those of `run.json`; what is not recorded has its default.
+      config: the `BertConfig`.
+    """
+    usual = DEFAULT_READING
+    layers = {name: flags.get(name) and str(flags[name]) for name in ("concat_layers", "mix_layers")}
+    recorded = SimpleNamespace(
+        pooling=flags.get("pooling", usual.pooling), layer_mix=flags.get("layer_mix"), **layers,
+        head_layers=flags.get("head_layers", usual.head_layers),
+        head_width=reading.head_width, mix_learning_rate=reading.mix_learning_rate,
+    )  # fmt: skip
+    try:
+        return parse_reading(recorded, config) == reading
+    except FlagError:  # of an encoder with more layers
+        return False
 
 
 def _mixed(flags: Any, config: Any) -> tuple[str | int, ...]:

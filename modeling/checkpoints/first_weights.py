@@ -4,12 +4,11 @@ import copy
 import dataclasses
 import re
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 
 import tensorflow as tf
 
-from common.errors import BertError, CheckpointError
-from common.run_directory import BEST, RunDirectory
+from common.errors import CheckpointError
+from common.run_directory import description_of
 from modeling.checkpoints.label_order import UNCHANGED, LabelOrder
 from modeling.checkpoints.locate import locate_checkpoint
 from modeling.checkpoints.restore import (
@@ -154,12 +153,7 @@ def _refuse_part(init_checkpoint: str) -> None:
       CheckpointError: it is one.
     """
     source = locate_checkpoint(init_checkpoint).path
-    folder = Path(source).parent
-    try:
-        described = RunDirectory(folder.parent if folder.name == BEST else folder).description() or {}
-    except BertError:
-        return
-    base = (described.get("base") or {}).get("path")
+    base = (description_of(source).get("base") or {}).get("path")
     if base:
         raise CheckpointError(
             f"{source}: holds only what was trained in or on {base}; give that as --init_checkpoint, which is the "

@@ -9,6 +9,7 @@ import numpy as np
 
 from common.errors import one_line
 from common.run_directory import BEST, RunDirectory
+from modeling.checkpoints.export_assets import assets_of
 from modeling.checkpoints.huggingface_files import all_labels, stated_head, stated_labels, stated_problem_type
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ UNCHANGED = LabelOrder()
 
 
 def labels_beside(init_checkpoint: str) -> list[str]:
-    """Names of the labels of a checkpoint's head, in order: of `labels.txt` as a run here leaves it, else of Hugging
-    Face's `config.json`; none where neither names them.
+    """Names of the labels of a checkpoint's head, in order: of `labels.txt` as a run or an export here leaves it, else
+    of Hugging Face's `config.json`; none where neither names them.
 
     Args:
       init_checkpoint: prefix, file or directory.
@@ -57,9 +58,10 @@ def labels_beside(init_checkpoint: str) -> list[str]:
     """
     path = Path(init_checkpoint)
     folder = path if path.is_dir() else path.parent
-    for run in (folder, *([folder.parent] if folder.name == BEST else [])):
+    assets = assets_of(init_checkpoint)
+    for place in (folder, *([folder.parent] if folder.name == BEST else []), *([assets] if assets else [])):
         try:
-            return RunDirectory(run).labels_file.read_text(encoding="utf-8").split("\n")[:-1]
+            return RunDirectory(place).labels_file.read_text(encoding="utf-8").split("\n")[:-1]
         except (OSError, ValueError):
             continue
     return stated_labels(folder)
@@ -108,16 +110,29 @@ def places_of_labels(init_checkpoint: str, labels: Sequence[str]) -> tuple[int, 
     Returns:
       `LabelOrder.places`; none also where the checkpoint names other labels, of which the log warns.
     """
-    there, now = labels_beside(init_checkpoint), [str(label) for label in labels]
+    return places_between(labels_beside(init_checkpoint), labels, f"--init_checkpoint={init_checkpoint}")
+
+
+def places_between(there: Sequence[str], labels: Sequence[str], source: str) -> tuple[int, ...]:
+    """Where in a head with known labels those of a run lie; says so where they lie in another order.
+
+    Args:
+      there: labels of the head, in order; none where they are not known.
+      labels: of this run, in order; none where it has none.
+      source: the flag that names the head, with its value.
+
+    Returns:
+      As `places_of_labels`.
+    """
+    there, now = list(there), [str(label) for label in labels]
     if there == now or len(there) != len(now):  # a head for another number of labels starts anew
         return ()
     if sorted(there) == sorted(now):
-        log.info("%s: has the labels in another order (%s); they are matched by name", init_checkpoint, _listed(there))
+        log.info("%s: has the labels in another order (%s); they are matched by name", source, _listed(there))
         return tuple(there.index(label) for label in now)
     log.warning(
-        "--init_checkpoint=%s: its output layer was trained for the labels %s and goes on as one for %s, in this "
-        "order; if these are the same labels, give them in the order of the checkpoint (--labels)",
-        init_checkpoint, _listed(there), _listed(now),
+        "%s: its output layer was trained for the labels %s and goes on as one for %s, in this order; if these are the "
+        "same labels, give them in the order of the checkpoint (--labels)", source, _listed(there), _listed(now),
     )  # fmt: skip
     return ()
 

@@ -331,7 +331,7 @@ def test_head_of_other_labels_is_restored_with_a_warning(plain, checkpoint, name
         f"--init_checkpoint={weights}: its output layer was trained for the labels neg, pos and goes on as one for "
         "good, bad, in this order; if these are the same labels, give them in the order of the checkpoint (--labels)"
     )
-    matched = f"{weights}: has the labels in another order (neg, pos); they are matched by name"
+    matched = f"--init_checkpoint={weights}: has the labels in another order (neg, pos); they are matched by name"
     expected = {"good": [other], "pos": [matched], "neg": []}[names[0]]
     assert [record.getMessage() for record in caplog.records if "labels" in record.getMessage()] == expected
 
