@@ -1,5 +1,6 @@
 """A command as `run.json` keeps it: every flag, and digests of all that it reads."""
 
+import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,7 @@ from common.errors import CheckpointError, RunDirectoryError, one_line
 from common.paths import is_remote
 from common.run_directory import RunDirectory
 from common.user_code import is_file
-from modeling.checkpoints.locate import find_beside, locate_checkpoint
-from modeling.checkpoints.weight_files import weight_files
+from modeling.checkpoints.locate import files_of, find_beside
 from processors.records.manifests import read_manifest_of
 from tasks.base import TRAIN, Task
 
@@ -101,11 +101,12 @@ def warn_of_other_inputs(
     earlier = next((one for one in reversed(listed) if one.get("flags", {}).get("do_train")), None)
     if earlier is None or not directory.is_trained():
         return
-    if not needs_base and "init_checkpoint" in flags.typed and _has_other_weights(earlier, command, directory.path):
-        log.warning(
-            "--init_checkpoint=%s is not read: %s is trained, and goes by its own checkpoints; choose another "
-            "--output_dir to begin from these weights", command["flags"]["init_checkpoint"], directory.path,
-        )  # fmt: skip
+    for name in ("init_adapter", *(() if needs_base else ("init_checkpoint",))):
+        if name in flags.typed and _has_other_weights(name, earlier, command, directory.path):
+            log.warning(
+                "--%s=%s is not read: %s is trained, and goes by its own checkpoints; choose another --output_dir to "
+                "begin from these weights", name, command["flags"][name], directory.path,
+            )  # fmt: skip
     if not flags.do_train:
         return
     now = _data(task, [TRAIN], directory.path)
@@ -117,9 +118,9 @@ def warn_of_other_inputs(
         )  # fmt: skip
 
 
-def _has_other_weights(earlier: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> bool:
-    """Whether two commands name first weights with other content; those of the run itself are none."""
-    before, given = (one["flags"].get("init_checkpoint") for one in (earlier, now))
+def _has_other_weights(name: str, earlier: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> bool:
+    """Whether a flag names first weights with other content in two commands; those of the run itself are none."""
+    before, given = (one["flags"].get(name) for one in (earlier, now))
     if not given or given == before or Path(given).absolute().is_relative_to(folder.absolute()):
         return False
     return not set(now["weights"].values()) <= set(earlier.get("weights", {}).values())
@@ -159,7 +160,7 @@ def _of_records(path: Path) -> str:
 
 
 def _weights(flags: SimpleNamespace, files: ModelFiles) -> Iterator[Path]:
-    """Files of the first weights and of a teacher, the configuration beside them, and those of the tokenizer."""
+    """Files of the first weights, an adapter and a teacher, the configuration beside, and those of the tokenizer."""
     given = as_given(flags, "init_checkpoint")
     first = flags.init_checkpoint if given and is_remote(given) else given
     # A vocabulary that this process has written follows from flags that are recorded.
@@ -167,23 +168,17 @@ def _weights(flags: SimpleNamespace, files: ModelFiles) -> Iterator[Path]:
     for name in (first, getattr(flags, "teacher", None)):
         if name and not is_remote(name):
             yield from _of_checkpoint(name)
+    adapter = getattr(flags, "init_adapter", None)
+    if adapter and Path(adapter).is_dir():
+        yield from (path for path in Path(adapter).iterdir() if path.suffix in (".json", ".safetensors", ".bin"))
 
 
 def _of_checkpoint(name: str) -> Iterator[Path]:
     beside = find_beside(name).config_file
     if beside is not None:
         yield Path(beside)
-    try:
-        location = locate_checkpoint(name)
-    except CheckpointError:  # a trained run goes on without it
-        return
-    if location.is_hugging_face:
-        yield Path(location.path)
-        yield from (Path(file.path) for file in weight_files(location.path))
-        return
-    prefix = Path(location.path)
-    parts = (f"{prefix.name}.index", f"{prefix.name}.data-")
-    yield from (path for path in prefix.parent.iterdir() if path.name.startswith(parts))
+    with contextlib.suppress(CheckpointError):  # a trained run goes on without it
+        yield from files_of(name)
 
 
 def _named(flags: SimpleNamespace, declared: FlagSet) -> Iterator[Path]:

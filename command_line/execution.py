@@ -324,7 +324,8 @@ def on_base(settings: Any, directory: RunDirectory, adapter: str | None) -> tupl
 
     recorded = (directory.description() or {}).get("base") if directory.is_trained() else None
     base = settled_base(settings.model.init_checkpoint, recorded, directory.path)
-    model = dataclasses.replace(settings.model, init_checkpoint=base["path"], init_adapter=adapter)
+    first = {"init_checkpoint": base["path"], "base_fingerprint": base["fingerprint"], "init_adapter": adapter}
+    model = dataclasses.replace(settings.model, **first)
     return dataclasses.replace(settings, model=model), base
 
 

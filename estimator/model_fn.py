@@ -161,6 +161,8 @@ def _predictions(head: Reader, logits: Any, features: dict[str, tf.Tensor]) -> d
 def _started(model: ModelSettings, head: Reader, schedule: Schedule | None, graph: GraphSettings) -> ParameterTable:
     """Lets the variables of the graph start from the model's weights, and says how each is trained."""
     new = warm_start(model, head)
+    if model.cached_as is not None:  # of the encoder, all that a base may lack is a pooler, which then nothing reads
+        new = tuple(name for name in new if not name.startswith("bert/"))
     rates = (
         ()
         if schedule is None

@@ -12,8 +12,11 @@ from estimator.hooks.collector import Collector
 from estimator.model_fn import GraphSettings, Schedule, build_model_fn
 from estimator.soft_targets import trained_head
 from estimator.weights import RunCheckpoints
+from modeling.checkpoints.bases import check_base, check_kept_pooler
+from modeling.checkpoints.earlier_reading import check_reading
 from modeling.checkpoints.first_weights import check_weights
 from modeling.checkpoints.label_order import places_of_labels
+from modeling.checkpoints.restore import checkpoint_variables
 from modeling.checkpoints.trained_heads import lacking_weights
 from modeling.settings import ModelSettings
 from tasks.base import Task
@@ -53,18 +56,28 @@ class RunModel:
         if self._checkpoints.verify() is not None and not model.needs_base:
             return
         if model.init_checkpoint is not None:
-            check_weights(model.bert_config, model.init_checkpoint, model.is_cut, model.added_rows)
-            identity, head = self._task.identity(), self._task.head(is_training=False)
-            lacking = lacking_weights(model, head)
-            self._is_head_there = not lacking
-            if not set(head.replaceable) & set(lacking):
-                self._label_places = places_of_labels(model.init_checkpoint, identity.get("labels", []))
-            warn_of_another_head(model.init_checkpoint, identity.get("head"))
+            self._check_first(model, model.init_checkpoint, is_training)
         elif not is_training:
             raise FlagError(
                 f"--init_checkpoint is missing: {self._settings.output_dir} has no trained checkpoint; "
                 "run with --do_train first, or choose the --output_dir of a trained model"
             )
+
+    def _check_first(self, model: ModelSettings, init_checkpoint: str, is_training: bool) -> None:
+        """Compares the first weights with the model, and settles what a head among them is to this run."""
+        check_weights(model.bert_config, init_checkpoint, model.is_cut, model.added_rows)
+        identity, head = self._task.identity(), self._task.head(is_training=False)
+        lacking = set(lacking_weights(model, head))
+        if model.cached_as is not None:
+            check_kept_pooler(init_checkpoint, lacking)
+        given = set(checkpoint_variables(model.init_adapter)) if model.init_adapter else set()
+        self._is_head_there = lacking <= given
+        missing = lacking | given
+        if not set(head.replaceable) & missing:
+            self._label_places = places_of_labels(init_checkpoint, identity.get("labels", []))
+        warn_of_another_head(init_checkpoint, identity.get("head"))
+        if not (set(head.replaceable) or missing) & missing and self._checkpoints.latest() is None:
+            check_reading(init_checkpoint, model, is_training)
 
     def exported_checkpoint(self) -> str | None:
         """Prefix of the checkpoint that is exported; None for `init_checkpoint`, whose head is trained.
@@ -72,7 +85,8 @@ class RunModel:
         Raises:
           FlagError: neither has a trained head.
         """
-        is_first = self._is_head_there and self._checkpoints.answering() is None
+        is_adapter = self._settings.model.init_adapter is not None
+        is_first = self._is_head_there and not is_adapter and self._checkpoints.answering() is None
         return None if is_first else self.trained_checkpoint()
 
     def trained_checkpoint(self) -> str:
@@ -121,8 +135,14 @@ class RunModel:
         return devices.build_estimator(model_fn, self._settings.output_dir, self._settings.training, device, cluster)
 
     def settings(self) -> ModelSettings:
-        """The model, with the weights that it begins from unless there are some that were trained here."""
+        """The model, with the weights that it begins from unless there are some that were trained here.
+
+        Raises:
+          CheckpointError: the base that checkpoints leave out has other weights than when the command began.
+        """
         model = self._settings.model
+        if model.init_checkpoint is not None and model.base_fingerprint is not None:
+            check_base(model.init_checkpoint, model.base_fingerprint)
         if not self._checkpoints.latest():
             return dataclasses.replace(model, label_places=self._label_places)
         return model if model.needs_base else dataclasses.replace(model, init_checkpoint=None)

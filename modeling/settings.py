@@ -22,6 +22,7 @@ class ModelSettings:
       use_one_hot_embeddings: look words up by matrix product, which TPUs do faster.
       reading: what heads read of the encoder.
       insertions: adapters or low-rank deltas in its layers.
+      base_fingerprint: of `init_checkpoint`, where every command reads it; None where it is not compared.
       init_adapter: TensorFlow checkpoint of what is inserted, and perhaps of a head, to start from.
       cached_as: one of `CACHES`, in which a wholly frozen encoder's outputs are kept; None computes them anew.
       is_cut: whether the encoder ends below the last layer of `init_checkpoint`, whose further layers are not read.
@@ -39,6 +40,7 @@ class ModelSettings:
     cached_as: str | None = None
     label_places: tuple[int, ...] = ()
     added_rows: int = 0
+    base_fingerprint: str | None = None
 
     @property
     def needs_base(self) -> bool:

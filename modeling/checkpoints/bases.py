@@ -4,28 +4,92 @@ import atexit
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from common.errors import CheckpointError, FlagError, RunDirectoryError
-from modeling.checkpoints.locate import locate_checkpoint
+from modeling.checkpoints.locate import files_of, locate_checkpoint
 from modeling.checkpoints.restore import checkpoint_variables, read_tensors
 from modeling.checkpoints.sources import save_tensors
 from modeling.checkpoints.variable_names import GLOBAL_STEP, is_bookkeeping
 from modeling.insertions import Insertions, Lora
+from modeling.reading import POOLED
 
-_ENCODER = "bert/"
+_ENCODER, _POOLER = "bert/", "bert/pooler/"
+
+
+_Stamps = tuple[tuple[str, int, int, int], ...]
+_FINGERPRINTS: dict[_Stamps, str] = {}
+"""By the state of the files that they are of."""
 
 
 def base_fingerprint(init_checkpoint: str) -> str:
     """Digest of an encoder's values: equal for equal weights, in whatever format and place.
 
+    Local files are read again only once their size or time has changed.
+
     Raises:
       CheckpointError: the checkpoint cannot be read.
     """
+    if "://" in init_checkpoint:
+        return _digest(init_checkpoint)
+    stamps = _stamps(init_checkpoint)  # taken before: what changes while it is read is read again
+    if stamps not in _FINGERPRINTS:
+        _FINGERPRINTS[stamps] = _digest(init_checkpoint)
+    return _FINGERPRINTS[stamps]
+
+
+def check_base(init_checkpoint: str, fingerprint: str) -> None:
+    """Checks that a base still has the weights that it had when the command began.
+
+    Args:
+      init_checkpoint: path of the base; one in a bucket is not read again.
+      fingerprint: of `settled_base`.
+
+    Raises:
+      CheckpointError: it cannot be read, or has other weights.
+    """
+    if "://" in init_checkpoint:
+        return
+    found = base_fingerprint(init_checkpoint)
+    if found != fingerprint:
+        raise CheckpointError(
+            f"{init_checkpoint}: has other weights (fingerprint {found}) than when this command began ({fingerprint}), "
+            "and what was trained on them does not fit; put the earlier ones back, and run the same command again"
+        )
+
+
+def check_kept_pooler(init_checkpoint: str, lacking: Collection[str]) -> None:
+    """Checks that a base whose outputs are kept has the pooler that they depend on.
+
+    Args:
+      init_checkpoint: path of the base.
+      lacking: names of variables that predictions depend on, and that the base lacks.
+
+    Raises:
+      CheckpointError: it has none: a random one would be computed with, and lost.
+    """
+    name = next((name for name in sorted(lacking) if name.startswith(_POOLER)), None)
+    if name is not None:
+        raise CheckpointError(
+            f"{init_checkpoint}: has no pooler ({name}), which --pooling={POOLED} reads, and --cache_features keeps "
+            "what a trained one gives; choose another --pooling, or train without --cache_features and let --freeze "
+            "leave out the pooler"
+        )
+
+
+def _stamps(init_checkpoint: str) -> _Stamps:
+    try:
+        states = [(path, path.stat()) for path in files_of(init_checkpoint)]
+    except OSError as error:
+        raise CheckpointError(f"{init_checkpoint}: cannot be read ({error.strerror}); check the path") from None
+    return tuple((str(path), state.st_ino, state.st_size, state.st_mtime_ns) for path, state in states)
+
+
+def _digest(init_checkpoint: str) -> str:
     digest = hashlib.sha256()
     shapes = checkpoint_variables(init_checkpoint)
     names = sorted(name for name in shapes if name.startswith(_ENCODER) and not is_bookkeeping(name, shapes))

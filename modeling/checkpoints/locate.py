@@ -13,7 +13,7 @@ from pathlib import Path
 from common.checkpoints import STATE_FILE, named_checkpoints
 from common.errors import CheckpointError, one_line
 from modeling.checkpoints.safetensors import INDEX, SAFETENSORS
-from modeling.checkpoints.weight_files import PICKLES, is_hugging_face
+from modeling.checkpoints.weight_files import PICKLES, is_hugging_face, weight_files
 from modeling.families import registry
 
 PREFERRED = ("model" + SAFETENSORS, "model" + INDEX)
@@ -78,6 +78,20 @@ def locate_checkpoint(init_checkpoint: str | os.PathLike) -> CheckpointLocation:
         return CheckpointLocation(path, is_hugging_face=True)
     wanted = path if is_hugging_face(path) else prefix + ".index"
     raise CheckpointError(f"{path}: no checkpoint there; looked for {wanted}{_present(path, files)}")
+
+
+def files_of(init_checkpoint: str | os.PathLike) -> list[Path]:
+    """The local files that hold the weights of a checkpoint, an index among them.
+
+    Raises:
+      CheckpointError: as `locate_checkpoint`, or one of several files is missing or damaged.
+    """
+    location = locate_checkpoint(init_checkpoint)
+    path = Path(location.path)
+    if location.is_hugging_face:
+        return sorted({path, *(Path(file.path) for file in weight_files(location.path))})
+    parts = (f"{path.name}.index", f"{path.name}.data-")
+    return sorted(one for one in path.parent.iterdir() if one.name.startswith(parts))
 
 
 def find_beside(init_checkpoint: str | os.PathLike, vocabulary_names: Sequence[str] = ("vocab.txt",)) -> FilesBeside:

@@ -1,6 +1,7 @@
 """Adapters and low-rank deltas through the scripts: checkpoints, bases, later commands, exports."""
 
 import json
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -10,8 +11,10 @@ import tensorflow as tf
 
 import run_classifier
 from common.errors import CheckpointError, FlagError
-from modeling.checkpoints.bases import base_fingerprint, settled_base, with_deltas
-from modeling.checkpoints.restore import checkpoint_variables, read_tensor
+from estimator.experiment import Experiment
+from modeling.checkpoints import bases
+from modeling.checkpoints.bases import base_fingerprint, check_base, settled_base, with_deltas
+from modeling.checkpoints.restore import checkpoint_variables, read_tensor, read_tensors
 from modeling.insertions import parse_insertions
 from serving.predictor import Predictor
 from tests.command_line.test_run_classifier import TABLE, TRAINING
@@ -110,6 +113,43 @@ def test_another_base_is_refused(lora, two_layers, tmp_path, run_script):
     assert code == 2
     assert f"error: {other}: has other weights (fingerprint " in err
     assert f"trained on ({two_layers}, fingerprint " in err
+
+
+@pytest.mark.parametrize("action", ["evaluate", "export"])
+def test_a_base_that_changes_within_a_command_is_refused(action, lora, two_layers, tmp_path, run_script, monkeypatch):
+    other = another_base(two_layers, tmp_path / "other")
+    base = shutil.copytree(two_layers, tmp_path / "base")
+    run = shutil.copytree(lora / "run", tmp_path / "run")
+    before = {path.name for path in (run / "export_ids").iterdir()}
+    act = getattr(Experiment, action)
+
+    def change_and_act(experiment, *given):
+        shutil.copytree(other, base, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        return act(experiment, *given)
+
+    monkeypatch.setattr(Experiment, action, change_and_act)
+    command = "--do_eval" if action == "evaluate" else "--do_export --merge_adapters --export_signatures=ids"
+    given = [*TABLE, f"--data_dir={lora / 'data'}", f"--output_dir={run}", f"--init_checkpoint={base}"]
+    code, _, err = run_script(run_classifier.main, *given, *command.split())
+    now, then = base_fingerprint(str(other)), base_fingerprint(str(two_layers))
+    assert code == 2
+    assert f"error: {base}: has other weights (fingerprint {now}) than when this command began ({then}), and" in err
+    assert {path.name for path in (run / "export_ids").iterdir()} == before
+
+
+def test_a_base_is_read_again_only_once_its_files_have_changed(two_layers, tmp_path, monkeypatch):
+    base = shutil.copytree(two_layers, tmp_path / "base")
+    fingerprint = base_fingerprint(str(base))
+    read = []
+    monkeypatch.setattr(bases, "read_tensors", lambda *given: read.append(given) or read_tensors(*given))
+    check_base(str(base), fingerprint)
+    assert not read
+    os.utime(base / "bert_model.ckpt.index", (1, 1))
+    check_base(str(base), fingerprint)
+    assert len(read) == 1
+    shutil.rmtree(base)
+    with pytest.raises(CheckpointError, match="no checkpoint there"):
+        check_base(str(base), fingerprint)
 
 
 def test_a_base_that_is_gone_is_named(tmp_path):

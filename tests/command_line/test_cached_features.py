@@ -10,7 +10,8 @@ import run_classifier
 import run_ner
 from common.errors import DataError
 from estimator import row_values
-from modeling.checkpoints.restore import checkpoint_variables
+from modeling.checkpoints.restore import checkpoint_variables, read_tensors
+from modeling.checkpoints.sources import save_tensors
 from serving.predictor import Predictor
 from tests.command_line.test_run_classifier import TABLE, TRAINING, results
 from tests.support import tiny
@@ -140,6 +141,34 @@ def test_what_cannot_be_kept_is_one_line(given, run_script, tiny_model, table_di
     code, _, err = run_script(run_classifier.main, *command, "--do_train", "--cache_features=float16", *given.split())
     assert (code, ERRORS[given] in err) == (2, True)
     assert not output.exists()
+
+
+@pytest.fixture
+def without_pooler(tiny_model, tmp_path):
+    """The tiny model without a pooler, as some encoders are published."""
+    folder = tmp_path / "without"
+    folder.mkdir()
+    for name in ("vocab.txt", "bert_config.json"):
+        shutil.copyfile(tiny_model / name, folder / name)
+    names = [name for name in checkpoint_variables(str(tiny_model)) if "pooler" not in name]
+    save_tensors(dict(read_tensors(str(tiny_model), names)), str(folder / "bert_model.ckpt"))
+    return folder
+
+
+def test_outputs_of_a_random_pooler_are_not_kept(without_pooler, table_dir, run_script, tmp_path):
+    given = [
+        *TABLE, *TRAINING, f"--data_dir={table_dir}", f"--init_checkpoint={without_pooler}", *FROZEN, "--do_train",
+        "--num_train_epochs=1", f"--output_dir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    code, _, err = run_script(run_classifier.main, *given, "--cache_features=float32")
+    assert code == 2
+    assert f"error: {without_pooler}: has no pooler (bert/pooler/dense/bias), which --pooling=pooled reads" in err
+    assert not (tmp_path / "run").exists()
+    code, _, err = run_script(run_classifier.main, *given)
+    assert (code, "pooler keeps random weights: the checkpoint lacks bert/pooler/dense/kernel" in err) == (0, True)
+    given[-1] = f"--output_dir={tmp_path / 'mean'}"
+    code, _, err = run_script(run_classifier.main, *given, "--cache_features=float32", "--pooling=mean", "--do_predict")
+    assert (code, "random weights" in err) == (0, False)
 
 
 @pytest.mark.slow

@@ -68,7 +68,25 @@ def test_no_class_of_hugging_face_reads_a_mix(mixed, run_script, tmp_path):
     code, _, err = run_script(convert_checkpoint.main, *arguments)
     assert code == 2
     assert "--pooling=mean --layer_mix=softmax --head_layers=2, which no class of Hugging Face computes" in err
+    (export,) = (mixed / "run" / "export_ids").iterdir()
+    code, _, err = run_script(convert_checkpoint.main, f"--init_checkpoint={export}", *arguments[1:])
+    assert code == 2
+    assert "--layer_mix=softmax --mix_layers=embeddings,0 --head_layers=2, which no class of Hugging Face comput" in err
     assert not (tmp_path / "hf").exists()
+
+
+def test_an_export_says_what_its_head_reads(mixed, run_script, tmp_path):
+    (export,) = (mixed / "run" / "export_ids").iterdir()
+    given = [*TABLE, f"--data_dir={mixed / 'data'}", f"--output_dir={tmp_path / 'run'}", f"--init_checkpoint={export}"]
+    given += ["--do_predict", "--layer_mix=softmax", "--head_layers=2", "--head_width=12", "--max_seq_length=24"]
+    code, _, err = run_script(run_classifier.main, *given)
+    assert (code, "was trained with --pooling=mean --layer_mix=softmax" in err) == (2, True)
+    code, _, err = run_script(run_classifier.main, *given, "--pooling=mean")
+    assert code == 0, err
+    one, two = ((folder / "run" / "test_results.tsv").read_text() for folder in (mixed, tmp_path))
+    assert [[float(p) for p in line.split()] for line in one.splitlines()] == [
+        pytest.approx([float(p) for p in line.split()], abs=1e-5) for line in two.splitlines()
+    ]
 
 
 ERRORS = {
@@ -107,3 +125,6 @@ def test_layers_are_named_in_their_order():
     assert read(layer_mix="free", mix_layers="1, embeddings").mixed == (1, "embeddings")
     assert read(concat_layers="1,0", pooling="max").concat_layers == (1, 0)
     assert str(read(pooling="max", head_layers=3)) == "--pooling=max --head_layers=3"
+    assert read(pooling="max", head_layers=3).flags() == {"pooling": "max", "head_layers": 3}
+    assert read(layer_mix="free", mix_layers="1").flags() == {"layer_mix": "free", "mix_layers": "1"}
+    assert read().flags() == {}
