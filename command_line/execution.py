@@ -262,7 +262,7 @@ def begin(
     from estimator.experiment import Experiment
 
     devices.quiet_tensorflow()
-    adapter = first_adapter.taken_over(flags, files.config, directory, list(identity.get("labels") or []))
+    adapter = first_adapter.taken_over(flags, files.config, directory, task)
     settings = experiment_settings(flags, files.config, files.added_rows)
     settings, base = on_base(settings, directory, adapter)
     devices.check_gpus(settings.devices)

@@ -13,6 +13,7 @@ import numpy as np
 from common.errors import CheckpointError, one_line
 from common.files import json_object
 from modeling.checkpoints.huggingface import TensorFile, is_transposed
+from modeling.checkpoints.huggingface_files import unnamed_labels
 from modeling.checkpoints.peft import InsertedWeights
 from modeling.checkpoints.pickles import PickledTensors
 from modeling.checkpoints.weight_files import weight_files
@@ -146,8 +147,31 @@ def read(folder: Path, config: BertConfig) -> InsertedWeights:
             f"{folder}: holds {len(values)} tensors of adapters in sizes {sorted(sizes)}, expected {expected} of one "
             "size; adapters in some layers only, or of several sizes, are not computed here"
         )
-    values |= _head(folder, names)
-    return InsertedWeights(Adapters(sizes.pop(), kind, activation, layer_norms=False), values, None)
+    head = _head(folder, names)
+    labels = _labels(folder / HEAD_CONFIG) if head else ()
+    adapters = Adapters(sizes.pop(), kind, activation, layer_norms=False)
+    return InsertedWeights(adapters, values | head, None, labels)
+
+
+def _labels(path: Path) -> tuple[str, ...]:
+    """Names of the labels that a `head_config.json` gives, in order; none where it gives none of its own.
+
+    Raises:
+      CheckpointError: it cannot be read, or its `label2id` is not a name for each of 0, 1, ...
+    """
+    if not path.is_file():
+        return ()
+    try:
+        ids = json_object(path.read_bytes()).get("label2id")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({one_line(error)}); copy the folder again") from None
+    if not ids:
+        return ()
+    names = {index: str(label) for label, index in ids.items()} if isinstance(ids, dict) else {}
+    if set(names) != set(range(len(ids))):
+        raise CheckpointError(f"{path}: label2id is not a name for each of 0, 1, ...; correct it, or remove it")
+    labels = [names[index] for index in range(len(ids))]
+    return () if labels == unnamed_labels(len(labels)) else tuple(labels)
 
 
 def _head(folder: Path, names: HuggingFaceNames) -> dict[str, np.ndarray]:

@@ -50,11 +50,13 @@ class InsertedWeights:
       insertions: what it inserts.
       values: variables by our names, those of a head included.
       base: name or path of its base, as the file has it.
+      labels: names of the head's labels, in order; none where the files do not name them.
     """
 
     insertions: Any
     values: Mapping[str, np.ndarray]
     base: str | None
+    labels: tuple[str, ...] = ()
 
 
 def config_of(lora: Lora, config: BertConfig, heads: Sequence[HeadNames], saved: Sequence[str], base: str) -> dict:

@@ -10,8 +10,9 @@ from safetensors.numpy import load_file, save_file
 import convert_checkpoint
 import run_classifier
 from common.errors import CheckpointError
-from modeling.checkpoints import inserted_files
+from modeling.checkpoints import adapter_hub, inserted_files
 from modeling.config import BertConfig
+from modeling.insertions import Adapters
 from tests.command_line.test_run_classifier import TABLE, TRAINING
 from tests.support import peers, tiny
 
@@ -102,12 +103,15 @@ def test_files_have_the_names_that_peft_reads(runs, base):
 
 
 @pytest.mark.parametrize("kind", ["peft", pytest.param("pfeiffer", marks=pytest.mark.slow)])
-def test_a_folder_is_read_as_it_was_trained(kind, runs, base, tmp_path):
+def test_a_folder_is_read_as_it_was_trained(kind, runs, base, tmp_path, caplog):
     folder = runs(kind)
     shutil.copytree(folder / "data", tmp_path / "data")
     given = [f"--init_adapter={folder / 'files'}", "--do_predict", f"--output_dir={tmp_path / 'run'}"]
+    caplog.set_level("INFO")
     trained(tmp_path, base, *given)
     np.testing.assert_allclose(probabilities(tmp_path / "run"), probabilities(folder / "run"), atol=1e-6)
+    # Files of peft name no labels.
+    assert ("they are taken in the order of this run: neg, pos" in caplog.text) == (kind == "peft")
 
 
 @pytest.mark.slow
@@ -122,6 +126,73 @@ def test_the_library_computes_the_same_both_ways(kind, runs, base, tmp_path):
     given = [f"--init_adapter={tmp_path / 'theirs'}", "--do_predict", f"--output_dir={tmp_path / 'run'}"]
     trained(tmp_path, base, *given)
     np.testing.assert_allclose(probabilities(tmp_path / "run"), probabilities(folder / "run"), atol=1e-5)
+
+
+@pytest.fixture
+def files_with_head(tmp_path):
+    """A folder in the format of `adapters` that changes nothing, with a head that always answers its first label."""
+    config = BertConfig.from_dict({**tiny.CONFIG, "num_hidden_layers": 2})
+    shapes = {"weights1": [16, 4], "biases1": [1, 4], "weights2": [4, 16], "biases2": [1, 16]}
+    values = {
+        f"bert/encoder/layer_{layer}/output/adapters/{leaf}": np.zeros(shape, np.float32)
+        for layer in (0, 1)
+        for leaf, shape in shapes.items()
+    }
+    values |= {"output_weights": np.zeros([2, 16], np.float32), "output_bias": np.array([3, -3], np.float32)}
+    names, folder = config.family.hugging_face, tmp_path / "files"
+    inserted, head = adapter_hub.tensors_of(values, names, names.heads_of(values, "single_label"))
+    folder.mkdir()
+    save_file(inserted, folder / adapter_hub.WEIGHTS)
+    save_file(head, folder / adapter_hub.HEAD_WEIGHTS)
+    adapters = Adapters(4, "pfeiffer", "relu", layer_norms=False)
+    settings = adapter_hub.config_of(adapters, config, "BertForSequenceClassification")
+    (folder / adapter_hub.CONFIG).write_text(json.dumps(settings))
+    settings = adapter_hub.head_config_of(config, "BertForSequenceClassification", ["neg", "pos"])
+    (folder / adapter_hub.HEAD_CONFIG).write_text(json.dumps(settings))
+    return folder
+
+
+LABELS = {
+    "neg,pos": ("neg", "--init_adapter: restored"),
+    "pos,neg": ("neg", "has the labels in another order (neg, pos); they are matched by name"),
+    "cat,dog": ("cat", "its output layer was trained for the labels neg, pos and goes on as one for cat, dog, in this"),
+}
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_labels_of_a_head_are_matched_by_name(labels, files_with_head, base, tmp_path, run_script):
+    (tmp_path / "test.tsv").write_text("text\nthe film was good\n")
+    given = [
+        *TABLE, "--max_seq_length=24", f"--data_dir={tmp_path}", f"--init_checkpoint={base}", f"--labels={labels}",
+        f"--init_adapter={files_with_head}", "--do_predict", f"--output_dir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    code, _, err = run_script(run_classifier.main, *given)
+    assert code == 0, err
+    label, told = LABELS[labels]
+    assert told in err
+    assert "untrained" not in err
+    (answer,) = map(json.loads, (tmp_path / "run" / "predictions.jsonl").read_text().splitlines())
+    assert answer["label"] == label
+    assert answer["probabilities"][label] == pytest.approx(1 / (1 + np.exp(-6)), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [({"label2id": {"a": 0, "b": 2}}, "label2id is not a name for each of 0, 1, ..."), (None, "cannot be read (")],
+)
+def test_labels_that_cannot_be_read_are_named(stated, expected, files_with_head):
+    (files_with_head / adapter_hub.HEAD_CONFIG).write_text("{" if stated is None else json.dumps(stated))
+    with pytest.raises(CheckpointError) as refused:
+        inserted_files.read(files_with_head, BertConfig.from_dict({**tiny.CONFIG, "num_hidden_layers": 2}))
+    assert f"head_config.json: {expected}" in str(refused.value)
+
+
+def test_an_adapter_for_a_trained_run_is_not_read(runs, files_with_head, run_script, tmp_path):
+    folder = runs("peft")
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    given = [*TABLE, f"--data_dir={folder / 'data'}", f"--output_dir={run}", f"--init_adapter={files_with_head}"]
+    code, _, err = run_script(run_classifier.main, *given, "--do_eval")
+    assert (code, f"--init_adapter={files_with_head} is not read: {run} is trained, and goes by" in err) == (0, True)
 
 
 REFUSED = {
