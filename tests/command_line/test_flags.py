@@ -36,6 +36,7 @@ NOT_FLAGS = {
         "cached_as": "--cache_features",
         "added_rows": "told by --extra_tokens",
         "label_places": "told by the labels of the run and of its first weights",
+        "base_fingerprint": "computed of what --init_checkpoint names",
     },
     TrainingSettings: {"frozen": "parsed from --freeze"},
     DeviceSettings: {"tpu_estimator_on_cpu": "checks the graph of a TPU without one"},
