@@ -53,6 +53,7 @@ def test_the_same_reading_is_not_spoken_of(command, run_script):
     assert (code, "was trained with --pooling" in err) == (0, False)
 
 
+@pytest.mark.slow
 def test_a_new_head_reads_what_it_likes(command, run_script):
     code, _, err = run_script(run_classifier.main, *command, "--labels=no,maybe,yes,never")
     assert (code, "was trained with --pooling" in err) == (0, False)

@@ -49,7 +49,7 @@ def events(folder):
     return found
 
 
-@pytest.mark.parametrize("steps", [None, 2])
+@pytest.mark.parametrize("steps", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_scores_are_the_estimators_for_each_checkpoint(trained, monkeypatch, steps):
     graphs = []
     made = run_model.build_model_fn
