@@ -254,7 +254,7 @@ class Experiment:
                 scores["loss"] = score_table.plain(collector.mean_loss(batch_size))
             collected = collector.arrays()
             collector.clear()
-            with self._records.held_against():
+            with self._records.checked_readings():
                 scores |= self.task.score(collected)
         scores |= self.task.derived(scores)
         score_table.write(scores, self.output_dir, self._metrics, is_brief=latest)
@@ -375,7 +375,7 @@ class Experiment:
           ExportError: the task has no score to compare by.
         """
         record_set, batch_size = self.record_set(DEV), self.settings.training.eval_batch_size
-        with self._records.held_against():
+        with self._records.checked_readings():
             return accuracy_of(self.task, self._inputs.input_fn(record_set, batch_size, sorts=True), predict)
 
     def record_set(self, split: str) -> record_sets.RecordSet:

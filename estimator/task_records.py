@@ -62,7 +62,7 @@ class TaskRecords:
         yield from held_against(record_set, self._task.featurizer, examples, split)
 
     @contextlib.contextmanager
-    def held_against(self) -> Iterator[None]:
+    def checked_readings(self) -> Iterator[None]:
         """Within the block, what the task reads again for scores has to be what stands in the records."""
         self._task.read_again = lambda split: self.examples(split, self.record_set(split))
         try:

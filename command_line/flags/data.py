@@ -53,7 +53,7 @@ PREDICT_FILE = Flag(
     is_main=True,
 )
 
-PLACES = "A relative path is one below --data_dir or from the working directory, whichever is there."
+PLACES = "A relative path is one below --data_dir or from the working directory; if both are there, give the full path."
 """Of the flags that name the file of a split, where a task also has a folder of files."""
 
 PREDICTED = PREDICT_FILE.changed(help=f"{PREDICT_FILE.help} {PLACES}")

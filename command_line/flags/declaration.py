@@ -68,7 +68,7 @@ class Flag:
       is_repeated: may be given several times; its value is the tuple of what was given.
       decides_rows: which rows are trained and evaluated. A command that only predicts or exports may give another
         value, and its value is not recorded.
-      in_export: a remembered flag that exports are made by, so that one answers with the recorded value.
+      in_export: exports are made by its value, so that a finished one does not answer a command that gives another.
       names_code: whether a value names Python code to run. Such a value is never taken from a file: a later command
         gives it again.
       same: whether a given and a recorded value agree, for `Scope.FIXED`; the third argument is the identity of the
